@@ -1,0 +1,90 @@
+"""A node's folder, and the resolved configuration that its processes share."""
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from augurium.core.settings import Settings
+
+LONGEST_SOCKET_PATH = 100  # the kernel allows 108 bytes, 104 on macOS
+
+
+class Home(msgspec.Struct, frozen=True):
+    """The folder of a node; everything it keeps lies in here."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        """The SQLite registry."""
+        return self.path / "registry.db"
+
+    @property
+    def artifacts(self) -> Path:
+        """Model files by content."""
+        return self.path / "artifacts"
+
+    @property
+    def staging(self) -> Path:
+        """Uploads and imports in progress; emptied at start."""
+        return self.path / "staging"
+
+    @property
+    def state(self) -> Path:
+        """The engines' last snapshots."""
+        return self.path / "state"
+
+    @property
+    def run(self) -> Path:
+        """Sockets, process configuration and the lock of the running node."""
+        return self.path / "run"
+
+    @property
+    def lock(self) -> Path:
+        return self.run / "node.lock"
+
+    @property
+    def config(self) -> Path:
+        return self.run / "config.json"
+
+    @property
+    def link_socket(self) -> Path:
+        """Where control listens for engines."""
+        return short_socket_path(self.run / "link.sock")
+
+    def create(self) -> None:
+        """Makes the folders that are missing; only the owner may look inside."""
+        for folder in (self.path, self.artifacts, self.staging, self.state, self.run):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def short_socket_path(wanted: Path) -> Path:
+    """`wanted`, or a path in the temporary folder that stands for it if it is too long for a socket."""
+    absolute = str(wanted.absolute())
+    if len(absolute.encode()) <= LONGEST_SOCKET_PATH:
+        return Path(absolute)
+    name = hashlib.sha256(absolute.encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"augurium-{name}.sock"
+
+
+class NodeConfig(msgspec.Struct, frozen=True):
+    """What every process of one node needs to know; the supervisor writes it, the others read it.
+
+    `rest_engines` and `grpc_engines` are the slots to be filled, such as `rest-0`; the ports in
+    `settings` are the ones really used.
+    """
+
+    settings: Settings
+    rest_engines: tuple[str, ...]
+    grpc_engines: tuple[str, ...]
+
+    @property
+    def home(self) -> Home:
+        return Home(Path(self.settings.node.home))
+
+
+def read_config(file: Path) -> NodeConfig:
+    """The configuration the supervisor wrote."""
+    return msgspec.json.decode(file.read_bytes(), type=NodeConfig)

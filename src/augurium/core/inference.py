@@ -1,0 +1,89 @@
+"""One prediction: what every protocol decodes into and encodes from."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from augurium.core.identifiers import ModelRef
+from augurium.core.tensors import Array, TensorSpec
+
+
+class Instances(msgspec.Struct):
+    """Rows in the v1 form: each a list in the signature's order, or an object of named features."""
+
+    rows: list[Any]
+
+
+class InferenceRequest(msgspec.Struct):
+    """A request for one model version.
+
+    `inputs` are tensors by name, or instances that still have to be turned into tensors.
+    `deadline` is in seconds of the monotonic clock. `outputs` is empty when all are wanted.
+    """
+
+    model: ModelRef
+    inputs: dict[str, Array] | Instances
+    deadline: float
+    id: str = ""
+    outputs: Sequence[str] = ()
+    parameters: Mapping[str, Any] = {}
+
+
+class BatchOutputs:
+    """The outputs of one model run, shared by the requests that ran together."""
+
+    __slots__ = ("_lists", "arrays")
+
+    def __init__(self, arrays: Sequence[Array]) -> None:
+        self.arrays = arrays
+        self._lists: list[list[Any] | None] = [None] * len(arrays)
+
+    def flat_list(self, index: int) -> list[Any]:
+        """Output `index` as a flat list in row-major order; made once per run, not once per request."""
+        found = self._lists[index]
+        if found is None:
+            found = self._lists[index] = self.arrays[index].ravel().tolist()
+        return found
+
+
+class Answer:
+    """One request's rows of a run: rows `start` to `stop`, or everything when `stop` is None."""
+
+    __slots__ = ("_batch", "_start", "_stop")
+
+    def __init__(self, batch: BatchOutputs, start: int = 0, stop: int | None = None) -> None:
+        self._batch = batch
+        self._start = start
+        self._stop = stop
+
+    def array(self, index: int) -> Array:
+        """Output `index` as an array; a view of the run's own."""
+        array = self._batch.arrays[index]
+        return array if self._stop is None else array[self._start : self._stop]
+
+    def shape(self, index: int) -> tuple[int, ...]:
+        """The shape of `array(index)`."""
+        shape = self._batch.arrays[index].shape
+        return shape if self._stop is None else (self._stop - self._start, *shape[1:])
+
+    def flat_list(self, index: int) -> list[Any]:
+        """The values of `array(index)` as a flat list in row-major order."""
+        values = self._batch.flat_list(index)
+        if self._stop is None:
+            return values
+        stride = 1
+        for extent in self._batch.arrays[index].shape[1:]:
+            stride *= extent
+        return values[self._start * stride : self._stop * stride]
+
+
+class InferenceResponse(msgspec.Struct):
+    """An answer: `specs` are the outputs the caller asked for, `indices` their places in `answer`."""
+
+    model: str
+    version: int
+    id: str
+    specs: Sequence[TensorSpec]
+    indices: Sequence[int]
+    answer: Answer

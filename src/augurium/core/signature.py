@@ -1,0 +1,23 @@
+"""A version's signature: its inputs and outputs, in order."""
+
+import functools
+
+import msgspec
+
+from augurium.core.tensors import TensorSpec
+
+
+class Signature(msgspec.Struct, frozen=True, dict=True):
+    """The inputs and outputs of a version. `batched` says whether the first dimension of every tensor counts rows."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    batched: bool = True
+
+    @functools.cached_property
+    def input_by_name(self) -> dict[str, TensorSpec]:
+        return {spec.name: spec for spec in self.inputs}
+
+    @functools.cached_property
+    def output_by_name(self) -> dict[str, TensorSpec]:
+        return {spec.name: spec for spec in self.outputs}

@@ -1,0 +1,45 @@
+"""HTTP as the protocols see it: a request and a response, whatever host carries them."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from augurium.core.errors import AuguriumError
+from augurium.protocols.errors_http import HTTP_STATUS, RETRY_AFTER_S, RETRYABLE
+
+Headers = list[tuple[str, str]]
+JSON_TYPE = ("content-type", "application/json")
+OCTET_TYPE = ("content-type", "application/octet-stream")
+
+_encoder = msgspec.json.Encoder()
+
+
+class HttpRequest(NamedTuple):
+    """`path` is percent-decoded by the host, once; `header` looks a header up by its lower-case name."""
+
+    method: str
+    path: str
+    header: Callable[[str], str | None]
+    body: bytes
+
+
+class HttpResponse(NamedTuple):
+    """Status, headers and the whole body."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+def json_response(content: object, status: int = 200) -> HttpResponse:
+    """`content` as JSON; NaN becomes null, because JSON has no NaN."""
+    return HttpResponse(status, [JSON_TYPE], _encoder.encode(content))
+
+
+def error_response(error: AuguriumError) -> HttpResponse:
+    """`{"error": text}`; the content type has no charset, because clients compare it for equality."""
+    headers = [JSON_TYPE]
+    if error.kind in RETRYABLE:
+        headers.append(("retry-after", str(RETRY_AFTER_S)))
+    return HttpResponse(HTTP_STATUS[error.kind], headers, _encoder.encode({"error": str(error)}))

@@ -1,0 +1,74 @@
+"""What REST and gRPC share of the Open Inference Protocol: metadata, deadlines, and the wording of errors."""
+
+from typing import Any, NamedTuple
+
+from augurium import __version__
+from augurium.core.errors import InvalidArgument, Overloaded
+from augurium.core.identifiers import ModelRef
+from augurium.core.inference import InferenceRequest, InferenceResponse
+from augurium.core.tensors import TensorSpec
+from augurium.serving.plane import DataPlane
+
+SERVER_NAME = "augurium"
+EXTENSIONS = ("binary_tensor_data", "parameters")
+PLATFORMS = {"onnx": "onnxruntime_onnx"}
+MAX_OUTPUTS = 1024
+RESERVED_PARAMETER_PREFIX = "triton_"
+
+
+class ModelMetadata(NamedTuple):
+    """What a model says of itself; `versions` are those deployed."""
+
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+def server_version() -> str:
+    """The version of this package."""
+    return __version__
+
+
+def model_metadata(plane: DataPlane, model: ModelRef) -> ModelMetadata:
+    """Raises NotFound for unknown models and NotReady for those that cannot answer."""
+    version = plane.version(model)
+    routes = plane.routes(model.name)
+    return ModelMetadata(
+        model.name,
+        [str(number) for number in sorted({*routes.ready, *routes.unready})],
+        PLATFORMS.get(version.desired.runtime, version.desired.runtime),
+        version.signature.inputs,
+        version.signature.outputs,
+    )
+
+
+async def infer(plane: DataPlane, request: InferenceRequest) -> InferenceResponse:
+    """Answers a request, with the request's id in front of what is said about its inputs.
+
+    The prefix is Triton's, whose tests and users look for it; unknown models are told without it.
+    """
+    try:
+        return await plane.infer(request)
+    except (InvalidArgument, Overloaded) as error:
+        raise type(error)(f"[request id: {request.id or '<id_unknown>'}] {error}") from error
+
+
+def check_parameters(parameters: dict[str, Any]) -> None:
+    """Raises InvalidArgument for parameters that the protocol reserves."""
+    for name in parameters:
+        if name.startswith(RESERVED_PARAMETER_PREFIX):
+            raise InvalidArgument(
+                f"parameter '{name[:64]}' is reserved; choose a name without 'triton_'"
+            )
+
+
+def timeout_s(parameters: dict[str, Any]) -> float | None:
+    """The `timeout` parameter, which is in microseconds, as seconds; None when absent or 0."""
+    timeout_us = parameters.get("timeout")
+    if timeout_us is None or timeout_us == 0:
+        return None
+    if isinstance(timeout_us, bool) or not isinstance(timeout_us, int) or timeout_us < 0:
+        raise InvalidArgument("parameter 'timeout' must be a number of microseconds, 0 or more")
+    return timeout_us / 1_000_000

@@ -1,0 +1,196 @@
+"""The body of an Open Inference Protocol v2 REST inference: JSON, or JSON followed by binary tensors."""
+
+from typing import Any
+
+import msgspec
+
+from augurium.core.errors import InvalidArgument, Unimplemented
+from augurium.core.identifiers import ModelRef, check_request_id
+from augurium.core.inference import InferenceRequest, InferenceResponse
+from augurium.core.tensors import Array, element_count
+from augurium.core.values import array_from_json
+from augurium.protocols.http import JSON_TYPE, OCTET_TYPE, Headers, HttpResponse
+from augurium.protocols.json_depth import check_depth
+from augurium.protocols.oip import MAX_OUTPUTS, check_parameters
+from augurium.protocols.raw_tensors import array_from_bytes, array_to_bytes
+
+HEADER_LENGTH = "inference-header-content-length"
+_NO_DATA = msgspec.Raw()
+
+
+class InputTensor(msgspec.Struct):
+    name: str
+    shape: tuple[int, ...]
+    datatype: str
+    data: msgspec.Raw = _NO_DATA
+    parameters: dict[str, Any] = {}
+
+
+class RequestedOutput(msgspec.Struct):
+    name: str
+    parameters: dict[str, Any] = {}
+
+
+class InferBody(msgspec.Struct):
+    inputs: list[InputTensor]
+    id: str = ""
+    parameters: dict[str, Any] = {}
+    outputs: list[RequestedOutput] = []
+
+
+class OutputTensor(msgspec.Struct, omit_defaults=True):
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    data: list[Any] | msgspec.UnsetType = msgspec.UNSET
+    parameters: dict[str, int] = {}
+
+
+class InferAnswer(msgspec.Struct, omit_defaults=True):
+    model_name: str
+    model_version: str
+    outputs: list[OutputTensor]
+    id: str = ""
+
+
+_decoder = msgspec.json.Decoder(InferBody)
+_encoder = msgspec.json.Encoder()
+
+
+class WireRequest(msgspec.Struct):
+    """A decoded body: the request, and which outputs are wanted as binary."""
+
+    body: InferBody
+    inputs: dict[str, Array]
+
+    def request(self, model: ModelRef, deadline: float) -> InferenceRequest:
+        """The transport-neutral request."""
+        body = self.body
+        outputs = [output.name for output in body.outputs] if body.outputs else ()
+        return InferenceRequest(model, self.inputs, deadline, body.id, outputs, body.parameters)
+
+    def binary_outputs(self, response: InferenceResponse) -> frozenset[str]:
+        """The outputs to be sent as binary: the output's own parameter wins over the request's."""
+        default = self.body.parameters.get("binary_data_output", False)
+        if not default and not self.body.outputs:
+            return frozenset()
+        own = {output.name: output.parameters for output in self.body.outputs}
+        return frozenset(
+            spec.name
+            for spec in response.specs
+            if own.get(spec.name, {}).get("binary_data", default)
+        )
+
+
+def decode(content: bytes, header_length: str | None, max_depth: int) -> WireRequest:
+    """Raises InvalidArgument for whatever is not a v2 inference body, naming the field."""
+    json_part, binary_part = _parts(content, header_length)
+    check_depth(json_part, max_depth)
+    try:
+        body = _decoder.decode(json_part)
+    except msgspec.ValidationError as error:
+        raise InvalidArgument(f"Unable to parse {_field(error)}: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidArgument(f"failed to parse the request JSON: {error}") from error
+    if body.id:
+        check_request_id(body.id)
+    if body.parameters:
+        check_parameters(body.parameters)
+    if body.outputs:
+        _check_outputs(body.outputs)
+    return WireRequest(body, _tensors(body.inputs, binary_part))
+
+
+def encode(response: InferenceResponse, binary: frozenset[str]) -> HttpResponse:
+    """The answer's body; binary outputs follow the JSON in the outputs' order."""
+    outputs: list[OutputTensor] = []
+    blobs: list[bytes] = []
+    answer = response.answer
+    for spec, index in zip(response.specs, response.indices, strict=True):
+        output = OutputTensor(spec.name, spec.datatype, answer.shape(index))
+        if spec.name in binary:
+            blobs.append(array_to_bytes(answer.array(index)))
+            output.parameters = {"binary_data_size": len(blobs[-1])}
+        else:
+            output.data = answer.flat_list(index)
+        outputs.append(output)
+    content = _encoder.encode(
+        InferAnswer(response.model, str(response.version), outputs, response.id)
+    )
+    if not blobs:
+        return HttpResponse(200, [JSON_TYPE], content)
+    headers: Headers = [OCTET_TYPE, (HEADER_LENGTH, str(len(content)))]
+    return HttpResponse(200, headers, b"".join([content, *blobs]))
+
+
+def _parts(content: bytes, header_length: str | None) -> tuple[bytes, memoryview]:
+    if header_length is None:
+        return content, memoryview(b"")
+    digits = header_length.isascii() and header_length.isdigit() and len(header_length) <= 12
+    if not digits or int(header_length) > len(content):
+        raise InvalidArgument(
+            f"inference header size should be in range (0, {len(content)}), got: {header_length[:32]}"
+        )
+    length = int(header_length)
+    if not length:
+        raise Unimplemented(
+            "raw binary requests (inference header size 0) are not supported;"
+            " send the JSON part that names the input before the tensor's bytes"
+        )
+    return content[:length], memoryview(content)[length:]
+
+
+def _tensors(inputs: list[InputTensor], binary: memoryview) -> dict[str, Array]:
+    tensors: dict[str, Array] = {}
+    offset = 0
+    for tensor in inputs:
+        name = tensor.name
+        if name in tensors:
+            raise InvalidArgument(f"input '{name[:128]}' is given twice")
+        size = tensor.parameters.get("binary_data_size") if tensor.parameters else None
+        if size is None:
+            tensors[name] = _json_tensor(tensor)
+            continue
+        if tensor.data:
+            raise InvalidArgument(
+                f"input '{name[:128]}' has both 'data' and 'binary_data_size'; give one"
+            )
+        if (
+            isinstance(size, bool)
+            or not isinstance(size, int)
+            or not 0 <= size <= len(binary) - offset
+        ):
+            raise InvalidArgument(
+                f"binary_data_size of input '{name[:128]}' must be 0 to the {len(binary) - offset} bytes"
+                " that are left after the JSON part"
+            )
+        tensors[name] = array_from_bytes(
+            name, tensor.datatype, tensor.shape, binary[offset : offset + size]
+        )
+        offset += size
+    if offset != len(binary):
+        raise InvalidArgument(
+            f"{len(binary) - offset} bytes follow the last binary input; expected none"
+        )
+    return tensors
+
+
+def _json_tensor(tensor: InputTensor) -> Array:
+    if not tensor.data:
+        raise InvalidArgument(
+            f"input '{tensor.name[:128]}' has neither 'data' nor 'binary_data_size'"
+        )
+    count = element_count(tensor.name, tensor.shape)
+    return array_from_json(tensor.name, tensor.datatype, tensor.shape, count, tensor.data)
+
+
+def _check_outputs(outputs: list[RequestedOutput]) -> None:
+    names = {output.name for output in outputs}
+    if len(outputs) > MAX_OUTPUTS or len(names) != len(outputs):
+        raise InvalidArgument(f"'outputs' must name at most {MAX_OUTPUTS} outputs, each once")
+
+
+def _field(error: msgspec.ValidationError) -> str:
+    """The field a validation error speaks of, in quotes, as clients of other servers expect it."""
+    path = str(error).rpartition("$.")[2].rstrip("`")
+    return f"'{path.rpartition('.')[2].partition('[')[0]}'" if "$." in str(error) else "the request"

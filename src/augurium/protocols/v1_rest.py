@@ -1,0 +1,105 @@
+"""The v1 protocol of TensorFlow Serving and KServe over REST: predict with rows or named features, and status."""
+
+from typing import Any
+
+import msgspec
+
+from augurium.core.errors import AuguriumError, InvalidArgument
+from augurium.core.identifiers import ModelRef
+from augurium.core.inference import InferenceRequest, InferenceResponse, Instances
+from augurium.protocols.http import HttpRequest, HttpResponse, json_response
+from augurium.protocols.json_depth import check_depth
+from augurium.serving.plane import DataPlane
+
+
+class PredictBody(msgspec.Struct):
+    instances: list[Any]
+    signature_name: str | None = None
+
+
+_decoder = msgspec.json.Decoder(PredictBody)
+
+
+class V1Rest:
+    """The handlers of `/v1`; each takes a request that was routed to it."""
+
+    def __init__(self, plane: DataPlane, max_json_depth: int) -> None:
+        self._plane = plane
+        self._max_json_depth = max_json_depth
+
+    async def predict(
+        self, request: HttpRequest, model: ModelRef, timeout_s: float | None
+    ) -> HttpResponse:
+        """`POST /v1/models/M[/versions/V]:predict`."""
+        try:
+            instances = self._decode(request.body)
+        except AuguriumError as error:
+            self._plane.count_unrouted(error.kind)
+            raise
+        response = await self._plane.infer(
+            InferenceRequest(model, instances, self._plane.deadline(timeout_s))
+        )
+        answer = json_response({"predictions": _predictions(response)})
+        answer.headers.append(("augurium-version", str(response.version)))
+        return answer
+
+    async def status(self, _request: HttpRequest, model: ModelRef) -> HttpResponse:
+        """`GET /v1/models/M`: KServe's and TensorFlow Serving's answer in one object."""
+        routes = self._plane.routes(model.name)
+        content: dict[str, object] = {"name": model.name, "ready": True}
+        status = 200
+        try:
+            self._plane.version(model)
+        except AuguriumError as error:
+            content.update(ready=False, error=str(error))
+            status = 503
+        content["model_version_status"] = [
+            _version_status(number, routes.unready.get(number))
+            for number in sorted({*routes.ready, *routes.unready})
+        ]
+        return json_response(content, status)
+
+    async def models(self, _request: HttpRequest) -> HttpResponse:
+        """`GET /v1/models`."""
+        return json_response({"models": self._plane.models()})
+
+    def _decode(self, body: bytes) -> Instances:
+        check_depth(body, self._max_json_depth)
+        try:
+            return Instances(_decoder.decode(body).instances)
+        except msgspec.ValidationError as error:
+            raise InvalidArgument(
+                f'expected {{"instances": [row, ...]}} with rows as lists or objects of features: {error}'
+            ) from error
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise InvalidArgument(f"failed to parse the request JSON: {error}") from error
+
+
+def _predictions(response: InferenceResponse) -> list[Any]:
+    """A bare list for one output, a list of objects by output name for several; one entry per row."""
+    columns = [_rows(response.answer.array(index).tolist()) for index in response.indices]
+    if len(columns) == 1:
+        return columns[0]
+    names = [spec.name for spec in response.specs]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _rows(column: Any) -> list[Any]:
+    """One value per row; a row that holds a single value gives that value."""
+    if not isinstance(column, list):
+        return [column]
+    if column and all(isinstance(row, list) and len(row) == 1 for row in column):
+        return [row[0] for row in column]
+    return column
+
+
+def _version_status(number: int, reason: str | None) -> dict[str, object]:
+    """TensorFlow Serving's entry of `GetModelStatusResponse`."""
+    return {
+        "version": str(number),
+        "state": "AVAILABLE" if reason is None else "LOADING",
+        "status": {
+            "error_code": "OK" if reason is None else "UNAVAILABLE",
+            "error_message": reason or "",
+        },
+    }

@@ -1,0 +1,1 @@
+"""Runtimes: load a version and run a batch. One file per engine."""

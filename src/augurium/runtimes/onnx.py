@@ -1,0 +1,62 @@
+"""ONNX Runtime on the CPU: one thread per run and no spinning, because the engines already use every core."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import onnxruntime as ort
+
+from augurium.core.errors import InvalidArgument, ModelFailed
+from augurium.core.tensors import Array
+
+OPTIMIZATION_LEVELS = {
+    "disabled": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    "basic": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    "extended": ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
+}
+OPTIONS = {"optimization": frozenset(OPTIMIZATION_LEVELS), "prepacking": frozenset({"on", "off"})}
+
+
+class OnnxModel:
+    """One ONNX Runtime session. Options: `optimization` (default `all`) and `prepacking` (default `on`)."""
+
+    def __init__(self, path: Path, options: Mapping[str, str]) -> None:
+        session_options = _session_options(options)
+        try:
+            self._session = ort.InferenceSession(
+                str(path), session_options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
+            raise ModelFailed(
+                f"ONNX Runtime cannot load {path.name}: {_first_line(error)}"
+            ) from error
+        self.output_names = [output.name for output in self._session.get_outputs()]
+
+    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> list[Array]:
+        try:
+            found: list[Array] = self._session.run(outputs or self.output_names, inputs)
+        except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
+            raise ModelFailed(f"the model failed: {_first_line(error)}") from error
+        return found
+
+
+def _session_options(options: Mapping[str, str]) -> ort.SessionOptions:
+    for key, value in options.items():
+        if value not in OPTIONS.get(key, ()):
+            raise InvalidArgument(f"onnx option {key}={value} is not known; known are {OPTIONS}")
+    session_options = ort.SessionOptions()
+    session_options.intra_op_num_threads = 1
+    session_options.inter_op_num_threads = 1
+    session_options.log_severity_level = 4
+    session_options.graph_optimization_level = OPTIMIZATION_LEVELS[
+        options.get("optimization", "all")
+    ]
+    session_options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session_options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    if options.get("prepacking") == "off":
+        session_options.add_session_config_entry("session.disable_prepacking", "1")
+    return session_options
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__

@@ -1,0 +1,1 @@
+"""The data plane: router, pipeline, batcher, executors, recorder. Knows no transport."""

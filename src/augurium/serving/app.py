@@ -1,0 +1,87 @@
+"""The composition root of an engine: everything of the data plane that does not depend on a transport."""
+
+import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+
+from augurium.core.errors import AuguriumError
+from augurium.core.home import NodeConfig
+from augurium.serving.control_link import ControlLink, engine_hello
+from augurium.serving.link import Applied
+from augurium.serving.metrics import EngineMetrics
+from augurium.serving.plane import DataPlane
+from augurium.serving.residency import Residency
+from augurium.serving.router import Router
+from augurium.serving.served_version import ServedVersion
+from augurium.serving.snapshot import Snapshot, load_snapshot, save_snapshot
+
+log = structlog.get_logger()
+
+
+class Engine:
+    """One engine process's core. Build it on the event loop that will serve."""
+
+    def __init__(self, config: NodeConfig, slot: str, host: str, notice: str = "") -> None:
+        loop = asyncio.get_running_loop()
+        limits = config.settings.limits
+        router: Router[ServedVersion] = Router()
+        self._threads = ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 1), "augurium-run")
+        self._snapshot_file = config.home.state / f"{slot}.snapshot"
+        self._residency = Residency(router, loop, self._threads, self._report)
+        self._link = ControlLink(
+            config.home.link_socket,
+            lambda: engine_hello(slot, host, notice),
+            self._take,
+            self._applied,
+            self._metrics,
+        )
+        self.plane = DataPlane(router, limits.max_in_flight, limits.request_timeout_s)
+
+    @property
+    def ready(self) -> bool:
+        """Whether balancers should send requests here."""
+        return self.plane.accepting and self._residency.settled
+
+    def start(self) -> None:
+        """Loads what the last run served, without waiting for control, and connects to control."""
+        try:
+            self._residency.apply(load_snapshot(self._snapshot_file))
+        except AuguriumError as error:
+            log.error("last snapshot ignored", reason=str(error))
+        self._link.start()
+
+    async def drain(self, delay_s: float, timeout_s: float) -> None:
+        """Reports not ready for `delay_s`, so that balancers notice, then waits for accepted requests to finish."""
+        self.plane.accepting = False
+        await asyncio.sleep(delay_s)
+        try:
+            await asyncio.wait_for(self.plane.drain(), timeout_s)
+        except TimeoutError:
+            log.error("drain gave up", timeout_s=timeout_s)
+
+    async def stop(self) -> None:
+        """Lets go of control, loads and threads."""
+        await self._link.stop()
+        await self._residency.stop()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _take(self, snapshot: Snapshot) -> None:
+        try:
+            save_snapshot(self._snapshot_file, snapshot)
+        except OSError as error:
+            # a full disk must not stop serving; only the next start is affected
+            log.error("snapshot not kept", reason=error.strerror)
+        self._residency.apply(snapshot)
+
+    def _report(self) -> None:
+        self._link.report()
+
+    def _applied(self) -> Applied:
+        return Applied(self._residency.revision, self._residency.states())
+
+    def _metrics(self) -> EngineMetrics:
+        metrics = self._residency.metrics()
+        metrics.unrouted = dict(self.plane.unrouted)
+        return metrics

@@ -1,0 +1,115 @@
+"""One model run for several requests: gather their rows, run, and give each its own rows back.
+
+A run that fails is repeated in halves until the request that breaks it stands alone, so that its neighbours get their answers.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from augurium.core.errors import DeadlineExceeded, ModelFailed
+from augurium.core.inference import Answer, BatchOutputs
+from augurium.core.tensors import Array
+from augurium.serving.executor import Executor
+
+
+class Entry:
+    """One request in the queue or in a run.
+
+    `key` is equal for entries that may share a run; `timer` tells a caller whose deadline passes.
+    """
+
+    __slots__ = ("deadline", "enqueued", "future", "inputs", "key", "rows", "timer")
+
+    def __init__(
+        self,
+        inputs: Sequence[Array],
+        rows: int,
+        deadline: float,
+        future: "asyncio.Future[Answer]",
+        key: object = None,
+    ) -> None:
+        self.inputs = inputs
+        self.rows = rows
+        self.key = key
+        self.deadline = deadline
+        self.future = future
+        self.enqueued = time.monotonic()
+        self.timer: asyncio.TimerHandle | None = None
+
+    def expire(self) -> None:
+        """Tells the caller that the deadline passed, wherever the entry is: waiting or running."""
+        if not self.future.done():
+            self.future.set_exception(DeadlineExceeded("Request timeout expired"))
+
+    def settle(self, outcome: Answer | Exception) -> None:
+        """Gives the caller the outcome, unless the caller left or was told already."""
+        if self.timer is not None:
+            self.timer.cancel()
+        if self.future.done():
+            return
+        if isinstance(outcome, Answer):
+            self.future.set_result(outcome)
+        else:
+            self.future.set_exception(outcome)
+
+
+class Execution(NamedTuple):
+    """One successful model run: how many rows it had and how many seconds it took."""
+
+    rows: int
+    seconds: float
+
+
+class BatchResult(NamedTuple):
+    """What became of every entry of a batch, and the model runs that took."""
+
+    outcomes: list[tuple[Entry, Answer | Exception]]
+    executions: list[Execution]
+
+
+def run_batch(executor: Executor, batch: list[Entry]) -> BatchResult:
+    """Runs the entries together. Blocking; may be called on any thread; raises nothing."""
+    started = time.perf_counter()
+    try:
+        rows, outputs = _execute(executor, batch)
+    except ModelFailed as error:
+        if len(batch) == 1:
+            return BatchResult([(batch[0], error)], [])
+        half = len(batch) // 2
+        first, second = run_batch(executor, batch[:half]), run_batch(executor, batch[half:])
+        return BatchResult(first.outcomes + second.outcomes, first.executions + second.executions)
+    except Exception as error:  # a fault of ours: without an answer the callers would wait for ever
+        return BatchResult([(entry, error) for entry in batch], [])
+    execution = Execution(rows, time.perf_counter() - started)
+    return BatchResult(_split(batch, BatchOutputs(outputs)), [execution])
+
+
+def _execute(executor: Executor, batch: list[Entry]) -> tuple[int, list[Array]]:
+    if len(batch) == 1:
+        return batch[0].rows, executor.run(batch[0].inputs)
+    columns = zip(*(entry.inputs for entry in batch), strict=True)
+    rows = sum(entry.rows for entry in batch)
+    outputs = executor.run([np.concatenate(column) for column in columns])
+    for output in outputs:
+        if output.shape[:1] != (rows,):
+            raise ModelFailed(
+                f"the model answered {list(output.shape)} for a batch of {rows} rows;"
+                " register it with a fixed batch dimension if its rows are not independent"
+            )
+    return rows, outputs
+
+
+def _split(batch: list[Entry], outputs: BatchOutputs) -> list[tuple[Entry, Answer | Exception]]:
+    if len(batch) == 1:
+        return [(batch[0], Answer(outputs))]
+    answers: list[tuple[Entry, Answer | Exception]] = []
+    start = 0
+    for entry in batch:
+        stop = start + entry.rows
+        answers.append((entry, Answer(outputs, start, stop)))
+        start = stop
+    return answers

@@ -1,0 +1,115 @@
+"""The engine's end of the link to control: takes snapshots, gives states and counters, survives control's absence."""
+
+import asyncio
+import contextlib
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from augurium.core.errors import AuguriumError
+from augurium.serving.link import (
+    Applied,
+    Collect,
+    Counters,
+    Hello,
+    Message,
+    Push,
+    receive,
+    send,
+)
+from augurium.serving.metrics import EngineMetrics
+from augurium.serving.snapshot import Snapshot
+
+COUNTERS_INTERVAL_S = 1.0
+FIRST_RETRY_S = 0.05
+LONGEST_RETRY_S = 2.0
+
+log = structlog.get_logger()
+
+
+class ControlLink:
+    """Connects, and connects again, until stopped. Serving does not depend on it."""
+
+    def __init__(
+        self,
+        socket: Path,
+        hello: Callable[[], Hello],
+        take: Callable[[Snapshot], None],
+        applied: Callable[[], Applied],
+        metrics: Callable[[], EngineMetrics],
+    ) -> None:
+        self._socket = socket
+        self._hello = hello
+        self._take = take
+        self._applied = applied
+        self._metrics = metrics
+        self._writer: asyncio.StreamWriter | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to connect."""
+        self._task = asyncio.create_task(self._stay_connected())
+
+    async def stop(self) -> None:
+        """Sends the last counters, if there is a connection, and leaves."""
+        if self._writer is not None:
+            send(self._writer, Counters(self._metrics()))
+            with contextlib.suppress(ConnectionError, TimeoutError):
+                await asyncio.wait_for(self._writer.drain(), 0.5)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def report(self) -> None:
+        """Tells control where the versions stand; does nothing while there is no connection."""
+        if self._writer is not None:
+            send(self._writer, self._applied())
+
+    async def _stay_connected(self) -> None:
+        wait_s = FIRST_RETRY_S
+        while True:
+            try:
+                reader, self._writer = await asyncio.open_unix_connection(str(self._socket))
+                wait_s = FIRST_RETRY_S
+                await self._converse(reader, self._writer)
+            except OSError:
+                pass  # control is not there, or not yet
+            except AuguriumError as error:
+                log.error("link broken", reason=str(error))
+            finally:
+                if self._writer is not None:
+                    self._writer.close()
+                    self._writer = None
+            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+            wait_s = min(wait_s * 2, LONGEST_RETRY_S)
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        send(writer, self._hello())
+        reporter = asyncio.create_task(self._report_counters(writer))
+        try:
+            while (message := await receive(reader)) is not None:
+                self._answer(writer, message)
+                await writer.drain()
+        finally:
+            reporter.cancel()
+
+    def _answer(self, writer: asyncio.StreamWriter, message: Message) -> None:
+        if isinstance(message, Push):
+            self._take(message.snapshot)
+        elif isinstance(message, Collect):
+            send(writer, Counters(self._metrics(), message.request))
+
+    async def _report_counters(self, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):  # the receiving side notices, and connects again
+            while True:
+                await asyncio.sleep(COUNTERS_INTERVAL_S)
+                send(writer, Counters(self._metrics()))
+                await writer.drain()
+
+
+def engine_hello(engine: str, host: str, notice: str) -> Hello:
+    """This process's introduction."""
+    return Hello(engine, os.getpid(), host, notice)

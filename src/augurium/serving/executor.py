@@ -1,0 +1,79 @@
+"""Runs batches: at once on the event loop when that is short, on a thread when it is not.
+
+ONNX Runtime releases the interpreter lock, so a thread leaves the loop free; but handing a batch over costs about as much as a
+short run, so runs that are expected to stay below `INLINE_LIMIT_S` are not handed over.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from augurium.core.tensors import Array
+from augurium.runtimes.runtime import LoadedModel
+
+INLINE_LIMIT_S = 0.001
+SMOOTHING = 0.2
+
+
+class Executor(Protocol):
+    """Runs one batch of one version."""
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """One model run; `inputs` in the signature's order, answers likewise. Blocking.
+
+        Raises ModelFailed when the model does.
+        """
+        ...
+
+    def expected_s(self, rows: int) -> float:
+        """How long a run of `rows` rows will take, from what earlier ones took."""
+        ...
+
+
+class CostModel:
+    """Seconds per run by number of rows: a moving average per power of two.
+
+    A size not seen yet is estimated from the nearest smaller one, growing linearly: too long rather than too short, so that an
+    unknown large batch goes to a thread first.
+    """
+
+    def __init__(self) -> None:
+        self._seconds: list[float | None] = [None] * 32
+
+    def observe(self, rows: int, seconds: float) -> None:
+        bucket = rows.bit_length()
+        known = self._seconds[bucket]
+        self._seconds[bucket] = seconds if known is None else known + SMOOTHING * (seconds - known)
+
+    def expected_s(self, rows: int) -> float:
+        """Infinite before the first observation."""
+        bucket = rows.bit_length()
+        for smaller in range(bucket, -1, -1):
+            seconds = self._seconds[smaller]
+            if seconds is not None:
+                return seconds * (1 << (bucket - smaller))
+        return float("inf")
+
+
+class LocalExecutor:
+    """A model in this process."""
+
+    def __init__(
+        self, model: LoadedModel, input_names: Sequence[str], output_names: Sequence[str]
+    ) -> None:
+        self._model = model
+        self._input_names = tuple(input_names)
+        self._output_names = tuple(output_names)
+        self._cost = CostModel()
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        started = time.perf_counter()
+        outputs = self._model.run(
+            dict(zip(self._input_names, inputs, strict=True)), self._output_names
+        )
+        rows = inputs[0].shape[0] if inputs and inputs[0].ndim else 1
+        self._cost.observe(rows, time.perf_counter() - started)
+        return outputs
+
+    def expected_s(self, rows: int) -> float:
+        return self._cost.expected_s(rows)

@@ -1,0 +1,101 @@
+"""Instances, rows as lists or as objects of named features, to the tensors of a signature."""
+
+from typing import Any
+
+from augurium.core.errors import InvalidArgument
+from augurium.core.inference import Instances
+from augurium.core.signature import Signature
+from augurium.core.tensors import Array, TensorSpec
+from augurium.core.values import array_from_values, checked_values
+
+MOST_NAMES_SHOWN = 8
+
+
+def tensors_from_instances(instances: Instances, signature: Signature) -> dict[str, Array]:
+    """One tensor per input, with a row per instance.
+
+    An object names features: those of `TensorSpec.features`, or the input itself. A list gives the
+    inputs in the signature's order; with a single input, it is that input's row.
+    Raises InvalidArgument for missing and unknown features, values of a wrong type, and mixed forms.
+    """
+    rows = instances.rows
+    if not rows:
+        raise InvalidArgument("'instances' is empty; send at least one row")
+    if isinstance(rows[0], dict):
+        columns = _columns_of_objects(rows, signature)
+    else:
+        columns = _columns_of_lists(rows, signature)
+    return {
+        spec.name: _tensor(spec, column)
+        for spec, column in zip(signature.inputs, columns, strict=True)
+    }
+
+
+def _columns_of_objects(rows: list[Any], signature: Signature) -> list[list[Any]]:
+    expected = [name for spec in signature.inputs for name in (spec.features or (spec.name,))]
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise InvalidArgument(
+                f"instance {number} is not an object, but instance 0 is; send one form"
+            )
+        if len(row) != len(expected) or not all(name in row for name in expected):
+            raise _wrong_features(number, row, expected)
+    return [
+        [[row[name] for name in spec.features] for row in rows]
+        if spec.features
+        else [row[spec.name] for row in rows]
+        for spec in signature.inputs
+    ]
+
+
+def _columns_of_lists(rows: list[Any], signature: Signature) -> list[list[Any]]:
+    if any(isinstance(row, dict) for row in rows):
+        raise InvalidArgument("instance 0 is not an object, but others are; send one form")
+    width = len(signature.inputs)
+    if width == 1:
+        return [rows]
+    for number, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != width:
+            got = f"{len(row)} values" if isinstance(row, list) else "one value"
+            raise InvalidArgument(
+                f"instance {number} has {got}; expected a list of {width}:"
+                f" {_shown([spec.name for spec in signature.inputs])}"
+            )
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _tensor(spec: TensorSpec, column: list[Any]) -> Array:
+    """The column of one input; a row of shape [1] may be given as a bare value."""
+    bare = spec.shape == (-1, 1) and not isinstance(column[0], list)
+    rank = 1 if bare else len(spec.shape)
+    values = checked_values(spec.name, spec.datatype, rank, column)
+    extents = _extents(values, rank)
+    shape = (*extents, 1) if bare else extents
+    return array_from_values(spec.name, spec.datatype, shape, values)
+
+
+def _extents(values: Any, rank: int) -> tuple[int, ...]:
+    extents = []
+    for _ in range(rank):
+        extents.append(len(values))
+        if not values:
+            break
+        values = values[0]
+    return tuple(extents)
+
+
+def _wrong_features(number: int, row: dict[str, Any], expected: list[str]) -> InvalidArgument:
+    missing = [name for name in expected if name not in row]
+    unknown = sorted(set(row) - set(expected))
+    parts = []
+    if missing:
+        parts.append(f"misses {_shown(missing)}")
+    if unknown:
+        parts.append(f"has unknown features {_shown(unknown)}")
+    return InvalidArgument(f"instance {number} {' and '.join(parts)}; expected {_shown(expected)}")
+
+
+def _shown(names: list[str]) -> str:
+    shown = ", ".join(f"'{name[:64]}'" for name in names[:MOST_NAMES_SHOWN])
+    hidden = len(names) - MOST_NAMES_SHOWN
+    return f"[{shown}]" if hidden <= 0 else f"[{shown} and {hidden} more]"

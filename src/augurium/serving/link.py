@@ -1,0 +1,81 @@
+"""The link between control and an engine: msgpack messages with a 4-byte length over a Unix socket.
+
+The engine connects and says `Hello`. Control answers with a `Push` and sends another whenever the desired state changes; the
+engine answers each with `Applied` as its versions load. `Collect` asks for `Counters`, which an engine also sends by itself.
+"""
+
+import asyncio
+import struct
+
+import msgspec
+
+from augurium.core.errors import AuguriumError
+from augurium.serving.metrics import EngineMetrics
+from augurium.serving.snapshot import Snapshot, VersionState
+
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+_length = struct.Struct(">I")
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello"):
+    """An engine's first message. `engine` is its stable slot, such as `rest-0`; a restarted engine has another `pid`.
+
+    `host` names what carries its protocol (`granian`, `envoy`, `grpcio`); `notice` says what is not as it should be.
+    """
+
+    engine: str
+    pid: int
+    host: str
+    notice: str = ""
+
+
+class Applied(msgspec.Struct, frozen=True, tag="applied"):
+    """Where the engine stands with revision `revision`; sent again whenever a version changes its state."""
+
+    revision: int
+    states: tuple[VersionState, ...]
+
+
+class Counters(msgspec.Struct, frozen=True, tag="counters"):
+    """All counters since the engine started; `request` is that of the `Collect` it answers, 0 if sent unasked."""
+
+    metrics: EngineMetrics
+    request: int = 0
+
+
+class Push(msgspec.Struct, frozen=True, tag="push"):
+    """The desired state, whole."""
+
+    snapshot: Snapshot
+
+
+class Collect(msgspec.Struct, frozen=True, tag="collect"):
+    """Asks for `Counters` with the same `request` number."""
+
+    request: int
+
+
+Message = Hello | Applied | Counters | Push | Collect
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
+
+
+def send(writer: asyncio.StreamWriter, message: Message) -> None:
+    """Queues one message; await `writer.drain()` to wait for a slow reader."""
+    content = _encoder.encode(message)
+    writer.write(_length.pack(len(content)) + content)
+
+
+async def receive(reader: asyncio.StreamReader) -> Message | None:
+    """The next message; None when the other side has closed. Raises AuguriumError for what is not a message."""
+    try:
+        (length,) = _length.unpack(await reader.readexactly(_length.size))
+        if length > MAX_MESSAGE_BYTES:
+            raise AuguriumError(
+                f"link message of {length} bytes; at most {MAX_MESSAGE_BYTES} are allowed"
+            )
+        return _decoder.decode(await reader.readexactly(length))
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
+    except msgspec.MsgspecError as error:
+        raise AuguriumError(f"link message cannot be read: {error}") from error

@@ -1,0 +1,156 @@
+"""Which versions are in memory: brings an engine from what it holds to what a snapshot desires."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+
+from augurium.core.errors import AuguriumError
+from augurium.serving.executor import Executor
+from augurium.serving.loading import load_version
+from augurium.serving.metrics import EngineMetrics, VersionMetrics
+from augurium.serving.router import ModelRoutes, Router
+from augurium.serving.served_version import ServedVersion
+from augurium.serving.snapshot import DesiredVersion, Snapshot, VersionState
+
+Key = tuple[str, int]
+
+log = structlog.get_logger()
+
+
+class Residency:
+    """Loads, swaps in and drains versions. Lives on one event loop; files are read on a thread of its own.
+
+    A version takes requests only after it has loaded and run. A failed load leaves everything else
+    as it was, and is tried again when the next snapshot still wants it.
+    """
+
+    def __init__(
+        self,
+        router: Router[ServedVersion],
+        loop: asyncio.AbstractEventLoop,
+        threads: ThreadPoolExecutor,
+        changed: Callable[[], None],
+    ) -> None:
+        self._router = router
+        self._loop = loop
+        self._threads = threads
+        self._loader = ThreadPoolExecutor(1, "augurium-load")
+        self._changed = changed
+        self._snapshot = Snapshot()
+        self._served: dict[Key, ServedVersion] = {}
+        self._loading: dict[Key, asyncio.Task[None]] = {}
+        self._failed: dict[Key, str] = {}
+        self._draining: set[asyncio.Task[None]] = set()
+        self._metrics: dict[Key, VersionMetrics] = {}
+
+    @property
+    def revision(self) -> int:
+        """The revision of the newest snapshot."""
+        return self._snapshot.revision
+
+    @property
+    def settled(self) -> bool:
+        """Whether every desired version is ready or has failed."""
+        return not self._loading
+
+    def states(self) -> tuple[VersionState, ...]:
+        """Where each desired version stands."""
+        return tuple(
+            VersionState(
+                desired.model, desired.version, *self._state((desired.model, desired.version))
+            )
+            for desired in self._desired().values()
+        )
+
+    def metrics(self) -> EngineMetrics:
+        """The counters of every version this engine has held since it started."""
+        for key, served in self._served.items():
+            self._metrics[key].pending = served.pending
+        return EngineMetrics(list(self._metrics.values()))
+
+    def apply(self, snapshot: Snapshot) -> None:
+        """Starts the loads and unloads that lead to `snapshot`; returns at once."""
+        self._snapshot = snapshot
+        desired = self._desired()
+        self._failed.clear()
+        for key in [key for key in self._loading if key not in desired]:
+            self._loading.pop(key).cancel()
+        for key, version in desired.items():
+            served = self._served.get(key)
+            if key not in self._loading and (served is None or served.desired != version):
+                self._loading[key] = self._loop.create_task(self._load(key, version))
+        removed = [key for key in self._served if key not in desired]
+        retired = [self._served.pop(key) for key in removed]
+        self._publish()
+        for version_served in retired:
+            self._retire(version_served)
+
+    async def stop(self) -> None:
+        """Gives up loads in progress. Requests in flight are the data plane's to drain."""
+        tasks = [*self._loading.values(), *self._draining]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._loader.shutdown(wait=False, cancel_futures=True)
+
+    async def _load(self, key: Key, desired: DesiredVersion) -> None:
+        started = time.perf_counter()
+        try:
+            executor = await self._loop.run_in_executor(self._loader, load_version, desired)
+        except AuguriumError as error:
+            log.error("load failed", model=key[0], version=key[1], reason=str(error))
+            self._failed[key] = str(error)
+        else:
+            self._swap_in(key, desired, executor, time.perf_counter() - started)
+        finally:
+            self._loading.pop(key, None)
+            self._publish()
+
+    def _swap_in(
+        self, key: Key, desired: DesiredVersion, executor: Executor, seconds: float
+    ) -> None:
+        metrics = self._metrics.setdefault(key, VersionMetrics(*key))
+        metrics.load_s = seconds
+        replaced = self._served.get(key)
+        self._served[key] = ServedVersion(desired, executor, metrics, self._loop, self._threads)
+        if replaced is not None:
+            self._retire(replaced)
+        log.info("version ready", model=key[0], version=key[1], seconds=round(seconds, 3))
+
+    def _retire(self, served: ServedVersion) -> None:
+        """Keeps a version alive until its last request has its answer."""
+        task = self._loop.create_task(served.drain())
+        self._draining.add(task)
+        task.add_done_callback(self._draining.discard)
+
+    def _publish(self) -> None:
+        """Gives the router the new table and tells control."""
+        routes = {}
+        for model in self._snapshot.models:
+            ready, unready = {}, {}
+            for version in model.versions:
+                key = (model.name, version.version)
+                if key in self._served:
+                    ready[version.version] = self._served[key]
+                else:
+                    unready[version.version] = self._failed.get(key, "it is being loaded")
+            routes[model.name] = ModelRoutes(ready, unready, model.default_version, model.aliases)
+        self._router.replace(routes)
+        self._changed()
+
+    def _desired(self) -> dict[Key, DesiredVersion]:
+        return {
+            (version.model, version.version): version
+            for model in self._snapshot.models
+            for version in model.versions
+        }
+
+    def _state(self, key: Key) -> tuple[str, str]:
+        if key in self._loading:
+            return "loading", ""
+        if key in self._failed:
+            return "failed", self._failed[key]
+        return ("ready", "") if key in self._served else ("failed", "it was not loaded")

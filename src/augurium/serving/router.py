@@ -1,0 +1,84 @@
+"""Which version answers: the one the request names, the one an alias points at, or the model's default."""
+
+from collections.abc import Iterable, Mapping
+from typing import Generic, TypeVar
+
+from augurium.core.errors import NotFound, NotReady
+from augurium.core.identifiers import ModelRef
+
+V = TypeVar("V")
+
+
+class ModelRoutes(Generic[V]):
+    """One model's ready versions and the pointers into them; `unready` says why others do not answer."""
+
+    __slots__ = ("aliases", "default_version", "ready", "unready")
+
+    def __init__(
+        self,
+        ready: Mapping[int, V],
+        unready: Mapping[int, str],
+        default_version: int | None,
+        aliases: Mapping[str, int],
+    ) -> None:
+        self.ready = ready
+        self.unready = unready
+        self.default_version = default_version
+        self.aliases = aliases
+
+
+class Router(Generic[V]):
+    """The routes of every model. The table is replaced as a whole, so a request sees one state."""
+
+    def __init__(self) -> None:
+        self._models: Mapping[str, ModelRoutes[V]] = {}
+        self._defaults: dict[str, V] = {}
+
+    def replace(self, models: Mapping[str, ModelRoutes[V]]) -> None:
+        """Takes a new table."""
+        self._models = models
+        self._defaults = {
+            name: routes.ready[routes.default_version]
+            for name, routes in models.items()
+            if routes.default_version is not None and routes.default_version in routes.ready
+        }
+
+    def names(self) -> Iterable[str]:
+        """The models that are deployed, ready or not."""
+        return self._models.keys()
+
+    def routes(self, name: str) -> ModelRoutes[V]:
+        """Raises NotFound for an unknown model."""
+        try:
+            return self._models[name]
+        except KeyError:
+            raise NotFound(f"Request for unknown model: '{name}' is not found") from None
+
+    def resolve(self, model: ModelRef) -> V:
+        """The version that answers. Raises NotFound for what is not deployed and NotReady for what cannot answer yet."""
+        name, version, alias = model
+        if version is None and alias is None:
+            found = self._defaults.get(name)
+            if found is not None:
+                return found
+        routes = self.routes(name)
+        number = version or self._pointed_at(routes, name, alias)
+        if number in routes.ready:
+            return routes.ready[number]
+        if number in routes.unready:
+            raise NotReady(
+                f"version {number} of model '{name}' is not ready: {routes.unready[number]}"
+            )
+        raise NotFound(f"Request for unknown model: '{name}' version {number} is not found")
+
+    def _pointed_at(self, routes: ModelRoutes[V], name: str, alias: str | None) -> int:
+        if alias is not None:
+            if alias not in routes.aliases:
+                raise NotFound(f"Request for unknown model: '{name}' has no alias '{alias[:128]}'")
+            return routes.aliases[alias]
+        if routes.default_version is None:
+            raise NotReady(
+                f"model '{name}' has no default version; name one, or make one the default with"
+                f" `augurium deploy {name}@VERSION`"
+            )
+        return routes.default_version

@@ -1,0 +1,77 @@
+"""The desired state of a node, as control pushes it to the engines: whole, numbered, and kept on disk by each engine."""
+
+from pathlib import Path
+
+import msgspec
+
+from augurium.core.errors import AuguriumError
+from augurium.core.files import write_atomically
+from augurium.core.signature import Signature
+
+
+class BatchingPolicy(msgspec.Struct, frozen=True):
+    """How the rows of one version are gathered. See `core.settings.BatchingSettings` for the meaning."""
+
+    max_batch_size: int = 256
+    max_queue_delay_ms: float = 5.0
+    max_queue_rows: int = 16384
+
+
+class DesiredVersion(msgspec.Struct, frozen=True):
+    """One version an engine must hold: which file, which runtime, what goes in and out.
+
+    `path` is a file of this node whose SHA-256 must be `digest`; `options` are the runtime's own.
+    """
+
+    model: str
+    version: int
+    runtime: str
+    path: str
+    digest: str
+    signature: Signature
+    options: dict[str, str] = {}
+    batching: BatchingPolicy = BatchingPolicy()
+
+
+class DesiredModel(msgspec.Struct, frozen=True):
+    """A model's deployed versions and how a request without a version is answered."""
+
+    name: str
+    versions: tuple[DesiredVersion, ...] = ()
+    default_version: int | None = None
+    aliases: dict[str, int] = {}
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """Everything an engine must serve. A larger `revision` replaces a smaller one."""
+
+    revision: int = 0
+    models: tuple[DesiredModel, ...] = ()
+
+
+class VersionState(msgspec.Struct, frozen=True):
+    """Where an engine stands with one version: `loading`, `ready` or `failed`, and why."""
+
+    model: str
+    version: int
+    state: str
+    reason: str = ""
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Snapshot)
+
+
+def save_snapshot(file: Path, snapshot: Snapshot) -> None:
+    """Writes the snapshot so that a crash leaves the old file or the new one, never half of one."""
+    write_atomically(file, _encoder.encode(snapshot))
+
+
+def load_snapshot(file: Path) -> Snapshot:
+    """The snapshot of an earlier run; an empty one if there is none. Raises AuguriumError if the file is damaged."""
+    try:
+        return _decoder.decode(file.read_bytes())
+    except FileNotFoundError:
+        return Snapshot()
+    except (OSError, msgspec.MsgspecError) as error:
+        raise AuguriumError(f"snapshot {file.name} cannot be read: {error}") from error

@@ -1,0 +1,113 @@
+"""Holds a request's tensors against the signature, so that only what a model can take reaches it."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from augurium.core.errors import InvalidArgument
+from augurium.core.signature import Signature
+from augurium.core.tensors import DATATYPES, FLOATS, Array, TensorSpec
+
+
+class Prepared(NamedTuple):
+    """Tensors in the signature's order, how many rows they have, and which others they may share a run with."""
+
+    inputs: Sequence[Array]
+    rows: int
+    key: object
+
+
+class InputValidator:
+    """Checks the inputs of one version. The texts are those that existing clients look for."""
+
+    def __init__(self, model: str, signature: Signature) -> None:
+        self._model = model
+        self._specs = signature.inputs
+        self._names = frozenset(spec.name for spec in signature.inputs)
+        self._batched = signature.batched
+        self._ragged = any(-1 in spec.shape[1:] for spec in signature.inputs)
+
+    def prepare(self, inputs: Mapping[str, Array]) -> Prepared:
+        """Raises InvalidArgument when names, datatypes, shapes, row counts or missing values do not fit."""
+        if len(inputs) != len(self._specs) or not self._names.issuperset(inputs):
+            raise self._wrong_names(inputs)
+        ordered = [self._checked(spec, inputs[spec.name]) for spec in self._specs]
+        if not self._batched:
+            return Prepared(ordered, 1, object())
+        rows = ordered[0].shape[0]
+        for spec, array in zip(self._specs, ordered, strict=True):
+            if array.shape[0] != rows:
+                raise InvalidArgument(
+                    f"inputs of model '{self._model}' differ in rows: '{self._specs[0].name}' has"
+                    f" {rows} and '{spec.name}' has {array.shape[0]}; send the same number for each"
+                )
+        if not rows:
+            raise InvalidArgument(
+                f"request for model '{self._model}' has no rows; send at least one"
+            )
+        return Prepared(
+            ordered, rows, tuple(array.shape[1:] for array in ordered) if self._ragged else None
+        )
+
+    def _checked(self, spec: TensorSpec, array: Array) -> Array:
+        if array.dtype != spec.dtype:
+            raise InvalidArgument(
+                f"inference input '{spec.name}' data-type is '{DATATYPES.get(array.dtype, array.dtype)}',"
+                f" but model '{self._model}' expects '{spec.datatype}'"
+            )
+        if not _fits(spec.shape, array.shape):
+            raise InvalidArgument(
+                f"unexpected shape for input '{spec.name}' for model '{self._model}'."
+                f" Expected {_text(spec.shape)}, got {_text(array.shape)}"
+            )
+        if spec.datatype == "BYTES":
+            return self._without_nulls(spec, array)
+        if not spec.nullable and spec.datatype in FLOATS and np.isnan(array).any():
+            raise self._missing(spec)
+        return array
+
+    def _without_nulls(self, spec: TensorSpec, array: Array) -> Array:
+        """Nulls become the value that the model takes as missing."""
+        values = array.ravel().tolist()
+        if None not in values:
+            return array
+        if not spec.nullable or spec.missing_value is None:
+            raise self._missing(spec)
+        filled = np.array(
+            [spec.missing_value if value is None else value for value in values], np.object_
+        )
+        return filled.reshape(array.shape)
+
+    def _missing(self, spec: TensorSpec) -> InvalidArgument:
+        return InvalidArgument(
+            f"input '{spec.name}' of model '{self._model}' has a missing value (NaN or null), which its"
+            " signature forbids; fill it in, or register the model with training rows that have missing values"
+        )
+
+    def _wrong_names(self, inputs: Mapping[str, Array]) -> InvalidArgument:
+        for name in inputs:
+            if name not in self._names:
+                return InvalidArgument(
+                    f"unexpected inference input '{name}' for model '{self._model}'"
+                )
+        missing = [spec.name for spec in self._specs if spec.name not in inputs]
+        return InvalidArgument(
+            f"expected {len(self._specs)} inputs but got {len(inputs)} inputs for model '{self._model}'."
+            f" Got input(s) {_names(inputs)}, but missing required input(s) {_names(missing)}."
+            " Please provide all required input(s)."
+        )
+
+
+def _fits(expected: tuple[int, ...], got: tuple[int, ...]) -> bool:
+    if len(expected) != len(got):
+        return False
+    return all(extent in (-1, size) for extent, size in zip(expected, got, strict=True))
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return "[" + ",".join(map(str, shape)) + "]"
+
+
+def _names(names: Mapping[str, Array] | Sequence[str]) -> str:
+    return "[" + ",".join(f"'{name}'" for name in names) + "]"
