@@ -1,4 +1,4 @@
-"""What the registry holds: models, immutable numbered versions, aliases, and the log of every change."""
+"""What the registry holds: models, immutable numbered versions, aliases, the log of changes."""
 
 from datetime import datetime
 from typing import Any
@@ -45,6 +45,12 @@ class Version(VersionDraft, frozen=True, kw_only=True):
     version: int
     created_at: datetime
     deployed: bool = False
+
+
+def numbered(draft: VersionDraft, model: str, version: int, created_at: datetime) -> Version:
+    """The version a draft becomes, not deployed yet."""
+    fields = {name: getattr(draft, name) for name in VersionDraft.__struct_fields__}
+    return Version(**fields, model=model, version=version, created_at=created_at)
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,136 @@
+"""The registry's tables. Plain SQL types only: SQLite and PostgreSQL hold the same schema."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+from augurium.core.signature import Signature
+
+
+class Json(TypeDecorator[Any]):
+    """A value of one type, kept as JSON text and checked when it is read."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, kind: Any) -> None:
+        super().__init__()
+        self.kind = kind
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind)
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str:
+        return msgspec.json.encode(value).decode()
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return self._decoder.decode(value)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware time, kept in UTC because SQLite forgets the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# one row; every writing transaction locks it first, so changes happen one after the other
+counter = Table(
+    "registry_counter",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("revision", BigInteger, nullable=False),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("folded_name", String(128), nullable=False, unique=True),
+    Column("description", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    # the largest number ever given, so that no number is given twice
+    Column("latest_version", Integer, nullable=False),
+    Column("default_version", Integer),
+)
+
+# what lists look at stands before the JSON, which may fill pages of its own
+versions = Table(
+    "versions",
+    metadata,
+    Column("model", String(128), ForeignKey(models.c.name), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("deployed", Boolean, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("trained_at", UtcTime),
+    Column("framework", String(128), nullable=False),
+    Column("framework_version", String(128), nullable=False),
+    Column("runtime", String(128), nullable=False),
+    Column("source_digest", String(64), nullable=False),
+    Column("source_size_bytes", BigInteger, nullable=False),
+    Column("source_name", String(256), nullable=False),
+    Column("servable_digest", String(64), nullable=False),
+    Column("servable_size_bytes", BigInteger, nullable=False),
+    Column("idempotency_key", String(256), unique=True),
+    Column("options", Json(dict[str, str]), nullable=False),
+    Column("metrics", Json(dict[str, float]), nullable=False),
+    Column("tags", Json(dict[str, str]), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("signature", Json(Signature), nullable=False),
+    Column("report", Json(dict[str, Any]), nullable=False),
+    Index(None, "deployed", "model", "version"),
+)
+
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("model", String(128), primary_key=True),
+    Column("alias", String(128), primary_key=True),
+    Column("version", Integer, nullable=False),
+    ForeignKeyConstraint(["model", "version"], [versions.c.model, versions.c.version]),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", UtcTime, nullable=False),
+    Column("actor", String(256), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("model", String(128), nullable=False),
+    Column("version", Integer),
+    Column("details", Json(dict[str, Any]), nullable=False),
+    Index(None, "model", "revision"),
+)
