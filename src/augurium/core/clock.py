@@ -28,7 +28,9 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that moves only when told to; it makes time a plain argument in tests and simulations."""
+    """A clock that moves only when told to; it makes time a plain argument in tests and
+    simulations.
+    """
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self._start = start

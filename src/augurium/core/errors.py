@@ -1,6 +1,7 @@
 """Domain errors: one root, one transport-neutral kind per class.
 
-Nothing here knows HTTP or gRPC; `protocols/errors_http.py` and `protocols/errors_grpc.py` map each kind to a code.
+Nothing here knows HTTP or gRPC; `protocols/errors_http.py` and `protocols/errors_grpc.py` map each
+kind to a code.
 """
 
 from enum import StrEnum
@@ -33,7 +34,8 @@ class ErrorKind(StrEnum):
 class AuguriumError(Exception):
     """Root of every error Augurium raises on purpose.
 
-    The message says what was wrong, what was expected and what to do; it is shown to the caller as it is.
+    The message says what was wrong, what was expected and what to do; it is shown to the caller as
+    it is.
     """
 
     kind: ClassVar[ErrorKind] = ErrorKind.INTERNAL

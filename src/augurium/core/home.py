@@ -61,7 +61,9 @@ class Home(msgspec.Struct, frozen=True):
 
 
 def short_socket_path(wanted: Path) -> Path:
-    """`wanted`, or a path in the temporary folder that stands for it if it is too long for a socket."""
+    """`wanted`, or a path in the temporary folder that stands for it if it is too long for a
+    socket.
+    """
     absolute = str(wanted.absolute())
     if len(absolute.encode()) <= LONGEST_SOCKET_PATH:
         return Path(absolute)

@@ -38,7 +38,8 @@ def model_ref(text: str, version: str | None = None) -> ModelRef:
     if version:
         if qualifier:
             raise InvalidArgument(
-                f"'{text}' names a version or alias and the request names version '{version}' as well; give one of them"
+                f"'{text}' names a version or alias and the request names version '{version}'"
+                " as well; give one of them"
             )
         return ModelRef(name, version_number(version))
     if not qualifier:
@@ -51,23 +52,29 @@ def model_ref(text: str, version: str | None = None) -> ModelRef:
 
 
 def version_number(text: str) -> int:
-    """A version is a plain positive integer without leading zeros; raises InvalidArgument otherwise."""
+    """A version is a plain positive integer without leading zeros; raises InvalidArgument
+    otherwise.
+    """
     if (
         not (text.isascii() and text.isdigit() and len(text) <= 10)
         or text[0] == "0"
         or int(text) > MAX_VERSION
     ):
         raise InvalidArgument(
-            f"version '{text[:32]}' is not a positive integer without leading zeros, at most {MAX_VERSION}"
+            f"version '{text[:32]}' is not a positive integer without leading zeros, at most"
+            f" {MAX_VERSION}"
         )
     return int(text)
 
 
 def check_name(what: str, name: str) -> str:
-    """Returns `name` if it may name a model or alias; raises InvalidArgument with the rule otherwise."""
+    """Returns `name` if it may name a model or alias; raises InvalidArgument with the rule
+    otherwise.
+    """
     if not NAME_PATTERN.fullmatch(name):
         raise InvalidArgument(
-            f"{what} {name[:64]!r} is not allowed: use 1 to 128 of the characters A-Z a-z 0-9 _ . -, beginning with a letter or digit"
+            f"{what} {name[:64]!r} is not allowed: use 1 to 128 of the characters A-Z a-z 0-9 _"
+            " . -, beginning with a letter or digit"
         )
     return name
 
@@ -89,7 +96,8 @@ def check_alias(alias: str) -> str:
     """As `check_name`; an alias is not a number, or it could not be told from a version."""
     if alias.isdigit():
         raise InvalidArgument(
-            f"alias '{alias[:64]}' is a number; an alias needs a letter, or it could not be told from a version"
+            f"alias '{alias[:64]}' is a number; an alias needs a letter, or it could not be"
+            " told from a version"
         )
     return check_name("alias", alias)
 
@@ -100,7 +108,8 @@ def check_request_id(request_id: str) -> str:
         request_id.isascii() and request_id.isprintable()
     ):
         raise InvalidArgument(
-            f"request id must be at most {MAX_REQUEST_ID_LENGTH} printable ASCII characters, got {len(request_id)} characters"
+            f"request id must be at most {MAX_REQUEST_ID_LENGTH} printable ASCII characters,"
+            f" got {len(request_id)} characters"
         )
     return request_id
 

@@ -40,7 +40,9 @@ class BatchOutputs:
         self._lists: list[list[Any] | None] = [None] * len(arrays)
 
     def flat_list(self, index: int) -> list[Any]:
-        """Output `index` as a flat list in row-major order; made once per run, not once per request."""
+        """Output `index` as a flat list in row-major order; made once per run, not once per
+        request.
+        """
         found = self._lists[index]
         if found is None:
             found = self._lists[index] = self.arrays[index].ravel().tolist()
@@ -79,7 +81,7 @@ class Answer:
 
 
 class InferenceResponse(msgspec.Struct):
-    """An answer: `specs` are the outputs the caller asked for, `indices` their places in `answer`."""
+    """An answer: `specs` are the outputs asked for, `indices` their places in `answer`."""
 
     model: str
     version: int

@@ -1,6 +1,7 @@
 """Settings: one frozen tree, read from `augurium.toml`, then `AUGURIUM_...` variables, then flags.
 
-A variable is the section and the key in capitals: `AUGURIUM_BATCHING_MAX_BATCH_SIZE=64`. Unknown keys are errors.
+A variable is the section and the key in capitals: `AUGURIUM_BATCHING_MAX_BATCH_SIZE=64`. Unknown
+keys are errors.
 """
 
 import difflib
@@ -31,7 +32,8 @@ class NodeSettings(Section, frozen=True):
     home: str = "augurium-home"
     """Folder for the registry, artifacts and run-time files; created if missing."""
     host: str = "127.0.0.1"
-    """Address every port listens on. Only loopback addresses are accepted: there are no keys yet."""
+    """Address every port listens on. Only loopback addresses are accepted: there are no keys yet.
+    """
     port: Port = 8000
     """REST data plane."""
     grpc_port: Port = 8001
@@ -41,11 +43,13 @@ class NodeSettings(Section, frozen=True):
     engines: Annotated[int, Meta(ge=0)] = 0
     """REST engine processes; 0 means one per core, at most 8."""
     grpc_engines: Annotated[int, Meta(ge=0)] = 0
-    """gRPC engine processes; 0 means half as many as REST engines, at least one."""
+    """gRPC engine processes; 0 means as many as REST engines."""
     grpc_host: Literal["auto", "envoy", "grpcio"] = "auto"
     """What carries gRPC: Envoy, grpc.aio, or Envoy where it can start and grpc.aio elsewhere."""
     drain_delay_s: Seconds = 0.2
-    """On SIGTERM: how long a process stays open while reporting not ready, so that balancers notice."""
+    """On SIGTERM: how long a process stays open while reporting not ready, so that balancers
+    notice.
+    """
     drain_timeout_s: Seconds = 30.0
     """On SIGTERM: how long accepted requests may take to finish."""
 
@@ -84,7 +88,9 @@ class ImportSettings(Section, frozen=True):
     memory_bytes: Count = 8 * 1024**3
     """Memory the import process may use."""
     allow_code: bool = False
-    """Accept formats that run code when they are loaded (pickle, joblib). Only for files you made yourself."""
+    """Accept formats that run code when they are loaded (pickle, joblib). Only for files you made
+    yourself.
+    """
 
 
 class LogSettings(Section, frozen=True):
@@ -123,7 +129,8 @@ def load_settings(
     environment: Mapping[str, str] | None = None,
     flags: Mapping[str, Any] | None = None,
 ) -> LoadedSettings:
-    """Merges file, environment and flags (`{"node.port": 8000}`), later ones first; None among the flags means not given.
+    """Merges file, environment and flags (`{"node.port": 8000}`), later ones first; None among the
+    flags means not given.
 
     Raises InvalidArgument with the key, the value, and where it came from.
     """
@@ -192,7 +199,8 @@ def _build(values: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
         section, _, name = key.partition(".")
         field_type = get_type_hints(SECTIONS[section], include_extras=True)[name]
         try:
-            # values of the environment are text: "64" is a number and "true" a truth value there, and only there
+            # values of the environment are text: "64" is a number and "true" a truth value there,
+            # and only there
             tree[section][name] = msgspec.convert(
                 value, field_type, strict=not origins[key].startswith(ENVIRONMENT_PREFIX)
             )

@@ -8,7 +8,9 @@ from augurium.core.tensors import TensorSpec
 
 
 class Signature(msgspec.Struct, frozen=True, dict=True):
-    """The inputs and outputs of a version. `batched` says whether the first dimension of every tensor counts rows."""
+    """The inputs and outputs of a version. `batched` says whether the first dimension of every
+    tensor counts rows.
+    """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]

@@ -1,7 +1,8 @@
-"""Tensors: the Open Inference Protocol's datatypes, their NumPy counterparts, and what a tensor must look like.
+"""Tensors: the Open Inference Protocol's datatypes, their NumPy counterparts, and what a tensor
+must look like.
 
-Arrays stay NumPy arrays from the wire to the runtime. A BYTES tensor is an object array of `str` (UTF-8 on the wire).
-Source of the names and sizes: Open Inference Protocol v2, "Tensor Data Types".
+Arrays stay NumPy arrays from the wire to the runtime. A BYTES tensor is an object array of `str`
+(UTF-8 on the wire). Source of the names and sizes: Open Inference Protocol v2, "Tensor Data Types".
 """
 
 from typing import Any
@@ -38,9 +39,10 @@ MAX_ELEMENTS = 2**31 - 1
 class TensorSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one input or output looks like.
 
-    `shape` has one entry per dimension, -1 where it varies; the batch dimension, if the model has one, is a leading -1.
-    `features` names the columns of a `[-1, n]` input so that rows can be sent as objects.
-    `nullable` says whether a value may be missing: NaN for floats, `missing_value` for BYTES.
+    `shape` has one entry per dimension, -1 where it varies; the batch dimension, if the model has
+    one, is a leading -1. `features` names the columns of a `[-1, n]` input so that rows can be sent
+    as objects. `nullable` says whether a value may be missing: NaN for floats, `missing_value` for
+    BYTES.
     """
 
     name: str
@@ -57,7 +59,7 @@ class TensorSpec(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def numpy_dtype(datatype: str) -> np.dtype[Any]:
-    """The NumPy dtype of a protocol datatype; raises InvalidArgument for one that does not exist."""
+    """The NumPy dtype of a protocol datatype; raises InvalidArgument for an unknown one."""
     try:
         return NUMPY_DTYPES[datatype]
     except KeyError:
@@ -67,7 +69,9 @@ def numpy_dtype(datatype: str) -> np.dtype[Any]:
 
 
 def element_count(name: str, shape: tuple[int, ...]) -> int:
-    """The product of `shape`, in exact arithmetic; raises InvalidArgument before anything is allocated."""
+    """The product of `shape`, in exact arithmetic; raises InvalidArgument before anything is
+    allocated.
+    """
     if len(shape) > MAX_RANK:
         raise InvalidArgument(
             f"input '{name}' has {len(shape)} dimensions; at most {MAX_RANK} are allowed"
@@ -76,11 +80,13 @@ def element_count(name: str, shape: tuple[int, ...]) -> int:
     for extent in shape:
         if extent < 0:
             raise InvalidArgument(
-                f"input '{name}' has a negative dimension in shape {list(shape)}; dimensions in a request are 0 or more"
+                f"input '{name}' has a negative dimension in shape {list(shape)}; dimensions in"
+                " a request are 0 or more"
             )
         count *= extent
     if count > MAX_ELEMENTS:
         raise InvalidArgument(
-            f"input '{name}' with shape {list(shape)} has {count} elements; at most {MAX_ELEMENTS} are allowed"
+            f"input '{name}' with shape {list(shape)} has {count} elements; at most"
+            f" {MAX_ELEMENTS} are allowed"
         )
     return count

@@ -42,7 +42,8 @@ _floats = msgspec.json.Decoder(list[float])
 def array_from_json(
     name: str, datatype: str, shape: tuple[int, ...], count: int, raw: Any
 ) -> Array:
-    """The array of an input's JSON `data`: flat, or nested like `shape`, which has `count` elements.
+    """The array of an input's JSON `data`: flat, or nested like `shape`, which has `count`
+    elements.
 
     Raises InvalidArgument naming the input and what was expected.
     """
@@ -97,7 +98,7 @@ def array_from_values(
 
 
 def checked_values(name: str, datatype: str, rank: int, values: Any) -> Any:
-    """Values of unknown types as nested lists of `rank` levels; raises InvalidArgument for others."""
+    """Values of unknown types as lists nested `rank` levels deep; raises InvalidArgument."""
     try:
         return msgspec.convert(values, _types[_kind(datatype)][rank])
     except msgspec.ValidationError as error:

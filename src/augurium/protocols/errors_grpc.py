@@ -1,4 +1,6 @@
-"""Error kinds as gRPC status codes (numbers of the gRPC specification). The only place that maps one to the other."""
+"""Error kinds as gRPC status codes (numbers of the gRPC specification). The only place that maps
+one to the other.
+"""
 
 from enum import IntEnum
 

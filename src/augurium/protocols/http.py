@@ -16,7 +16,9 @@ _encoder = msgspec.json.Encoder()
 
 
 class HttpRequest(NamedTuple):
-    """`path` is percent-decoded by the host, once; `header` looks a header up by its lower-case name."""
+    """`path` is percent-decoded by the host, once; `header` looks a header up by its lower-case
+    name.
+    """
 
     method: str
     path: str
@@ -38,7 +40,7 @@ def json_response(content: object, status: int = 200) -> HttpResponse:
 
 
 def error_response(error: AuguriumError) -> HttpResponse:
-    """`{"error": text}`; the content type has no charset, because clients compare it for equality."""
+    """`{"error": text}`; its content type has no charset: clients compare it for equality."""
     headers = [JSON_TYPE]
     if error.kind in RETRYABLE:
         headers.append(("retry-after", str(RETRY_AFTER_S)))

@@ -1,4 +1,6 @@
-"""What REST and gRPC share of the Open Inference Protocol: metadata, deadlines, and the wording of errors."""
+"""What REST and gRPC share of the Open Inference Protocol: metadata, deadlines, and the wording of
+errors.
+"""
 
 from typing import Any, NamedTuple
 

@@ -37,7 +37,9 @@ log = structlog.get_logger()
 
 
 class GrpcApi:
-    """Answers every gRPC call of the data plane; raises AuguriumError and cancellation, nothing else."""
+    """Answers every gRPC call of the data plane; raises AuguriumError and cancellation, nothing
+    else.
+    """
 
     def __init__(self, plane: DataPlane, ready: Callable[[], bool]) -> None:
         self._plane = plane

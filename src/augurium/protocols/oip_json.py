@@ -1,4 +1,6 @@
-"""The body of an Open Inference Protocol v2 REST inference: JSON, or JSON followed by binary tensors."""
+"""The body of an Open Inference Protocol v2 REST inference: JSON, or JSON followed by binary
+tensors.
+"""
 
 from typing import Any
 
@@ -129,7 +131,8 @@ def _parts(content: bytes, header_length: str | None) -> tuple[bytes, memoryview
     digits = header_length.isascii() and header_length.isdigit() and len(header_length) <= 12
     if not digits or int(header_length) > len(content):
         raise InvalidArgument(
-            f"inference header size should be in range (0, {len(content)}), got: {header_length[:32]}"
+            f"inference header size should be in range (0, {len(content)}), got:"
+            f" {header_length[:32]}"
         )
     length = int(header_length)
     if not length:
@@ -161,7 +164,8 @@ def _tensors(inputs: list[InputTensor], binary: memoryview) -> dict[str, Array]:
             or not 0 <= size <= len(binary) - offset
         ):
             raise InvalidArgument(
-                f"binary_data_size of input '{name[:128]}' must be 0 to the {len(binary) - offset} bytes"
+                f"binary_data_size of input '{name[:128]}' must be 0 to the"
+                f" {len(binary) - offset} bytes"
                 " that are left after the JSON part"
             )
         tensors[name] = array_from_bytes(

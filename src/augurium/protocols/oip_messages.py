@@ -1,4 +1,6 @@
-"""`ModelInferRequest` and `ModelInferResponse` to and from the transport-neutral request and answer."""
+"""`ModelInferRequest` and `ModelInferResponse` to and from the transport-neutral request and
+answer.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -71,7 +73,8 @@ def decode(
 
 
 def encode(response: InferenceResponse, raw: bool) -> bytes:
-    """The answer as a `ModelInferResponse`: raw contents, or typed ones where the request used those.
+    """The answer as a `ModelInferResponse`: raw contents, or typed ones where the request used
+    those.
 
     FP16 has no typed field and is always raw; the two may not be mixed in one message.
     """
@@ -105,7 +108,8 @@ def _tensors(message: pb.ModelInferRequest) -> dict[str, Array]:
     raw = message.raw_input_contents
     if raw and len(raw) != len(message.inputs):
         raise InvalidArgument(
-            f"raw_input_contents has {len(raw)} entries for {len(message.inputs)} inputs; send one for each"
+            f"raw_input_contents has {len(raw)} entries for {len(message.inputs)} inputs; send"
+            " one for each"
         )
     tensors: dict[str, Array] = {}
     for number, tensor in enumerate(message.inputs):
@@ -117,7 +121,8 @@ def _tensors(message: pb.ModelInferRequest) -> dict[str, Array]:
             tensors[name] = _typed_array(tensor, name, shape)
         elif tensor.HasField("contents"):
             raise InvalidArgument(
-                f"input '{name[:128]}' has 'contents' although raw_input_contents is used; send one of them"
+                f"input '{name[:128]}' has 'contents' although raw_input_contents is used; send"
+                " one of them"
             )
         else:
             tensors[name] = array_from_bytes(name, tensor.datatype, shape, raw[number])

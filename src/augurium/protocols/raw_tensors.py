@@ -1,6 +1,7 @@
 """Tensors as raw bytes: little-endian, row-major, BYTES elements with a 4-byte length before each.
 
-Source: Open Inference Protocol v2, binary tensor data extension, and `raw_input_contents` of the gRPC protocol.
+Source: Open Inference Protocol v2, binary tensor data extension, and `raw_input_contents` of the
+gRPC protocol.
 """
 
 import struct

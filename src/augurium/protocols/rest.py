@@ -149,13 +149,14 @@ class RestApi:
 
 
 def _timeout_s(text: str) -> float:
-    """The header's milliseconds as seconds; raises InvalidArgument unless it is a positive number."""
+    """The header's milliseconds as seconds; raises InvalidArgument unless they are positive."""
     try:
         milliseconds = float(text)
     except ValueError:
         milliseconds = 0.0
     if not 0 < milliseconds < float("inf"):
         raise InvalidArgument(
-            f"header augurium-timeout-ms must be a positive number of milliseconds, got '{text[:32]}'"
+            f"header augurium-timeout-ms must be a positive number of milliseconds, got"
+            f" '{text[:32]}'"
         )
     return milliseconds / 1000

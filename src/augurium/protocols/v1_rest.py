@@ -1,4 +1,6 @@
-"""The v1 protocol of TensorFlow Serving and KServe over REST: predict with rows or named features, and status."""
+"""The v1 protocol of TensorFlow Serving and KServe over REST: predict with rows or named features,
+and status.
+"""
 
 from typing import Any
 
@@ -69,14 +71,15 @@ class V1Rest:
             return Instances(_decoder.decode(body).instances)
         except msgspec.ValidationError as error:
             raise InvalidArgument(
-                f'expected {{"instances": [row, ...]}} with rows as lists or objects of features: {error}'
+                f'expected {{"instances": [row, ...]}} with rows as lists or objects of'
+                f" features: {error}"
             ) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidArgument(f"failed to parse the request JSON: {error}") from error
 
 
 def _predictions(response: InferenceResponse) -> list[Any]:
-    """A bare list for one output, a list of objects by output name for several; one entry per row."""
+    """One entry per row: a bare value for one output, an object by output name for several."""
     columns = [_rows(response.answer.array(index).tolist()) for index in response.indices]
     if len(columns) == 1:
         return columns[0]

@@ -1,4 +1,6 @@
-"""ONNX Runtime on the CPU: one thread per run and no spinning, because the engines already use every core."""
+"""ONNX Runtime on the CPU: one thread per run and no spinning, because the engines already use
+every core.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +20,9 @@ OPTIONS = {"optimization": frozenset(OPTIMIZATION_LEVELS), "prepacking": frozens
 
 
 class OnnxModel:
-    """One ONNX Runtime session. Options: `optimization` (default `all`) and `prepacking` (default `on`)."""
+    """One ONNX Runtime session. Options: `optimization` (default `all`) and `prepacking` (default
+    `on`).
+    """
 
     def __init__(self, path: Path, options: Mapping[str, str]) -> None:
         session_options = _session_options(options)

@@ -1,4 +1,6 @@
-"""The composition root of an engine: everything of the data plane that does not depend on a transport."""
+"""The composition root of an engine: everything of the data plane that does not depend on a
+transport.
+"""
 
 import asyncio
 import os
@@ -53,7 +55,9 @@ class Engine:
         self._link.start()
 
     async def drain(self, delay_s: float, timeout_s: float) -> None:
-        """Reports not ready for `delay_s`, so that balancers notice, then waits for accepted requests to finish."""
+        """Reports not ready for `delay_s`, so that balancers notice, then waits for accepted
+        requests to finish.
+        """
         self.plane.accepting = False
         await asyncio.sleep(delay_s)
         try:

@@ -1,6 +1,7 @@
 """One model run for several requests: gather their rows, run, and give each its own rows back.
 
-A run that fails is repeated in halves until the request that breaks it stands alone, so that its neighbours get their answers.
+A run that fails is repeated in halves until the request that breaks it stands alone, so that its
+neighbours get their answers.
 """
 
 import asyncio

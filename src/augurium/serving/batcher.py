@@ -6,7 +6,8 @@ when they fill a batch (`full`) or the oldest has waited `max_queue_delay_ms` (`
 `max_concurrent_runs`.
 
 The batcher owns its queue and lives on one event loop; each entry carries its own future, so there
-is no table to fall out of step. Callers that left and deadlines that passed are dropped before a run.
+is no table to fall out of step. Callers that left and deadlines that passed are dropped before a
+run.
 """
 
 import asyncio
@@ -57,8 +58,8 @@ class Batcher:
     ) -> "asyncio.Future[Answer]":
         """Queues one request; the future gives its rows of the outputs, in the signature's order.
 
-        `inputs` are in the signature's order, `rows` long each. Raises InvalidArgument for more rows
-        than a batch may hold and Overloaded when the queue is full; the future raises
+        `inputs` are in the signature's order, `rows` long each. Raises InvalidArgument for more
+        rows than a batch may hold and Overloaded when the queue is full; the future raises
         DeadlineExceeded or ModelFailed.
         """
         policy = self._policy
@@ -106,7 +107,9 @@ class Batcher:
         self._flush()
 
     def _flush(self) -> None:
-        """Starts as many runs as are due; after a run on the loop itself, the loop gets its turn first."""
+        """Starts as many runs as are due; after a run on the loop itself, the loop gets its turn
+        first.
+        """
         self._flush_due = False
         while self._queue and self._running < self._max_concurrent_runs:
             reason = self._release_reason()
@@ -145,7 +148,9 @@ class Batcher:
             )
 
     def _take(self) -> tuple[list[Entry], int]:
-        """The oldest entries that fit into one batch, without those whose caller left or whose deadline passed."""
+        """The oldest entries that fit into one batch, without those whose caller left or whose
+        deadline passed.
+        """
         batch: list[Entry] = []
         rows = 0
         now = time.monotonic()

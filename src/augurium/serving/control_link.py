@@ -1,4 +1,6 @@
-"""The engine's end of the link to control: takes snapshots, gives states and counters, survives control's absence."""
+"""The engine's end of the link to control: takes snapshots, gives states and counters, survives
+control's absence.
+"""
 
 import asyncio
 import contextlib

@@ -1,7 +1,8 @@
 """Runs batches: at once on the event loop when that is short, on a thread when it is not.
 
-ONNX Runtime releases the interpreter lock, so a thread leaves the loop free; but handing a batch over costs about as much as a
-short run, so runs that are expected to stay below `INLINE_LIMIT_S` are not handed over.
+ONNX Runtime releases the interpreter lock, so a thread leaves the loop free; but handing a batch
+over costs about as much as a short run, so runs that are expected to stay below `INLINE_LIMIT_S`
+are not handed over.
 """
 
 import time
@@ -33,8 +34,8 @@ class Executor(Protocol):
 class CostModel:
     """Seconds per run by number of rows: a moving average per power of two.
 
-    A size not seen yet is estimated from the nearest smaller one, growing linearly: too long rather than too short, so that an
-    unknown large batch goes to a thread first.
+    A size not seen yet is estimated from the nearest smaller one, growing linearly: too long rather
+    than too short, so that an unknown large batch goes to a thread first.
     """
 
     def __init__(self) -> None:

@@ -15,8 +15,8 @@ def tensors_from_instances(instances: Instances, signature: Signature) -> dict[s
     """One tensor per input, with a row per instance.
 
     An object names features: those of `TensorSpec.features`, or the input itself. A list gives the
-    inputs in the signature's order; with a single input, it is that input's row.
-    Raises InvalidArgument for missing and unknown features, values of a wrong type, and mixed forms.
+    inputs in the signature's order; with a single input, it is that input's row. Raises
+    InvalidArgument for missing and unknown features, values of a wrong type, and mixed forms.
     """
     rows = instances.rows
     if not rows:

@@ -1,7 +1,8 @@
 """The link between control and an engine: msgpack messages with a 4-byte length over a Unix socket.
 
-The engine connects and says `Hello`. Control answers with a `Push` and sends another whenever the desired state changes; the
-engine answers each with `Applied` as its versions load. `Collect` asks for `Counters`, which an engine also sends by itself.
+The engine connects and says `Hello`. Control answers with a `Push` and sends another whenever the
+desired state changes; the engine answers each with `Applied` as its versions load. `Collect` asks
+for `Counters`, which an engine also sends by itself.
 """
 
 import asyncio
@@ -18,9 +19,11 @@ _length = struct.Struct(">I")
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
-    """An engine's first message. `engine` is its stable slot, such as `rest-0`; a restarted engine has another `pid`.
+    """An engine's first message. `engine` is its stable slot, such as `rest-0`; a restarted engine
+    has another `pid`.
 
-    `host` names what carries its protocol (`granian`, `envoy`, `grpcio`); `notice` says what is not as it should be.
+    `host` names what carries its protocol (`granian`, `envoy`, `grpcio`); `notice` says what is not
+    as it should be.
     """
 
     engine: str
@@ -30,14 +33,18 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
 
 
 class Applied(msgspec.Struct, frozen=True, tag="applied"):
-    """Where the engine stands with revision `revision`; sent again whenever a version changes its state."""
+    """Where the engine stands with revision `revision`; sent again whenever a version changes its
+    state.
+    """
 
     revision: int
     states: tuple[VersionState, ...]
 
 
 class Counters(msgspec.Struct, frozen=True, tag="counters"):
-    """All counters since the engine started; `request` is that of the `Collect` it answers, 0 if sent unasked."""
+    """All counters since the engine started; `request` is that of the `Collect` it answers, 0 if
+    sent unasked.
+    """
 
     metrics: EngineMetrics
     request: int = 0
@@ -67,7 +74,9 @@ def send(writer: asyncio.StreamWriter, message: Message) -> None:
 
 
 async def receive(reader: asyncio.StreamReader) -> Message | None:
-    """The next message; None when the other side has closed. Raises AuguriumError for what is not a message."""
+    """The next message; None when the other side has closed. Raises AuguriumError for what is not a
+    message.
+    """
     try:
         (length,) = _length.unpack(await reader.readexactly(_length.size))
         if length > MAX_MESSAGE_BYTES:

@@ -45,7 +45,9 @@ def load_version(desired: DesiredVersion) -> LocalExecutor:
 
 
 def _warm_up(executor: LocalExecutor, desired: DesiredVersion) -> None:
-    """Runs the batch sizes in use, so that the first caller pays for nothing and run times are known."""
+    """Runs the batch sizes in use, so that the first caller pays for nothing and run times are
+    known.
+    """
     signature = desired.signature
     for rows in WARM_UP_ROWS if signature.batched else (1,):
         inputs = [_sample(spec, rows, signature) for spec in signature.inputs]

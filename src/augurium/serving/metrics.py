@@ -1,11 +1,14 @@
-"""What an engine counts, per model and version: plain sums, so that the engines of a node add up exactly."""
+"""What an engine counts, per model and version: plain sums, so that the engines of a node add up
+exactly.
+"""
 
 from bisect import bisect_left
 
 import msgspec
 
 SECONDS_BOUNDS = (
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075,
+    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 )  # fmt: skip
 ROWS_BOUNDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0, 16384.0)
 
@@ -87,7 +90,9 @@ class VersionMetrics(msgspec.Struct):
 
 
 class EngineMetrics(msgspec.Struct):
-    """One engine's counters since it started. `unrouted` counts requests, by error kind, that reached no version."""
+    """One engine's counters since it started. `unrouted` counts requests, by error kind, that
+    reached no version.
+    """
 
     versions: list[VersionMetrics] = []
     unrouted: dict[str, int] = {}

@@ -49,7 +49,8 @@ class DataPlane:
                 raise Overloaded(
                     f"this engine works on {self._max_in_flight} requests already; try again later"
                 )
-            return version.response(request, await version.submit(request))
+            answer = await version.submit(request)
+            return version.response(request, answer)
         except AuguriumError as error:
             outcome = error.kind
             raise
@@ -68,7 +69,9 @@ class DataPlane:
             metrics.request_s.observe(time.perf_counter() - started)
 
     def count_unrouted(self, kind: ErrorKind) -> None:
-        """Counts a request that reached no version: an unknown model, or a body that could not be read."""
+        """Counts a request that reached no version: an unknown model, or a body that could not be
+        read.
+        """
         self._unrouted[kind] = self._unrouted.get(kind, 0) + 1
 
     @property

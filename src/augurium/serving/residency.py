@@ -21,7 +21,8 @@ log = structlog.get_logger()
 
 
 class Residency:
-    """Loads, swaps in and drains versions. Lives on one event loop; files are read on a thread of its own.
+    """Loads, swaps in and drains versions. Lives on one event loop; files are read on a thread of
+    its own.
 
     A version takes requests only after it has loaded and run. A failed load leaves everything else
     as it was, and is tried again when the next snapshot still wants it.

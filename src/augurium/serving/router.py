@@ -1,4 +1,6 @@
-"""Which version answers: the one the request names, the one an alias points at, or the model's default."""
+"""Which version answers: the one the request names, the one an alias points at, or the model's
+default.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Generic, TypeVar
@@ -10,7 +12,9 @@ V = TypeVar("V")
 
 
 class ModelRoutes(Generic[V]):
-    """One model's ready versions and the pointers into them; `unready` says why others do not answer."""
+    """One model's ready versions and the pointers into them; `unready` says why others do not
+    answer.
+    """
 
     __slots__ = ("aliases", "default_version", "ready", "unready")
 
@@ -55,7 +59,9 @@ class Router(Generic[V]):
             raise NotFound(f"Request for unknown model: '{name}' is not found") from None
 
     def resolve(self, model: ModelRef) -> V:
-        """The version that answers. Raises NotFound for what is not deployed and NotReady for what cannot answer yet."""
+        """The version that answers. Raises NotFound for what is not deployed and NotReady for what
+        cannot answer yet.
+        """
         name, version, alias = model
         if version is None and alias is None:
             found = self._defaults.get(name)

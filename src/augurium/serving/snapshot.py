@@ -1,4 +1,6 @@
-"""The desired state of a node, as control pushes it to the engines: whole, numbered, and kept on disk by each engine."""
+"""The desired state of a node, as control pushes it to the engines: whole, numbered, and kept on
+disk by each engine.
+"""
 
 from pathlib import Path
 
@@ -10,7 +12,9 @@ from augurium.core.signature import Signature
 
 
 class BatchingPolicy(msgspec.Struct, frozen=True):
-    """How the rows of one version are gathered. See `core.settings.BatchingSettings` for the meaning."""
+    """How the rows of one version are gathered. See `core.settings.BatchingSettings` for the
+    meaning.
+    """
 
     max_batch_size: int = 256
     max_queue_delay_ms: float = 5.0
@@ -68,7 +72,9 @@ def save_snapshot(file: Path, snapshot: Snapshot) -> None:
 
 
 def load_snapshot(file: Path) -> Snapshot:
-    """The snapshot of an earlier run; an empty one if there is none. Raises AuguriumError if the file is damaged."""
+    """The snapshot of an earlier run; an empty one if there is none. Raises AuguriumError if the
+    file is damaged.
+    """
     try:
         return _decoder.decode(file.read_bytes())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Holds a request's tensors against the signature, so that only what a model can take reaches it."""
+"""Holds a request's tensors against the signature: only what a model can take reaches it."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -11,7 +11,9 @@ from augurium.core.tensors import DATATYPES, FLOATS, Array, TensorSpec
 
 
 class Prepared(NamedTuple):
-    """Tensors in the signature's order, how many rows they have, and which others they may share a run with."""
+    """Tensors in the signature's order, how many rows they have, and which others they may share a
+    run with.
+    """
 
     inputs: Sequence[Array]
     rows: int
@@ -29,7 +31,9 @@ class InputValidator:
         self._ragged = any(-1 in spec.shape[1:] for spec in signature.inputs)
 
     def prepare(self, inputs: Mapping[str, Array]) -> Prepared:
-        """Raises InvalidArgument when names, datatypes, shapes, row counts or missing values do not fit."""
+        """Raises InvalidArgument when names, datatypes, shapes, row counts or missing values do not
+        fit.
+        """
         if len(inputs) != len(self._specs) or not self._names.issuperset(inputs):
             raise self._wrong_names(inputs)
         ordered = [self._checked(spec, inputs[spec.name]) for spec in self._specs]
@@ -53,7 +57,8 @@ class InputValidator:
     def _checked(self, spec: TensorSpec, array: Array) -> Array:
         if array.dtype != spec.dtype:
             raise InvalidArgument(
-                f"inference input '{spec.name}' data-type is '{DATATYPES.get(array.dtype, array.dtype)}',"
+                f"inference input '{spec.name}' data-type is"
+                f" '{DATATYPES.get(array.dtype, array.dtype)}',"
                 f" but model '{self._model}' expects '{spec.datatype}'"
             )
         if not _fits(spec.shape, array.shape):
@@ -81,8 +86,10 @@ class InputValidator:
 
     def _missing(self, spec: TensorSpec) -> InvalidArgument:
         return InvalidArgument(
-            f"input '{spec.name}' of model '{self._model}' has a missing value (NaN or null), which its"
-            " signature forbids; fill it in, or register the model with training rows that have missing values"
+            f"input '{spec.name}' of model '{self._model}' has a missing value (NaN or null),"
+            " which its"
+            " signature forbids; fill it in, or register the model with training rows that"
+            " have missing values"
         )
 
     def _wrong_names(self, inputs: Mapping[str, Array]) -> InvalidArgument:
@@ -93,7 +100,8 @@ class InputValidator:
                 )
         missing = [spec.name for spec in self._specs if spec.name not in inputs]
         return InvalidArgument(
-            f"expected {len(self._specs)} inputs but got {len(inputs)} inputs for model '{self._model}'."
+            f"expected {len(self._specs)} inputs but got {len(inputs)} inputs for model"
+            f" '{self._model}'."
             f" Got input(s) {_names(inputs)}, but missing required input(s) {_names(missing)}."
             " Please provide all required input(s)."
         )

@@ -1,0 +1,58 @@
+# Every task of the house. On a machine with Python 3.11+ and make, `make demo` and `make test` do all the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PROTO := src/augurium/protocols
+
+.PHONY: help setup demo serve test check format bench docs proto lock clean
+.DEFAULT_GOAL := help
+
+help: ## show the tasks
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(STAMP) ## create .venv with the augurium command and everything tests need
+
+$(STAMP): pyproject.toml constraints.txt tools/system_packages.sh
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Augurium needs Python 3.11 or newer; run: make setup PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { echo "this Python has no venv module (Debian: apt-get install python3-venv)"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@sh tools/system_packages.sh $(BIN)/python
+	@touch $@
+
+demo: $(STAMP) ## train two models, serve them, and compare answers with their frameworks
+	$(BIN)/python -m examples.demo
+
+serve: $(STAMP) ## leave a node running with the demo's models
+	$(BIN)/python -m examples.demo --serve
+
+test: $(STAMP) ## run every test
+	$(BIN)/python -m pytest
+
+check: $(STAMP) ## lint, format, types, layers, generated code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/generate_proto.py --check
+
+format: $(STAMP) ## format the code and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## measure against Triton, mosec and FastAPI; needs wrk, h2load and gcc
+	$(BIN)/python -m benchmarks.run
+
+docs: $(STAMP) ## write the reference pages that come from the code
+	$(BIN)/python tools/generate_docs.py
+
+proto: $(STAMP) ## generate the protobuf modules
+	$(BIN)/python tools/generate_proto.py
+
+lock: $(STAMP) ## write the versions installed now to constraints.txt
+	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
+
+clean: ## remove what was built
+	rm -rf $(VENV) .demo-home dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""What Augurium does, shown on real data: `make demo` and `make serve`."""

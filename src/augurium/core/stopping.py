@@ -1,0 +1,38 @@
+"""When a process has to stop: on SIGTERM, on SIGINT, and when its supervisor lets go of it.
+
+The supervisor holds one end of a pipe, the lifeline, to each of its processes. When it closes that
+end, or dies, the process stops: no orphans are left behind, whatever ends the supervisor, and hosts
+that own their signals (Envoy) can be stopped with grace.
+"""
+
+import asyncio
+import os
+import signal
+
+NO_LIFELINE = -1
+
+
+async def stop_requested(lifeline: int = NO_LIFELINE) -> asyncio.Event:
+    """An event that is set when this process shall stop. `lifeline` is the pipe's descriptor."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await hold_lifeline(lifeline, stop)
+    return stop
+
+
+async def hold_lifeline(lifeline: int, ended: asyncio.Event) -> None:
+    """Sets `ended` when the other end of the pipe is closed."""
+    if lifeline == NO_LIFELINE:
+        return
+    pipe = os.fdopen(lifeline, "rb", buffering=0)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: _Ending(ended), pipe)
+
+
+class _Ending(asyncio.Protocol):
+    def __init__(self, ended: asyncio.Event) -> None:
+        self._ended = ended
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ended.set()

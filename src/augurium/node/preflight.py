@@ -1,0 +1,104 @@
+"""What must hold before a node starts: an address it may bind, free ports, a home of its own."""
+
+import fcntl
+import ipaddress
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from augurium.core.errors import Conflict, InsufficientStorage, InvalidArgument, PermissionDenied
+from augurium.core.home import Home, NodeConfig
+from augurium.core.settings import NodeSettings, Settings
+
+MOST_ENGINES_BY_DEFAULT = 8
+
+
+def check_host(host: str) -> None:
+    """Raises PermissionDenied unless `host` is a loopback address: the ports ask for no keys."""
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise PermissionDenied(
+            f"host '{host}' is not a loopback address; this release has no keys, so it serves this"
+            " machine only. Use --host 127.0.0.1, with a proxy that authenticates in front if"
+            " needed"
+        )
+
+
+def resolve(settings: Settings) -> NodeConfig:
+    """Real port numbers, engine counts and slots. Raises Conflict for a port that is in use."""
+    node = settings.node
+    check_host(node.host)
+    ports = _ports(node)
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    rest = node.engines or min(cores, MOST_ENGINES_BY_DEFAULT)
+    grpc = node.grpc_engines or rest
+    resolved = msgspec.structs.replace(
+        node,
+        engines=rest,
+        grpc_engines=grpc,
+        port=ports[0],
+        grpc_port=ports[1],
+        control_port=ports[2],
+    )
+    return NodeConfig(
+        msgspec.structs.replace(settings, node=resolved),
+        tuple(f"rest-{number}" for number in range(rest)),
+        tuple(f"grpc-{number}" for number in range(grpc)),
+    )
+
+
+@contextmanager
+def locked_home(home: Home) -> Iterator[None]:
+    """Makes the home's folders and holds its lock. Raises Conflict when another node runs there."""
+    try:
+        home.create()
+        lock = home.lock.open("w")
+    except OSError as error:
+        raise InsufficientStorage(
+            f"home folder {home.path} cannot be used: {error.strerror}; choose another with --home"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Conflict(
+                f"another node runs in {home.path}; stop it, or choose another folder with --home"
+            ) from error
+        yield
+
+
+def _ports(node: NodeSettings) -> list[int]:
+    """The three ports; 0 becomes a free one. Probed together, so that no two are the same."""
+    wanted = {
+        "--port": node.port,
+        "--grpc-port": node.grpc_port,
+        "--control-port": node.control_port,
+    }
+    probes: list[socket.socket] = []
+    try:
+        for flag, port in wanted.items():
+            probe = socket.socket(socket.AF_INET6 if ":" in node.host else socket.AF_INET)
+            probes.append(probe)
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((node.host, port))
+            except OSError as error:
+                raise Conflict(
+                    f"port {port} on {node.host} cannot be used ({error.strerror});"
+                    f" choose another with {flag}"
+                ) from error
+        found = [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+    if len(set(found)) != len(found):
+        raise InvalidArgument(f"--port, --grpc-port and --control-port must differ, got {found}")
+    return found

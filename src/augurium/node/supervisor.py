@@ -1,0 +1,124 @@
+"""The supervisor: starts the processes of a node, keeps them running, and stops them with grace."""
+
+import asyncio
+import functools
+import json
+import os
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import msgspec
+import structlog
+
+from augurium import __version__
+from augurium.core.errors import AuguriumError
+from augurium.core.files import write_atomically
+from augurium.core.home import NodeConfig
+from augurium.core.logs import configure_logging
+from augurium.core.settings import Settings
+from augurium.node.child import Child
+from augurium.node.commands import Commands
+from augurium.node.preflight import locked_home, resolve
+
+EXIT_OK = 0
+EXIT_REFUSED = 1
+EXIT_AGAIN = 130
+READY_POLL_S = 0.05
+STILL_WAITING_S = 10.0
+
+log = structlog.get_logger()
+
+
+def serve(settings: Settings) -> int:
+    """Runs a node in the foreground until SIGTERM or SIGINT; returns the exit code."""
+    configure_logging(settings.log, "node")
+    try:
+        config = resolve(settings)
+        with locked_home(config.home):
+            write_atomically(config.home.config, msgspec.json.encode(config))
+            return asyncio.run(Supervisor(config).run())
+    except AuguriumError as error:
+        print(f"augurium: {error}", file=sys.stderr)  # noqa: T201 - the command's answer to its user
+        return EXIT_REFUSED
+
+
+class Supervisor:
+    """Holds the processes of one node."""
+
+    def __init__(self, config: NodeConfig) -> None:
+        self._config = config
+        grace_s = config.settings.node.drain_delay_s + config.settings.node.drain_timeout_s
+        commands = Commands(config)
+        self._control = Child("control", commands.control, grace_s)
+        self._engines = [
+            Child(slot, functools.partial(commands.engine, slot), grace_s)
+            for slot in (*config.rest_engines, *config.grpc_engines)
+        ]
+        self._notice = commands.notice
+
+    async def run(self) -> int:
+        """Starts everything, says when it is ready, and stops everything when told to."""
+        started = time.monotonic()
+        stop = asyncio.Event()
+        self._listen_for_signals(stop)
+        children = [self._control, *self._engines]
+        running = {child: asyncio.create_task(child.run()) for child in children}
+        announcing = asyncio.create_task(self._announce(started))
+        await stop.wait()
+        announcing.cancel()
+        # engines first: they answer what they accepted; control stays to take their last counters
+        await asyncio.gather(*(child.stop(running[child]) for child in self._engines))
+        await self._control.stop(running[self._control])
+        return EXIT_OK
+
+    def _listen_for_signals(self, stop: asyncio.Event) -> None:
+        def requested() -> None:
+            if stop.is_set():
+                for child in (self._control, *self._engines):
+                    child.kill()
+                os._exit(EXIT_AGAIN)
+            stop.set()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, requested)
+
+    async def _announce(self, started: float) -> None:
+        """Prints one line when every engine has loaded what is deployed."""
+        if self._notice:
+            log.warning(
+                "gRPC runs on grpc.aio, several times slower than Envoy", reason=self._notice
+            )
+        next_word = started + STILL_WAITING_S
+        while (waiting_for := await asyncio.to_thread(self._waiting_for)) is not None:
+            if time.monotonic() > next_word:
+                next_word += STILL_WAITING_S
+                log.warning("not ready yet", waiting_for=waiting_for)
+            await asyncio.sleep(READY_POLL_S)
+        node = self._config.settings.node
+        host = f"[{node.host}]" if ":" in node.host else node.host
+        print(  # noqa: T201 - the command's answer to its user
+            f"augurium {__version__} is ready after {time.monotonic() - started:.1f} s:"
+            f" REST http://{host}:{node.port}, gRPC {host}:{node.grpc_port},"
+            f" management http://{host}:{node.control_port}"
+            " (loopback only, no keys)",
+            flush=True,
+        )
+
+    def _waiting_for(self) -> list[str] | None:
+        """What is not ready, as control sees it; None when everything is."""
+        node = self._config.settings.node
+        host = f"[{node.host}]" if ":" in node.host else node.host
+        url = f"http://{host}:{node.control_port}/api/v1/ready"
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return None
+        except urllib.error.HTTPError as error:
+            with error:
+                waiting_for: list[str] = json.load(error).get("waiting_for", [])
+            return waiting_for
+        except (OSError, ValueError):
+            return ["control"]

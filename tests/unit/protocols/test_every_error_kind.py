@@ -1,0 +1,127 @@
+"""Every error kind, raised where a version takes a request, as REST and gRPC callers see it."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from augurium.core import errors
+from augurium.core.errors import AuguriumError, ErrorKind
+from augurium.core.inference import Answer, InferenceRequest
+from augurium.core.settings import LimitSettings
+from augurium.node.departures import Departures
+from augurium.node.envoy_app import GrpcOverAsgi
+from augurium.protocols.errors_grpc import GrpcStatus
+from augurium.protocols.generated import inference_pb2 as pb
+from augurium.protocols.grpc_frames import frame
+from augurium.protocols.http import HttpRequest, HttpResponse
+from augurium.protocols.oip_grpc import GrpcApi
+from augurium.protocols.rest import RestApi
+from augurium.serving.metrics import VersionMetrics
+from augurium.serving.plane import DataPlane
+from augurium.serving.router import ModelRoutes, Router
+
+EXPECTED = {
+    ErrorKind.INVALID_ARGUMENT: (400, GrpcStatus.INVALID_ARGUMENT),
+    ErrorKind.TOO_LARGE: (413, GrpcStatus.RESOURCE_EXHAUSTED),
+    ErrorKind.UNSUPPORTED_MEDIA: (415, GrpcStatus.UNIMPLEMENTED),
+    ErrorKind.METHOD_NOT_ALLOWED: (405, GrpcStatus.UNIMPLEMENTED),
+    ErrorKind.NOT_FOUND: (404, GrpcStatus.NOT_FOUND),
+    ErrorKind.CONFLICT: (409, GrpcStatus.ALREADY_EXISTS),
+    ErrorKind.UNPROCESSABLE: (422, GrpcStatus.FAILED_PRECONDITION),
+    ErrorKind.UNAUTHENTICATED: (401, GrpcStatus.UNAUTHENTICATED),
+    ErrorKind.PERMISSION_DENIED: (403, GrpcStatus.PERMISSION_DENIED),
+    ErrorKind.RATE_LIMITED: (429, GrpcStatus.RESOURCE_EXHAUSTED),
+    ErrorKind.NOT_READY: (503, GrpcStatus.UNAVAILABLE),
+    ErrorKind.OVERLOADED: (503, GrpcStatus.UNAVAILABLE),
+    ErrorKind.DEADLINE_EXCEEDED: (504, GrpcStatus.DEADLINE_EXCEEDED),
+    ErrorKind.CANCELLED: (499, GrpcStatus.CANCELLED),
+    ErrorKind.UNIMPLEMENTED: (501, GrpcStatus.UNIMPLEMENTED),
+    ErrorKind.INSUFFICIENT_STORAGE: (507, GrpcStatus.RESOURCE_EXHAUSTED),
+    ErrorKind.MODEL_FAILED: (500, GrpcStatus.INTERNAL),
+    ErrorKind.INTERNAL: (500, GrpcStatus.INTERNAL),
+}
+CLASSES = {
+    found.kind: found
+    for found in vars(errors).values()
+    if isinstance(found, type) and issubclass(found, AuguriumError) and found is not AuguriumError
+}
+
+
+class RefusingVersion:
+    """A version that answers every request with one error."""
+
+    def __init__(self, error: Exception) -> None:
+        self.metrics = VersionMetrics("m", 1)
+        self._error = error
+
+    def submit(self, request: InferenceRequest) -> "asyncio.Future[Answer]":
+        raise self._error
+
+
+def plane_of(error: Exception) -> tuple[DataPlane, VersionMetrics]:
+    version = RefusingVersion(error)
+    router: Router[Any] = Router()
+    router.replace({"m": ModelRoutes({1: version}, {}, 1, {})})
+    return DataPlane(router, 10, 30.0), version.metrics
+
+
+async def over_rest(plane: DataPlane) -> HttpResponse:
+    api = RestApi(plane, LimitSettings())
+    body = b'{"inputs": []}'
+    request = HttpRequest("POST", "/v2/models/m/infer", {}.get, body)
+    return await api.handle(request)
+
+
+async def over_grpc(plane: DataPlane) -> dict[bytes, bytes]:
+    """The headers of the trailers-only answer of a failed call."""
+    application = GrpcOverAsgi(GrpcApi(plane, lambda: True), 1000, Departures())
+    content = pb.ModelInferRequest(model_name="m").SerializeToString()
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": frame(content), "more_body": False}
+
+    async def send(event: dict[str, Any]) -> None:
+        sent.append(event)
+
+    scope = {
+        "type": "http",
+        "path": "/inference.GRPCInferenceService/ModelInfer",
+        "headers": [(b"content-type", b"application/grpc")],
+    }
+    await application(scope, receive, send)
+    return dict(sent[0]["headers"])
+
+
+def test_every_kind_is_expected_here() -> None:
+    assert set(EXPECTED) == set(ErrorKind) == set(CLASSES)
+
+
+@pytest.mark.parametrize("kind", EXPECTED)
+async def test_a_kind_has_its_code_and_the_same_text_in_both_transports(kind: ErrorKind) -> None:
+    status, code = EXPECTED[kind]
+    plane, metrics = plane_of(CLASSES[kind]("what was wrong"))
+    response = await over_rest(plane)
+    headers = await over_grpc(plane)
+    assert response.status == status
+    assert ("content-type", "application/json") in response.headers
+    assert json.loads(response.body)["error"].endswith("what was wrong")
+    assert headers[b"grpc-status"] == str(int(code)).encode()
+    assert headers[b"grpc-message"].endswith(b"what was wrong")
+    assert metrics.outcomes == {kind: 2}
+    waits = kind in (ErrorKind.NOT_READY, ErrorKind.OVERLOADED, ErrorKind.RATE_LIMITED)
+    assert ("retry-after" in dict(response.headers)) == waits
+
+
+async def test_a_fault_of_ours_tells_a_reference_and_nothing_else() -> None:
+    plane, metrics = plane_of(RuntimeError("secret path"))
+    response = await over_rest(plane)
+    headers = await over_grpc(plane)
+    assert response.status == 500
+    assert headers[b"grpc-status"] == b"13"
+    for text in (response.body, headers[b"grpc-message"]):
+        assert b"secret" not in text
+        assert b"internal error; the log has it under" in text
+    assert metrics.outcomes == {ErrorKind.INTERNAL: 2}
