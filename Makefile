@@ -31,12 +31,13 @@ serve: $(STAMP) ## leave a node running with the demo's models
 test: $(STAMP) ## run every test
 	$(BIN)/python -m pytest
 
-check: $(STAMP) ## lint, format, types, layers, generated code
+check: $(STAMP) ## lint, format, types, layers, generated code and pages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/generate_proto.py --check
+	$(BIN)/python tools/generate_docs.py --check
 
 format: $(STAMP) ## format the code and mend what can be mended
 	$(BIN)/ruff check --fix .

@@ -1,0 +1,6 @@
+"""The Python client of a node: register, deploy and predict."""
+
+from augurium.client.client import Client
+from augurium.client.errors import NoServer
+
+__all__ = ["Client", "NoServer"]

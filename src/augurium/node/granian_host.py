@@ -44,24 +44,29 @@ class RsgiApplication:
         if scope.method != "POST":
             return await self._api.handle(HttpRequest(scope.method, scope.path, header, b""))
         length = header("content-length")
-        if length is None:
-            body = await self._read_unsized(protocol)
-        elif int(length) > self._max_body_bytes:
-            body = None
-        else:
+        if length is not None and int(length) <= self._max_body_bytes:
             body = await protocol()
-        if body is None:
-            return self._api.too_large()
+        else:
+            body = await self._read_bounded(protocol)
         return await self._api.handle(HttpRequest("POST", scope.path, header, body))
 
-    async def _read_unsized(self, protocol: Any) -> bytes | None:
-        """A chunked body; None when it grows above the limit."""
+    async def _read_bounded(self, protocol: Any) -> bytes | None:
+        """A body of unknown or too large size; None when it is above the limit.
+
+        As much again is read and thrown away, because most callers look for the answer only after
+        they have sent everything.
+        """
         body = bytearray()
+        size = 0
         async for chunk in protocol:
-            body += chunk
-            if len(body) > self._max_body_bytes:
-                return None
-        return bytes(body)
+            size += len(chunk)
+            if size <= self._max_body_bytes:
+                body += chunk
+            else:
+                body.clear()
+            if size > 2 * self._max_body_bytes:
+                break
+        return bytes(body) if size <= self._max_body_bytes else None
 
 
 class GranianHost:

@@ -21,33 +21,31 @@ from augurium.serving.app import Engine
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
-Context = grpc.aio.ServicerContext
 
-
-class RawCalls(grpc.GenericRpcHandler[bytes, bytes]):
+class RawCalls(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Hands the bytes of every call to the API, which knows the messages."""
 
     def __init__(self, api: GrpcApi) -> None:
         self._api = api
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+    def service(self, handler_call_details: Any) -> Any:
         path: str = handler_call_details.method
         if path == self._api.watch_path:
             return grpc.unary_stream_rpc_method_handler(self._watch)
 
-        async def call(message: bytes, context: Context[bytes, bytes]) -> bytes:
+        async def call(message: bytes, context: Any) -> bytes:
             return await self._answer(path, message, context)
 
         return grpc.unary_unary_rpc_method_handler(call)
 
-    async def _answer(self, path: str, message: bytes, context: Context[bytes, bytes]) -> bytes:
+    async def _answer(self, path: str, message: bytes, context: Any) -> bytes:
         try:
             return await self._api.call(path, message, context.time_remaining())
         except AuguriumError as error:
             await context.abort(_CODES[int(GRPC_STATUS[error.kind])], str(error))
             raise
 
-    async def _watch(self, message: bytes, _context: Context[bytes, bytes]) -> AsyncIterator[bytes]:
+    async def _watch(self, message: bytes, _context: Any) -> AsyncIterator[bytes]:
         async for answer in self._api.watch(message):
             yield answer
 

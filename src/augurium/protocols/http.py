@@ -16,14 +16,15 @@ _encoder = msgspec.json.Encoder()
 
 
 class HttpRequest(NamedTuple):
-    """`path` is percent-decoded by the host, once; `header` looks a header up by its lower-case
+    """`body` is None when it was above the limit and was thrown away. `path` is percent-decoded by
+    the host, once; `header` looks a header up by its lower-case
     name.
     """
 
     method: str
     path: str
     header: Callable[[str], str | None]
-    body: bytes
+    body: bytes | None
 
 
 class HttpResponse(NamedTuple):

@@ -21,7 +21,7 @@ class OipRest:
         """`POST /v2/models/M[/versions/V]/infer`."""
         try:
             wire = oip_json.decode(
-                request.body, request.header(oip_json.HEADER_LENGTH), self._max_json_depth
+                request.body or b"", request.header(oip_json.HEADER_LENGTH), self._max_json_depth
             )
             if timeout_s is None and wire.body.parameters:
                 timeout_s = oip.timeout_s(wire.body.parameters)

@@ -47,7 +47,7 @@ class RestApi:
     """Answers every REST request of the data plane; `handle` raises nothing but cancellation."""
 
     def __init__(self, plane: DataPlane, limits: LimitSettings) -> None:
-        self._limits = limits
+        self._max_body_bytes = limits.max_body_bytes
         self._v2 = OipRest(plane, limits.max_json_depth)
         self._v1 = V1Rest(plane, limits.max_json_depth)
         self._fixed = {
@@ -81,13 +81,9 @@ class RestApi:
             response.headers.append(("x-request-id", request_id))
         return response
 
-    def too_large(self) -> HttpResponse:
-        """The answer to a body above the limit."""
-        return error_response(
-            TooLarge(f"the request body is larger than {self._limits.max_body_bytes} bytes")
-        )
-
     async def _dispatch(self, request: HttpRequest, request_id: str) -> HttpResponse:
+        if request.body is None:
+            raise TooLarge(f"the request body is larger than {self._max_body_bytes} bytes")
         route = self._cached.get(request.path) or self._route(request.path)
         if request.method != route.method:
             raise MethodNotAllowed(f"Method Not Allowed: use {route.method} on this path")

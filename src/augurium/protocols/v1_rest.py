@@ -34,7 +34,7 @@ class V1Rest:
     ) -> HttpResponse:
         """`POST /v1/models/M[/versions/V]:predict`."""
         try:
-            instances = self._decode(request.body)
+            instances = self._decode(request.body or b"")
         except AuguriumError as error:
             self._plane.count_unrouted(error.kind)
             raise

@@ -17,7 +17,7 @@ from augurium.serving.plane import DataPlane
 from augurium.serving.residency import Residency
 from augurium.serving.router import Router
 from augurium.serving.served_version import ServedVersion
-from augurium.serving.snapshot import Snapshot, load_snapshot, save_snapshot
+from augurium.serving.snapshot import load_snapshot, save_snapshot
 
 log = structlog.get_logger()
 
@@ -31,11 +31,11 @@ class Engine:
         router: Router[ServedVersion] = Router()
         self._threads = ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 1), "augurium-run")
         self._snapshot_file = config.home.state / f"{slot}.snapshot"
-        self._residency = Residency(router, loop, self._threads, self._report)
+        self._residency = Residency(router, loop, self._threads, self._changed)
         self._link = ControlLink(
             config.home.link_socket,
             lambda: engine_hello(slot, host, notice),
-            self._take,
+            self._residency.apply,
             self._applied,
             self._metrics,
         )
@@ -71,16 +71,16 @@ class Engine:
         await self._residency.stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _take(self, snapshot: Snapshot) -> None:
+    def _changed(self) -> None:
+        """A version changed its state: control is told, and the next start is prepared."""
+        self._link.report()
+        if not self._residency.settled:
+            return
         try:
-            save_snapshot(self._snapshot_file, snapshot)
+            save_snapshot(self._snapshot_file, self._residency.proven())
         except OSError as error:
             # a full disk must not stop serving; only the next start is affected
             log.error("snapshot not kept", reason=error.strerror)
-        self._residency.apply(snapshot)
-
-    def _report(self) -> None:
-        self._link.report()
 
     def _applied(self) -> Applied:
         return Applied(self._residency.revision, self._residency.states())

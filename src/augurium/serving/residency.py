@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import structlog
 
 from augurium.core.errors import AuguriumError
@@ -56,6 +57,25 @@ class Residency:
     def settled(self) -> bool:
         """Whether every desired version is ready or has failed."""
         return not self._loading
+
+    def proven(self) -> Snapshot:
+        """The newest snapshot without the versions that are not ready here.
+
+        This is what an engine keeps for its next start: a version that ends the process while it
+        loads is never among them, so it cannot do so again and again.
+        """
+        models = tuple(
+            msgspec.structs.replace(
+                model,
+                versions=tuple(
+                    version
+                    for version in model.versions
+                    if (model.name, version.version) in self._served
+                ),
+            )
+            for model in self._snapshot.models
+        )
+        return msgspec.structs.replace(self._snapshot, models=models)
 
     def states(self) -> tuple[VersionState, ...]:
         """Where each desired version stands."""

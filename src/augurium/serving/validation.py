@@ -108,6 +108,8 @@ class InputValidator:
 
 
 def _fits(expected: tuple[int, ...], got: tuple[int, ...]) -> bool:
+    if expected[1:] == got[1:] and len(expected) == len(got):  # only the first may vary, mostly
+        return expected[:1] in ((-1,), got[:1])
     if len(expected) != len(got):
         return False
     return all(extent in (-1, size) for extent, size in zip(expected, got, strict=True))

@@ -70,7 +70,8 @@ def plane_of(error: Exception) -> tuple[DataPlane, VersionMetrics]:
 async def over_rest(plane: DataPlane) -> HttpResponse:
     api = RestApi(plane, LimitSettings())
     body = b'{"inputs": []}'
-    request = HttpRequest("POST", "/v2/models/m/infer", {}.get, body)
+    headers: dict[str, str] = {}
+    request = HttpRequest("POST", "/v2/models/m/infer", headers.get, body)
     return await api.handle(request)
 
 

@@ -1,0 +1,5 @@
+"""`python -m augurium.cli`: the command line without its script."""
+
+from augurium.cli.app import main
+
+main()

@@ -1,0 +1,93 @@
+"""Arguments and options that several commands share, and how their texts are read."""
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from augurium.core.errors import InvalidArgument
+from augurium.core.identifiers import ModelRef, check_alias, model_ref, version_number
+
+JsonFlag = Annotated[
+    bool, typer.Option("--json", help="Print JSON on standard output and nothing else there.")
+]
+VersionArgument = Annotated[
+    str, typer.Argument(metavar="NAME@VERSION", help="A model and a version, such as churn@3.")
+]
+
+
+def reference(text: str) -> ModelRef:
+    """Reads `name`, `name@3` or `name@champion`. Raises BadParameter."""
+    try:
+        return model_ref(text)
+    except InvalidArgument as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def version_reference(text: str) -> tuple[str, int]:
+    """Reads `name@3`. Raises BadParameter when it names no version."""
+    found = reference(text)
+    if found.version is None:
+        raise typer.BadParameter(f"'{text}' names no version; expected one such as {found.name}@3")
+    return found.name, found.version
+
+
+def alias_reference(text: str) -> tuple[str, str]:
+    """Reads `name@champion`. Raises BadParameter when it names no alias."""
+    name, _, alias = text.partition("@")
+    if not alias:
+        raise typer.BadParameter(f"'{text}' names no alias; expected one such as {name}@champion")
+    try:
+        return name, check_alias(alias)
+    except InvalidArgument as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def version_argument(text: str) -> int:
+    """Reads a version number. Raises BadParameter."""
+    try:
+        return version_number(text)
+    except InvalidArgument as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def metrics(texts: Sequence[str]) -> dict[str, float]:
+    """Reads `accuracy=0.93` as often as given. Raises BadParameter."""
+    return {key: _number(key, value) for key, value in _pairs(texts, "accuracy=0.93")}
+
+
+def tags(texts: Sequence[str]) -> dict[str, str]:
+    """Reads `team=risk` as often as given. Raises BadParameter."""
+    return dict(_pairs(texts, "team=risk"))
+
+
+def moment(text: str) -> datetime:
+    """Reads an ISO 8601 date or time. Raises BadParameter."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"'{text}' is not an ISO 8601 time; expected one such as 2026-01-31T12:00:00Z"
+        ) from error
+
+
+def _pairs(texts: Sequence[str], example: str) -> list[tuple[str, str]]:
+    pairs = []
+    for text in texts:
+        key, separator, value = text.partition("=")
+        if not (separator and key):
+            raise typer.BadParameter(f"'{text}' is not KEY=VALUE; expected one such as {example}")
+        pairs.append((key, value))
+    return pairs
+
+
+def _number(key: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"metric {key} is '{text}'; expected a number") from error
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"metric {key} is {text}; expected a finite number")
+    return value

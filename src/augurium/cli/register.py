@@ -1,0 +1,120 @@
+"""`augurium register`: uploads and imports a model file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from augurium.cli.arguments import JsonFlag, metrics, moment, tags
+from augurium.cli.deploy import sentence
+from augurium.cli.import_report import parity_error
+from augurium.cli.output import print_fields, print_json, progress_bar, size, spinner
+from augurium.core.errors import AuguriumError
+
+if TYPE_CHECKING:
+    from augurium.client import Client
+    from augurium.client.registration import VersionDetails
+    from augurium.client.results import Deployment, Version
+
+ModelPath = Annotated[
+    Path,
+    typer.Argument(metavar="PATH", exists=True, dir_okay=False, help="The model's file."),
+]
+Name = Annotated[str, typer.Option(help="The model's name; new or known.")]
+Framework = Annotated[
+    str | None, typer.Option(help="The model's framework; detected when not given.")
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="TABLE",
+        exists=True,
+        dir_okay=False,
+        help="Rows of the training data (CSV, Parquet, JSON) to check the import with.",
+    ),
+]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option("--metric", metavar="KEY=VALUE", help="A measured quality; repeatable."),
+]
+Tags = Annotated[
+    list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="A tag; repeatable.")
+]
+Description = Annotated[str, typer.Option(help="What is to be known about this version.")]
+TrainedAt = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="When it was trained, ISO 8601; UTC without a time zone."),
+]
+AllowCode = Annotated[
+    bool,
+    typer.Option(
+        "--allow-code",
+        help="Accept a format that runs code when it is loaded, if the server does too.",
+    ),
+]
+Deploy = Annotated[
+    bool, typer.Option("--deploy", help="Deploy it afterwards and make it the default.")
+]
+
+
+def register(
+    path: ModelPath,
+    name: Name,
+    framework: Framework = None,
+    data: Data = None,
+    metric: Metrics = None,
+    tag: Tags = None,
+    description: Description = "",
+    trained_at: TrainedAt = None,
+    allow_code: AllowCode = False,
+    deploy: Deploy = False,
+    json: JsonFlag = False,
+) -> None:
+    """Uploads and imports a model file.
+
+    It becomes the next version of the model. Shows the version, its framework, the engine that
+    runs it and how exactly it was reproduced.
+    """
+    from augurium.client import Client
+
+    details: VersionDetails = {
+        "framework": framework,
+        "metrics": metrics(metric or []),
+        "tags": tags(tag or []),
+        "description": description,
+        "trained_at": None if trained_at is None else moment(trained_at),
+        "allow_code": allow_code,
+    }
+    with Client() as client:
+        with progress_bar(shown=not json) as progress:
+            version = client.register(path, name=name, data=data, progress=progress, **details)
+        if not json:
+            print_fields(_summary(version))
+        deployment = _deployed(client, version, shown=not json) if deploy else None
+        if json and deployment is not None:
+            version = client.version(version.model, version.version)
+    if json:
+        print_json({**msgspec.to_builtins(version), "deployment": deployment})
+    elif deployment is not None:
+        typer.echo(sentence(deployment))
+
+
+def _summary(version: "Version") -> list[tuple[str, object]]:
+    return [
+        ("version", f"{version.model}@{version.version}"),
+        ("framework", f"{version.framework} {version.framework_version}"),
+        ("engine", version.runtime),
+        ("parity error", parity_error(version.report)),
+        ("size", size(version.servable.size_bytes)),
+    ]
+
+
+def _deployed(client: "Client", version: "Version", shown: bool) -> "Deployment":
+    name = f"{version.model}@{version.version}"
+    try:
+        with spinner(f"deploying {name}", shown):
+            return client.deploy(version.model, version.version)
+    except AuguriumError as error:
+        # the registration stays, and whoever reads the error must know
+        raise type(error)(f"{name} is registered, but not deployed: {error}") from error

@@ -1,0 +1,108 @@
+"""`augurium serve`: runs a node in the foreground."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from augurium.cli.arguments import JsonFlag
+from augurium.cli.output import print_json, print_table
+from augurium.core.errors import InvalidArgument
+from augurium.core.settings import LoadedSettings, load_settings
+
+DEFAULT_CONFIG = Path("augurium.toml")
+
+Home = Annotated[
+    str | None, typer.Option(help="Folder for the registry, artifacts and run-time files.")
+]
+Host = Annotated[str | None, typer.Option(help="Loopback address every port listens on.")]
+Port = Annotated[int | None, typer.Option(help="Port of REST predictions.")]
+GrpcPort = Annotated[int | None, typer.Option(help="Port of gRPC predictions.")]
+ControlPort = Annotated[int | None, typer.Option(help="Port of the management API and of metrics.")]
+Engines = Annotated[
+    int | None, typer.Option(help="REST engine processes; 0 means one per core, at most 8.")
+]
+GrpcEngines = Annotated[
+    int | None, typer.Option(help="gRPC engine processes; 0 means half as many as REST engines.")
+]
+GrpcHost = Annotated[
+    Literal["auto", "envoy", "grpcio"] | None,
+    typer.Option(help="What carries gRPC: Envoy, grpc.aio, or Envoy where it can start."),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(help="Settings file; augurium.toml in the current folder if there is one."),
+]
+LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error"] | None,
+    typer.Option(help="The least severe events that are logged."),
+]
+LogFormat = Annotated[
+    Literal["text", "json"] | None, typer.Option(help="How events are written on standard error.")
+]
+PrintSettings = Annotated[
+    bool, typer.Option("--print-settings", help="Show every setting with its origin and exit.")
+]
+
+
+def serve(
+    home: Home = None,
+    host: Host = None,
+    port: Port = None,
+    grpc_port: GrpcPort = None,
+    control_port: ControlPort = None,
+    engines: Engines = None,
+    grpc_engines: GrpcEngines = None,
+    grpc_host: GrpcHost = None,
+    config: Config = None,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
+    print_settings: PrintSettings = False,
+    json: JsonFlag = False,
+) -> None:
+    """Runs a node in the foreground.
+
+    SIGTERM or Ctrl-C drains and stops it. Settings come from the settings file, then from
+    AUGURIUM_... variables, then from these options. --json goes with --print-settings.
+    """
+    flags = {
+        "node.home": home,
+        "node.host": host,
+        "node.port": port,
+        "node.grpc_port": grpc_port,
+        "node.control_port": control_port,
+        "node.engines": engines,
+        "node.grpc_engines": grpc_engines,
+        "node.grpc_host": grpc_host,
+        "log.level": log_level,
+        "log.format": log_format,
+    }
+    loaded = _loaded(config, flags)
+    if print_settings:
+        _print_settings(loaded, json)
+        return
+    # here, not above: the other commands do not need a node
+    from augurium.node.supervisor import serve as serve_node
+
+    raise typer.Exit(serve_node(loaded.settings))
+
+
+def _loaded(config: Path | None, flags: Mapping[str, Any]) -> LoadedSettings:
+    file = config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
+    try:
+        return load_settings(file, os.environ, flags)
+    except InvalidArgument as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _print_settings(loaded: LoadedSettings, json: bool) -> None:
+    rows = []
+    for key, origin in loaded.origins.items():
+        section, _, name = key.partition(".")
+        rows.append((key, getattr(getattr(loaded.settings, section), name), origin))
+    if json:
+        print_json({key: {"value": value, "origin": origin} for key, value, origin in rows})
+    else:
+        print_table(("setting", "value", "origin"), rows)

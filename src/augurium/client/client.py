@@ -1,0 +1,290 @@
+"""The client of a node: the management API and both ways to predict."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from types import TracebackType
+from typing import Any, Literal, Self, Unpack, overload
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from augurium.client import results
+from augurium.client.connection import Connection, decoded
+from augurium.client.errors import error_of_kind, error_of_response
+from augurium.client.instances import plain_instances
+from augurium.client.prediction_call import (
+    CallOptions,
+    call_headers,
+    http_timeout_s,
+    model_path,
+    reply_fields,
+)
+from augurium.client.registration import VersionDetails, import_body, parcel
+from augurium.client.tensor_codec import HEAD_LENGTH, decode_answer, encode_request
+from augurium.client.upload import Progress, Source, Upload
+from augurium.core.errors import Internal
+from augurium.core.tensors import Array
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+DEPLOYMENT_TIMEOUT_S = 180.0
+FIRST_POLL_S = 0.05
+LONGEST_POLL_S = 1.0
+
+
+class Client:
+    """One server, by its management URL. Close it, or use it in a `with` block.
+
+    `url` defaults to AUGURIUM_URL, then to http://127.0.0.1:8080; `key` to AUGURIUM_KEY. Every
+    method raises the AuguriumError of the kind the server answered, and NoServer when none answers.
+    """
+
+    def __init__(
+        self, url: str | None = None, key: str | None = None, timeout_s: float = 30.0
+    ) -> None:
+        self._connection = Connection(
+            url or os.environ.get("AUGURIUM_URL") or DEFAULT_URL,
+            key or os.environ.get("AUGURIUM_KEY") or None,
+            timeout_s,
+        )
+        self._timeout_s = timeout_s
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self._connection.close()
+
+    @property
+    def url(self) -> str:
+        """The management URL this client talks to."""
+        return self._connection.url
+
+    @cached_property
+    def rest_url(self) -> str:
+        """Where predictions go; asked of the server once."""
+        return self.server().rest_url.rstrip("/")
+
+    def server(self) -> results.Server:
+        """The node: its URLs and engines."""
+        return self._connection.call("GET", self._api("server"), results.Server)
+
+    def ready(self) -> results.Readiness:
+        """Whether every expected engine serves the newest state."""
+        response = self._connection.send("GET", self._api("ready"))
+        if not response.is_success and response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+            raise error_of_response(response)
+        return decoded(response, results.Readiness)
+
+    def models(self) -> tuple[results.Model, ...]:
+        """All models, ordered by name."""
+        return self._connection.call("GET", self._api("models"), results.Models).models
+
+    def model(self, name: str) -> results.Model:
+        """One model. Raises NotFound."""
+        return self._connection.call("GET", self._api("models", name), results.Model)
+
+    def versions(self, name: str) -> tuple[results.Version, ...]:
+        """All versions of a model, oldest first. Raises NotFound."""
+        url = self._api("models", name, "versions")
+        return self._connection.call("GET", url, results.Versions).versions
+
+    def version(self, name: str, version: int) -> results.Version:
+        """One version, with its signature and import report. Raises NotFound."""
+        url = self._api("models", name, "versions", version)
+        return self._connection.call("GET", url, results.Version)
+
+    def audit(self, model: str | None = None, limit: int = 100) -> tuple[results.AuditEntry, ...]:
+        """The newest changes first, of one model or of all."""
+        parameters = {"limit": str(limit)} | ({} if model is None else {"model": model})
+        url = self._api("audit")
+        return self._connection.call("GET", url, results.Audit, parameters=parameters).entries
+
+    def upload(self, source: Source, progress: Progress | None = None) -> results.Artifact:
+        """Stores a file, by its path, or bytes; sent in pieces, so memory stays flat.
+
+        `progress` gets the stage `uploading` and the fraction sent. Raises TooLarge,
+        InsufficientStorage, and InvalidArgument when there is no file at the path.
+        """
+        upload = Upload(source)
+        headers = {
+            "content-type": "application/octet-stream",
+            "content-length": str(upload.size_bytes),
+        }
+        return self._connection.call(
+            "POST",
+            self._api("artifacts"),
+            results.Artifact,
+            content=upload.chunks(progress),
+            headers=headers,
+        )
+
+    @overload
+    def register(
+        self,
+        model: object,
+        *,
+        name: str,
+        data: object = None,
+        wait: Literal[True] = True,
+        progress: Progress | None = None,
+        **details: Unpack[VersionDetails],
+    ) -> results.Version: ...
+
+    @overload
+    def register(
+        self,
+        model: object,
+        *,
+        name: str,
+        data: object = None,
+        wait: Literal[False],
+        progress: Progress | None = None,
+        **details: Unpack[VersionDetails],
+    ) -> results.Import: ...
+
+    def register(
+        self,
+        model: object,
+        *,
+        name: str,
+        data: object = None,
+        wait: bool = True,
+        progress: Progress | None = None,
+        **details: Unpack[VersionDetails],
+    ) -> results.Version | results.Import:
+        """Uploads and imports a model: the path of a file, or a fitted model in memory.
+
+        `data` is a table of training rows, for a sharper parity check. `progress` gets a stage for
+        people and a fraction from 0 to 1. Returns the new version, or the running Import if not
+        `wait`. Raises Unprocessable when the model is refused.
+        """
+        sent = parcel(model, data)
+        artifact = self.upload(sent.source, progress)
+        table = None if sent.table is None else self.upload(sent.table)
+        running = self._connection.call(
+            "POST",
+            self._api("models", name, "imports"),
+            results.Import,
+            body=import_body(sent, artifact, table, details),
+        )
+        return self.wait_for_import(running, progress) if wait else running
+
+    def import_state(self, import_id: str) -> results.Import:
+        """Where an import stands. Raises NotFound for one the server does not remember."""
+        return self._connection.call("GET", self._api("imports", import_id), results.Import)
+
+    def wait_for_import(
+        self, running: results.Import, progress: Progress | None = None
+    ) -> results.Version:
+        """Waits until an import ends, and returns its version; the server limits how long it takes.
+
+        Raises the error the import failed with.
+        """
+        pause_s = FIRST_POLL_S
+        while running.state == "running":
+            if progress is not None:
+                progress(running.stage, running.progress)
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, LONGEST_POLL_S)
+            running = self.import_state(running.id)
+        if running.error is not None:
+            raise error_of_kind(running.error.kind, running.error.error)
+        if running.version is None:
+            raise Internal(f"import {running.id} ended as '{running.state}' without a version")
+        return self.version(running.model, running.version)
+
+    def deploy(
+        self,
+        name: str,
+        version: int,
+        default: bool = True,
+        timeout_s: float = DEPLOYMENT_TIMEOUT_S,
+    ) -> results.Deployment:
+        """Loads a version into every engine, then makes it the default if `default`.
+
+        Returns when it serves. Raises Unprocessable when it cannot be loaded, and then nothing has
+        changed; NotReady when no engine runs.
+        """
+        return self._connection.call(
+            "POST",
+            self._api("models", name, "deployments"),
+            results.Deployment,
+            body={"version": version, "default": default},
+            timeout_s=max(timeout_s, self._timeout_s),
+        )
+
+    def undeploy(self, name: str, version: int) -> results.Deployment:
+        """Takes a version out of the engines. Raises Conflict for the default or an aliased one."""
+        url = self._api("models", name, "deployments", version)
+        return self._connection.call("DELETE", url, results.Deployment)
+
+    def set_alias(self, name: str, alias: str, version: int) -> results.Model:
+        """Points an alias at a deployed version. Raises Conflict when it is not deployed."""
+        url = self._api("models", name, "aliases", alias)
+        return self._connection.call("PUT", url, results.Model, body={"version": version})
+
+    def remove_alias(self, name: str, alias: str) -> results.Model:
+        """Removes an alias. Raises NotFound."""
+        url = self._api("models", name, "aliases", alias)
+        return self._connection.call("DELETE", url, results.Model)
+
+    def predict(
+        self, name: str, instances: object, **options: Unpack[CallOptions]
+    ) -> results.Predictions:
+        """Predictions for rows or objects of named features; a list, a NumPy array or a DataFrame.
+
+        Raises InvalidArgument for rows the version's signature refuses.
+        """
+        response = self._connection.request(
+            "POST",
+            f"{self.rest_url}/v1{model_path(name, options)}:predict",
+            body={"instances": plain_instances(instances)},
+            headers=call_headers(options),
+            timeout_s=http_timeout_s(options, self._timeout_s),
+        )
+        found = decoded(response, _Predicted).predictions
+        return results.Predictions(predictions=found, **reply_fields(response))
+
+    def infer(
+        self,
+        name: str,
+        inputs: Mapping[str, Array],
+        outputs: Sequence[str] | None = None,
+        binary: bool = True,
+        **options: Unpack[CallOptions],
+    ) -> results.Inference:
+        """Output tensors for input tensors, over the Open Inference Protocol v2.
+
+        `outputs` names those wanted, None means all. `binary` sends and asks for bytes instead of
+        JSON. Raises InvalidArgument for tensors the version's signature refuses.
+        """
+        content, headers = encode_request(inputs, outputs, binary)
+        response = self._connection.request(
+            "POST",
+            f"{self.rest_url}/v2{model_path(name, options)}/infer",
+            content=content,
+            headers=headers | call_headers(options),
+            timeout_s=http_timeout_s(options, self._timeout_s),
+        )
+        found = decode_answer(response.content, response.headers.get(HEAD_LENGTH))
+        return results.Inference(outputs=found, **reply_fields(response))
+
+    def _api(self, *segments: object) -> str:
+        path = "/".join(quote(str(segment), safe="") for segment in segments)
+        return f"{self._connection.url}/api/v1/{path}"
+
+
+class _Predicted(msgspec.Struct, frozen=True):
+    predictions: list[Any]

@@ -1,0 +1,92 @@
+"""What a refusal, or silence, of a server becomes: the AuguriumError of the same kind."""
+
+import httpx
+import msgspec
+
+from augurium.core import errors
+from augurium.core.errors import AuguriumError, ErrorKind
+
+CLASS_BY_KIND: dict[str, type[AuguriumError]] = {
+    found.kind.value: found
+    for found in (
+        errors.InvalidArgument,
+        errors.TooLarge,
+        errors.UnsupportedMedia,
+        errors.MethodNotAllowed,
+        errors.NotFound,
+        errors.Conflict,
+        errors.Unprocessable,
+        errors.Unauthenticated,
+        errors.PermissionDenied,
+        errors.RateLimited,
+        errors.NotReady,
+        errors.Overloaded,
+        errors.DeadlineExceeded,
+        errors.Cancelled,
+        errors.Unimplemented,
+        errors.InsufficientStorage,
+        errors.ModelFailed,
+        errors.Internal,
+    )
+}
+
+# the data plane's bodies carry a text only, as its protocols demand, so the status says the kind
+KIND_BY_STATUS = {
+    400: ErrorKind.INVALID_ARGUMENT,
+    401: ErrorKind.UNAUTHENTICATED,
+    403: ErrorKind.PERMISSION_DENIED,
+    404: ErrorKind.NOT_FOUND,
+    405: ErrorKind.METHOD_NOT_ALLOWED,
+    409: ErrorKind.CONFLICT,
+    413: ErrorKind.TOO_LARGE,
+    415: ErrorKind.UNSUPPORTED_MEDIA,
+    422: ErrorKind.UNPROCESSABLE,
+    429: ErrorKind.RATE_LIMITED,
+    499: ErrorKind.CANCELLED,
+    501: ErrorKind.UNIMPLEMENTED,
+    503: ErrorKind.NOT_READY,
+    504: ErrorKind.DEADLINE_EXCEEDED,
+    507: ErrorKind.INSUFFICIENT_STORAGE,
+}
+
+
+class NoServer(errors.NotReady):
+    """Nothing listens at the server's URL."""
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    error: str
+    kind: str = ""
+
+
+def error_of_kind(kind: str, message: str) -> AuguriumError:
+    """The error of a kind's name; a kind this client does not know becomes Internal."""
+    return CLASS_BY_KIND.get(kind, errors.Internal)(message)
+
+
+def error_of_response(response: httpx.Response) -> AuguriumError:
+    """The error of an unsuccessful answer: by the `kind` in its body, else by its status."""
+    kind_of_status = KIND_BY_STATUS.get(response.status_code, ErrorKind.INTERNAL)
+    try:
+        refusal = msgspec.json.decode(response.content, type=_Refusal)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        request = response.request
+        return error_of_kind(
+            kind_of_status,
+            f"{request.method} {request.url} was answered {response.status_code} without a reason; "
+            "is it an Augurium server? Check AUGURIUM_URL",
+        )
+    return error_of_kind(refusal.kind or kind_of_status, refusal.error)
+
+
+def error_of_transport(error: httpx.TransportError, url: str, timeout_s: float) -> AuguriumError:
+    """The error that no answer at all stands for."""
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return NoServer(f"no Augurium server answers at {url}; start one with `augurium serve`")
+    if isinstance(error, httpx.TimeoutException):
+        return errors.DeadlineExceeded(
+            f"{url} did not answer within {timeout_s:g} s; give it more time or look at its log"
+        )
+    return errors.NotReady(
+        f"the connection to {url} broke off ({error}); the server stopped or restarted, try again"
+    )

@@ -1,0 +1,161 @@
+"""The metrics of a node as Prometheus text: our own names, and Triton's for existing dashboards.
+
+Source of the `nv_inference_...` names: Triton Inference Server, "Metrics"; of the histograms among
+them: Triton's open proposal for native histograms.
+"""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from augurium.control.exposition import Exposition, labels
+from augurium.core.errors import ErrorKind
+from augurium.serving.metrics import EngineMetrics, Histogram, VersionMetrics
+
+MICROSECONDS = 1e6
+REJECTED = (
+    ErrorKind.OVERLOADED,
+    ErrorKind.RATE_LIMITED,
+    ErrorKind.NOT_READY,
+    ErrorKind.DEADLINE_EXCEEDED,
+)
+FAILURE_REASONS: Mapping[str, str] = {
+    **dict.fromkeys(REJECTED, "REJECTED"),
+    ErrorKind.CANCELLED: "CANCELED",
+    ErrorKind.MODEL_FAILED: "BACKEND",
+}
+VERSION_COUNTERS: tuple[tuple[str, str, Callable[[VersionMetrics], float]], ...] = (
+    ("augurium_rows_total", "Rows that were inferred", lambda v: v.rows),
+    ("augurium_executions_total", "Model runs", lambda v: v.executions),
+    (
+        "nv_inference_request_success",
+        "Requests answered with success",
+        lambda v: v.outcomes.get("ok", 0),
+    ),
+    ("nv_inference_count", "Rows that were inferred", lambda v: v.rows),
+    ("nv_inference_exec_count", "Model runs", lambda v: v.executions),
+    (
+        "nv_inference_request_duration_us",
+        "Time in requests, microseconds",
+        lambda v: _us(v.request_s),
+    ),
+    ("nv_inference_queue_duration_us", "Time in queues, microseconds", lambda v: _us(v.queue_s)),
+    ("nv_inference_compute_input_duration_us", "Always 0: part of infer", lambda v: 0),
+    (
+        "nv_inference_compute_infer_duration_us",
+        "Time in model runs, microseconds",
+        lambda v: _us(v.compute_s),
+    ),
+    ("nv_inference_compute_output_duration_us", "Always 0: part of infer", lambda v: 0),
+)
+VERSION_GAUGES: tuple[tuple[str, str, Callable[[VersionMetrics], float]], ...] = (
+    ("augurium_pending_requests", "Requests not yet answered", lambda v: v.pending),
+    ("nv_inference_pending_request_count", "Requests not yet answered", lambda v: v.pending),
+    ("nv_model_load_duration_secs", "Time to load the version, slowest engine", lambda v: v.load_s),
+)
+VERSION_HISTOGRAMS: tuple[tuple[str, str, Callable[[VersionMetrics], Histogram], float], ...] = (
+    ("augurium_request_seconds", "Time of a request, s", lambda v: v.request_s, 1),
+    ("augurium_queue_seconds", "Time in the queue, s", lambda v: v.queue_s, 1),
+    ("augurium_compute_seconds", "Time of a model run, s", lambda v: v.compute_s, 1),
+    ("augurium_batch_rows", "Rows in a model run", lambda v: v.batch_rows, 1),
+    (
+        "nv_inference_request_duration_histogram_us",
+        "Time of a request, microseconds",
+        lambda v: v.request_s,
+        MICROSECONDS,
+    ),
+    (
+        "nv_inference_queue_duration_histogram_us",
+        "Time in the queue, microseconds",
+        lambda v: v.queue_s,
+        MICROSECONDS,
+    ),
+    (
+        "nv_inference_compute_infer_duration_histogram_us",
+        "Time of a model run, microseconds",
+        lambda v: v.compute_s,
+        MICROSECONDS,
+    ),
+)
+
+
+class NodeFacts(msgspec.Struct, frozen=True):
+    """What control itself knows; `restarts` counts per engine slot."""
+
+    engines_connected: int
+    snapshot_revision: int
+    restarts: dict[str, int] = {}
+
+
+def render(metrics: EngineMetrics, node: NodeFacts) -> bytes:
+    """The whole page; `metrics` is the sum over all engines."""
+    page = Exposition()
+    _node(page, metrics, node)
+    _requests(page, metrics.versions)
+    for name, description, value in VERSION_COUNTERS:
+        _values(page, "counter", (name, description), metrics.versions, value)
+    for name, description, value in VERSION_GAUGES:
+        _values(page, "gauge", (name, description), metrics.versions, value)
+    for name, description, histogram, scale in VERSION_HISTOGRAMS:
+        page.family(name, "histogram", description)
+        for version in metrics.versions:
+            page.histogram(_of(version), histogram(version), scale)
+    return page.text()
+
+
+def _node(page: Exposition, metrics: EngineMetrics, node: NodeFacts) -> None:
+    page.family("augurium_engines_connected", "gauge", "Engines that are connected to control")
+    page.sample("", node.engines_connected)
+    page.family("augurium_snapshot_revision", "gauge", "Revision of the newest desired state")
+    page.sample("", node.snapshot_revision)
+    page.family("augurium_engine_restarts_total", "counter", "Times a slot got another process")
+    for engine, count in node.restarts.items():
+        page.sample(labels(engine=engine), count)
+    page.family(
+        "augurium_unrouted_requests_total", "counter", "Requests that reached no version, by kind"
+    )
+    for outcome, count in metrics.unrouted.items():
+        page.sample(labels(outcome=outcome), count)
+
+
+def _requests(page: Exposition, versions: list[VersionMetrics]) -> None:
+    page.family("augurium_requests_total", "counter", "Requests by outcome: ok or an error kind")
+    for version in versions:
+        for outcome, count in version.outcomes.items():
+            page.sample(f"{_of(version)},{labels(outcome=outcome)}", count)
+    page.family("augurium_batches_released_total", "counter", "Batches by why they were released")
+    for version in versions:
+        for reason, count in version.releases.items():
+            page.sample(f"{_of(version)},{labels(reason=reason)}", count)
+    page.family("nv_inference_request_failure", "counter", "Failed requests by Triton's reasons")
+    for version in versions:
+        for reason, count in _failures(version).items():
+            page.sample(f"{_of(version)},{labels(reason=reason)}", count)
+
+
+def _values(
+    page: Exposition,
+    kind: str,
+    names: tuple[str, str],
+    versions: list[VersionMetrics],
+    value: Callable[[VersionMetrics], float],
+) -> None:
+    page.family(names[0], kind, names[1])
+    for version in versions:
+        page.sample(_of(version), value(version))
+
+
+def _failures(version: VersionMetrics) -> dict[str, int]:
+    failures = dict.fromkeys(("REJECTED", "CANCELED", "BACKEND", "OTHER"), 0)
+    for outcome, count in version.outcomes.items():
+        if outcome != "ok":
+            failures[FAILURE_REASONS.get(outcome, "OTHER")] += count
+    return failures
+
+
+def _of(version: VersionMetrics) -> str:
+    return labels(model=version.model, version=version.version)
+
+
+def _us(histogram: Histogram) -> int:
+    return round(histogram.total * MICROSECONDS)

@@ -1,0 +1,85 @@
+"""The control process: takes its port, serves the API and the engine link, ends on a signal."""
+
+import asyncio
+import math
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from augurium.core.errors import AuguriumError
+from augurium.core.home import NodeConfig, read_config
+from augurium.core.logs import configure_logging
+from augurium.core.stopping import NO_LIFELINE, stop_requested
+
+OK = 0
+CANNOT_START = 1
+BAD_CONFIGURATION = 2
+PORT_TAKEN = 3
+log = structlog.get_logger()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs until told to stop; `arguments` are the configuration file and maybe a lifeline.
+
+    Returns 0, 1 when it cannot start, 2 for a bad configuration, 3 when its port is taken; one line
+    on standard error says why.
+    """
+    try:
+        config = read_config(Path(arguments[0]))
+        lifeline = int(arguments[1]) if len(arguments) > 1 else NO_LIFELINE
+    except (IndexError, ValueError, OSError, msgspec.MsgspecError) as error:
+        return _fail(BAD_CONFIGURATION, f"the configuration file cannot be read: {error}")
+    configure_logging(config.settings.log, "control")
+    node = config.settings.node
+    try:
+        listener = _listen(node.host, node.control_port)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return _fail(PORT_TAKEN, f"{node.host} port {node.control_port} cannot be used: {reason}")
+    try:
+        _run(config, listener, lifeline)
+    except AuguriumError as error:
+        return _fail(CANNOT_START, str(error))
+    return OK
+
+
+def _run(config: NodeConfig, listener: socket.socket, lifeline: int) -> None:
+    # what is heavy comes after the port is ours, so that a taken port is told at once
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(config, listener, lifeline))
+
+
+async def _serve(config: NodeConfig, listener: socket.socket, lifeline: int) -> None:
+    from augurium.control.app import create_app
+    from augurium.control.assembly import assembled
+    from augurium.control.http_server import http_server
+
+    stop = await stop_requested(lifeline)
+    node = config.settings.node
+    async with assembled(config) as services, asyncio.TaskGroup() as tasks:
+        server = http_server(create_app(services), math.ceil(node.drain_timeout_s))
+        tasks.create_task(server.serve([listener]))
+        log.info("up", port=node.control_port)
+        await stop.wait()
+        services.deployments.stop()
+        # /ready says no from here on; whoever watches it gets the time to see that
+        await asyncio.sleep(node.drain_delay_s)
+        server.should_exit = True
+    log.info("stopped")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    family, _, _, _, address = found[0]
+    return socket.create_server(address[:2], family=family)
+
+
+def _fail(code: int, reason: str) -> int:
+    sys.stderr.write(f"augurium control: {reason}\n")
+    return code

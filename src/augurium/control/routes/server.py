@@ -1,0 +1,92 @@
+"""Routes: the server itself."""
+
+import msgspec
+from fastapi import APIRouter
+from starlette.responses import Response
+
+import augurium
+from augurium.control.engine_slots import EngineSlot
+from augurium.control.readiness import expected_engines, waiting_for
+from augurium.control.routes.answers import answer, described
+from augurium.control.routes.parameters import ServicesOf
+from augurium.serving.snapshot import VersionState
+
+router = APIRouter(tags=["server"])
+
+
+class Engine(msgspec.Struct, frozen=True):
+    """A process of the data plane and what it holds; `connected` is false for one that is gone."""
+
+    engine: str
+    pid: int
+    host: str
+    notice: str
+    connected: bool
+    revision: int
+    states: tuple[VersionState, ...]
+
+
+class Server(msgspec.Struct, frozen=True):
+    """Where the node listens, and its engines."""
+
+    version: str
+    rest_url: str
+    grpc_url: str
+    control_url: str
+    engines: list[Engine]
+    expected_engines: list[str]
+
+
+class Liveness(msgspec.Struct, frozen=True):
+    """That the process answers."""
+
+    live: bool
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """Whether traffic may be sent, and what is missing if not."""
+
+    ready: bool
+    waiting_for: list[str]
+
+
+@router.get("/server", **described(Server))
+async def get_server(services: ServicesOf) -> Response:
+    """Addresses of the data plane, and the engines with their states."""
+    node = services.node.settings.node
+    host = f"[{node.host}]" if ":" in node.host else node.host
+    server = Server(
+        version=augurium.__version__,
+        rest_url=f"http://{host}:{node.port}",
+        grpc_url=f"{host}:{node.grpc_port}",
+        control_url=f"http://{host}:{node.control_port}",
+        engines=[_engine(slot) for slot in services.hub.slots()],
+        expected_engines=expected_engines(services.node),
+    )
+    return answer(server)
+
+
+@router.get("/live", **described(Liveness))
+async def get_liveness() -> Response:
+    """That the process answers."""
+    return answer(Liveness(True))
+
+
+@router.get("/ready", **described(Readiness))
+async def get_readiness(services: ServicesOf) -> Response:
+    """200 when every expected engine serves what is wanted, otherwise 503 with what is missing."""
+    reasons = waiting_for(services.node, services.hub, services.deployments.stopping)
+    return answer(Readiness(not reasons, reasons), 503 if reasons else 200)
+
+
+def _engine(slot: EngineSlot) -> Engine:
+    applied = slot.link.applied if slot.link else None
+    return Engine(
+        engine=slot.hello.engine,
+        pid=slot.hello.pid,
+        host=slot.hello.host,
+        notice=slot.hello.notice,
+        connected=slot.link is not None,
+        revision=max(applied.revision, 0) if applied else 0,
+        states=applied.states if applied else (),
+    )

@@ -1,0 +1,24 @@
+"""What the routes of the management API work with; made once, in `process.py` or by a test."""
+
+from dataclasses import dataclass
+
+from augurium.control.deployments import Deployments
+from augurium.control.imports import Imports
+from augurium.control.link_hub import LinkHub
+from augurium.control.uploads import Uploads
+from augurium.core.home import NodeConfig
+from augurium.registry.registry import Registry
+
+ACTOR = "local"  # who changes are ascribed to as long as there are no keys
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The collaborators of the management API."""
+
+    node: NodeConfig
+    registry: Registry
+    hub: LinkHub
+    deployments: Deployments
+    imports: Imports
+    uploads: Uploads

@@ -1,0 +1,276 @@
+"""A node that is stopped, killed in parts, and given bad files: what callers see meanwhile."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import onnx
+import psutil
+import pytest
+
+from augurium.core.errors import AuguriumError
+from tests.support.models import picky_model, simple_model, slow_model
+from tests.support.node import AUGURIUM, Node, clean_environment
+
+ONES = {"shape": [1, 16], "datatype": "INT32", "data": [1] * 16}
+SIMPLE = {"inputs": [{"name": "INPUT0", **ONES}, {"name": "INPUT1", **ONES}]}
+ROWS = 256
+SLOW = {"inputs": [{"name": "x", "shape": [ROWS, 1, 1], "datatype": "FP32", "data": [1] * ROWS}]}
+
+
+@pytest.fixture
+def own(start: Callable[..., Node], tmp_path: Path) -> Node:
+    """A node of the test's own, with `simple`."""
+    node = start(tmp_path / "home", "--engines", "1", "--grpc-engines", "1")
+    add(node, "simple", simple_model())
+    return node
+
+
+def add(node: Node, name: str, content: bytes) -> None:
+    with node.client() as client:
+        client.register(onnx.load_from_string(content), name=name)
+        client.deploy(name, 1)
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 20) -> None:
+    """Returns when `what` is true; errors of a part that is down count as not yet."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if what():
+                return
+        except (OSError, http.client.HTTPException, AuguriumError):
+            pass
+        time.sleep(0.05)
+    pytest.fail("it did not come to pass in time")
+
+
+def alive(process_id: int) -> bool:
+    return process_id in psutil.pids() and bool(psutil.Process(process_id).status() != "zombie")
+
+
+def descendants(node: Node) -> list[int]:
+    return [child.pid for child in psutil.Process(node.process.pid).children(recursive=True)]
+
+
+def test_a_stop_finishes_what_was_accepted_and_leaves_nothing_behind(own: Node) -> None:
+    add(own, "slow", slow_model())
+    processes = descendants(own)
+    answers: list[int] = []
+    callers = [
+        threading.Thread(
+            target=lambda: answers.append(own.ask("/v2/models/slow/infer", SLOW).status)
+        )
+        for _ in range(4)
+    ]
+    for caller in callers:
+        caller.start()
+    wait_for(lambda: "augurium_pending_requests" in metrics(own) and pending(own) > 0)
+    assert own.stop() == 0
+    for caller in callers:
+        caller.join()
+    assert answers == [200] * 4
+    assert not [process for process in processes if alive(process)]
+
+
+def test_a_killed_supervisor_leaves_no_process_behind(own: Node) -> None:
+    processes = descendants(own)
+    assert len(processes) >= 3
+    own.process.kill()
+    wait_for(lambda: not any(alive(process) for process in processes))
+
+
+def test_a_killed_engine_comes_back_with_its_models(own: Node) -> None:
+    for slot in ("rest-0", "grpc-0"):
+        before = own.children()[slot]
+        os.kill(before, signal.SIGKILL)
+        wait_for(lambda slot=slot, before=before: own.children()[slot] != before)  # type: ignore[misc]
+    wait_for(lambda: own.ask("/v2/models/simple/infer", SIMPLE).status == 200)
+    with own.client() as client:
+        wait_for(lambda: client.ready().ready)
+
+
+def test_serving_goes_on_without_control_and_after_a_restart_without_it(own: Node) -> None:
+    (control,) = (
+        child.pid
+        for child in psutil.Process(own.process.pid).children()
+        if "augurium.control" in child.cmdline()
+    )
+    engine = own.children()["rest-0"]
+    os.kill(control, signal.SIGSTOP)  # there, but not answering; nobody restarts it
+    try:
+        assert own.ask("/v2/models/simple/infer", SIMPLE).status == 200
+        os.kill(engine, signal.SIGKILL)
+        wait_for(lambda: own.ask("/v2/models/simple/infer", SIMPLE).status == 200)
+    finally:
+        os.kill(control, signal.SIGCONT)
+    with own.client() as client:
+        wait_for(lambda: client.ready().ready)
+
+
+def test_a_node_serves_what_it_served_before(
+    own: Node, start: Callable[..., Node], tmp_path: Path
+) -> None:
+    own.stop()
+    again = start(tmp_path / "home", "--engines", "1", "--grpc-engines", "1")
+    assert again.ask("/v2/models/simple/infer", SIMPLE).status == 200
+
+
+def test_a_damaged_artifact_is_refused_and_the_old_version_serves(
+    own: Node, tmp_path: Path
+) -> None:
+    with own.client() as client:
+        second = client.register(onnx.load_from_string(picky_model()), name="simple")
+        (file,) = (tmp_path / "home" / "artifacts").rglob(f"*{second.servable.digest}*")
+        file.chmod(0o600)
+        file.write_bytes(file.read_bytes()[:-1] + b"?")
+        with pytest.raises(AuguriumError, match="damaged"):
+            client.deploy("simple", second.version)
+        assert client.model("simple").default_version == 1
+        assert client.ready().ready
+    assert own.ask("/v2/models/simple/infer", SIMPLE).status == 200
+
+
+def test_a_new_version_takes_over_without_a_failed_request(own: Node) -> None:
+    stop = threading.Event()
+    statuses: set[int] = set()
+    versions: set[str] = set()
+
+    def caller() -> None:
+        while not stop.is_set():
+            answer = own.ask("/v2/models/simple/infer", SIMPLE)
+            statuses.add(answer.status)
+            versions.add(answer.headers["augurium-version"])
+
+    callers = [threading.Thread(target=caller) for _ in range(4)]
+    for thread in callers:
+        thread.start()
+    with own.client() as client:
+        second = client.register(onnx.load_from_string(simple_model()), name="simple")
+        client.deploy("simple", second.version)
+        client.undeploy("simple", 1)
+    wait_for(lambda: "2" in versions)
+    stop.set()
+    for thread in callers:
+        thread.join()
+    assert (statuses, versions) == ({200}, {"1", "2"})
+
+
+def test_callers_that_leave_are_cancelled_and_counted(own: Node) -> None:
+    add(own, "slow", slow_model())
+    connections = []
+    for _ in range(3):
+        connection = http.client.HTTPConnection(own.rest)
+        connection.request("POST", "/v2/models/slow/infer", json.dumps(SLOW))
+        connections.append(connection)
+    wait_for(lambda: pending(own) > 0)
+    for connection in connections:
+        connection.close()
+    wait_for(lambda: 'outcome="cancelled"' in metrics(own))
+    assert own.ask("/v2/models/simple/infer", SIMPLE).status == 200
+
+
+def test_counters_equal_what_callers_saw(own: Node) -> None:
+    for _ in range(7):
+        own.ask("/v2/models/simple/infer", SIMPLE)
+    for _ in range(3):
+        own.ask("/v2/models/simple/infer", {"inputs": []})
+    own.ask("/v2/models/nobody/infer", SIMPLE)
+    own.ask("/v2/models/simple/infer", b"{")
+    text = metrics(own)
+    label = '{model="simple",version="1"'
+    assert f'augurium_requests_total{label},outcome="ok"}} 7' in text
+    assert f'augurium_requests_total{label},outcome="invalid_argument"}} 3' in text
+    assert 'augurium_unrouted_requests_total{outcome="not_found"} 1' in text
+    assert 'augurium_unrouted_requests_total{outcome="invalid_argument"} 1' in text
+    assert f"nv_inference_request_success{label}}} 7" in text
+    assert f"augurium_rows_total{label}}} 7" in text
+
+
+def test_grpc_aio_stands_in_and_answers_the_same(
+    start: Callable[..., Node], tmp_path: Path
+) -> None:
+    node = start(
+        tmp_path / "home", "--engines", "1", "--grpc-engines", "1", "--grpc-host", "grpcio"
+    )
+    with grpc.insecure_channel(node.grpc) as channel:
+        check = channel.unary_unary("/grpc.health.v1.Health/Check")
+        assert check(b"", timeout=10) == b"\x08\x01"
+        with pytest.raises(grpc.RpcError) as caught:
+            check(b"\x0a\x01x", timeout=10)
+        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+        watch = channel.unary_stream("/grpc.health.v1.Health/Watch")(b"", timeout=10)
+        assert next(watch) == b"\x08\x01"
+        watch.cancel()
+        with pytest.raises(grpc.RpcError) as caught:
+            channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")(b"", timeout=10)
+        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_health_is_answered_and_watched_inside_envoy(own: Node) -> None:
+    with grpc.insecure_channel(own.grpc) as channel:
+        assert channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=10) == b"\x08\x01"
+        watch = channel.unary_stream("/grpc.health.v1.Health/Watch")(b"", timeout=20)
+        assert next(watch) == b"\x08\x01"
+        watch.cancel()
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--host", "0.0.0.0"], "not a loopback address"),
+        (["--port", "99999"], "node.port"),
+        (["--grpc-host", "apache"], "--grpc-host"),
+        (["--config", "nowhere.toml"], "nowhere.toml"),
+    ],
+)
+def test_a_start_that_cannot_succeed_says_why(tmp_path: Path, flags: list[str], words: str) -> None:
+    command = [AUGURIUM, "serve", "--home", str(tmp_path / "home"), *flags]
+    found = subprocess.run(
+        command, capture_output=True, text=True, timeout=30, env=clean_environment(), check=False
+    )
+    assert found.returncode not in (0, None)
+    assert words in found.stderr.replace("\n", " ")
+
+
+def test_a_taken_port_and_a_taken_home_are_told(own: Node, tmp_path: Path) -> None:
+    port = own.rest.rpartition(":")[2]
+    for flags, words in (
+        (["--home", str(tmp_path / "other"), "--port", port], f"port {port}"),
+        (["--home", str(tmp_path / "home"), "--port", "0"], "another node runs in"),
+    ):
+        command = [AUGURIUM, "serve", "--grpc-port", "0", "--control-port", "0", *flags]
+        found = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            env=clean_environment(),
+            check=False,
+        )
+        assert found.returncode == 1
+        assert words in found.stderr
+
+
+def metrics(node: Node) -> str:
+    connection = http.client.HTTPConnection(node.management.removeprefix("http://"), timeout=10)
+    try:
+        connection.request("GET", "/metrics")
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()
+
+
+def pending(node: Node) -> float:
+    lines = [
+        line for line in metrics(node).splitlines() if line.startswith("augurium_pending_requests{")
+    ]
+    return sum(float(line.rpartition(" ")[2]) for line in lines)

@@ -1,0 +1,306 @@
+"""Every command against a server: what people see, what scripts get, which exit code."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import Result
+
+Answer = Callable[..., None]
+Augurium = Callable[..., Result]
+Received = list[httpx.Request]
+DEPLOYMENT = {"model": "churn", "version": 2, "default": True, "state": "ready", "seconds": 1.5}
+
+
+def lines_of(text: str) -> list[list[str]]:
+    """The words of every line."""
+    return [line.split() for line in text.splitlines()]
+
+
+@pytest.fixture
+def model_file(tmp_path: Path) -> str:
+    file = tmp_path / "churn.ubj"
+    file.write_bytes(b"model")
+    return str(file)
+
+
+@pytest.mark.usefixtures("registering")
+def test_register_shows_what_the_model_became(
+    augurium: Augurium, model_file: str, received: Received
+) -> None:
+    result = augurium(
+        *("register", model_file, "--name", "churn", "--framework", "xgboost"),
+        *("--metric", "auc=0.93", "--metric", "n=10", "--tag", "team=risk"),
+        *("--trained-at", "2026-01-31T12:00:00+01:00", "--allow-code"),
+    )
+
+    assert result.exit_code == 0, result.stderr
+    assert lines_of(result.stdout) == [
+        ["version", "churn@2"],
+        ["framework", "xgboost", "3.1.0"],
+        ["engine", "onnx"],
+        ["parity", "error", "2.5e-07"],
+        ["size", "1.5", "MiB"],
+    ]
+    body = json.loads(received[1].content)
+    assert body["framework"] == "xgboost"
+    assert body["metrics"] == {"auc": 0.93, "n": 10.0}
+    assert body["tags"] == {"team": "risk"}
+    assert body["trained_at"] == "2026-01-31T12:00:00+01:00"
+    assert body["allow_code"] is True
+
+
+@pytest.mark.usefixtures("registering")
+def test_register_sends_rows_of_the_training_data_beside_the_model(
+    augurium: Augurium, model_file: str, tmp_path: Path, received: Received
+) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("age,city\n31,Rome\n,Oslo\n")
+
+    result = augurium("register", model_file, "--name", "churn", "--data", str(table))
+
+    assert result.exit_code == 0, result.stderr
+    model, rows, start = received[:3]
+    assert model.content == b"model"
+    assert [column["name"] for column in json.loads(rows.content)["columns"]] == ["age", "city"]
+    assert json.loads(start.content)["table"] == "a" * 64
+
+
+@pytest.mark.usefixtures("registering")
+def test_register_can_deploy_at_once(
+    augurium: Augurium, model_file: str, answer: Answer, received: Received
+) -> None:
+    answer("POST /api/v1/models/churn/deployments", DEPLOYMENT)
+
+    result = augurium("register", model_file, "--name", "churn", "--deploy")
+
+    assert result.exit_code == 0, result.stderr
+    assert "churn@2 is ready as the default (1.50 s)" in result.stdout
+    assert json.loads(received[-1].content) == {"version": 2, "default": True}
+
+
+@pytest.mark.usefixtures("registering")
+def test_a_version_that_cannot_be_deployed_stays_registered_and_that_is_said(
+    augurium: Augurium, model_file: str, answer: Answer
+) -> None:
+    refusal = {"error": "rest-0: out of memory", "kind": "unprocessable"}
+    answer("POST /api/v1/models/churn/deployments", refusal, 422)
+
+    result = augurium("register", model_file, "--name", "churn", "--deploy")
+
+    assert result.exit_code == 1
+    assert "churn@2 is registered, but not deployed: rest-0: out of memory" in result.stderr
+
+
+def test_models_are_a_table(augurium: Augurium, answer: Answer, model_body: dict[str, Any]) -> None:
+    unused = {"name": "[new]", "created_at": model_body["created_at"]}
+    answer("GET /api/v1/models", {"models": [model_body, unused]})
+
+    result = augurium("models")
+
+    lines = lines_of(result.stdout)
+    assert ["name", "latest", "default", "deployed", "aliases"] in lines
+    assert ["churn", "2", "1", "1,", "2", "champion=1"] in lines
+    assert ["[new]", "0", "-", "-", "-"] in lines
+
+
+def test_without_models_the_next_step_is_told(augurium: Augurium, answer: Answer) -> None:
+    answer("GET /api/v1/models", {"models": []})
+
+    result = augurium("models")
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "augurium register" in result.stderr
+
+
+def test_versions_are_a_table(
+    augurium: Augurium, answer: Answer, version_body: dict[str, Any]
+) -> None:
+    answer("GET /api/v1/models/churn/versions", {"versions": [version_body]})
+
+    lines = lines_of(augurium("versions", "churn").stdout)
+
+    words = ["2", "xgboost", "3.1.0", "onnx", "no", "2026-01-02", "03:04:05", "UTC", "2.5e-07"]
+    assert [*words, "auc=0.93"] in lines
+
+
+@pytest.mark.parametrize("reference", ["churn@2", "churn@challenger"])
+def test_a_version_is_shown_whole_by_number_or_alias(
+    augurium: Augurium,
+    answer: Answer,
+    model_body: dict[str, Any],
+    version_body: dict[str, Any],
+    reference: str,
+) -> None:
+    answer("GET /api/v1/models/churn", model_body | {"aliases": {"challenger": 2}})
+    answer("GET /api/v1/models/churn/versions/2", version_body)
+
+    lines = lines_of(augurium("versions", reference).stdout)
+
+    assert ["version", "churn@2"] in lines
+    assert ["description", "second", "try"] in lines
+    assert ["source", "churn.ubj,", "2.0", "KiB"] in lines
+    assert ["servable", "SHA-256", "b" * 64] in lines
+    assert ["label", "INT64", "[-1]", "no"] in lines
+    assert lines[-3:] == [["parity"], ["max", "abs", "error", "2.5e-07"], ["rows", "450"]]
+    (features,) = [line for line in lines if line[:2] == ["features", "FP32"]]
+    assert features[-4:] == ["f9", "and", "2", "more"]
+
+
+def test_an_unknown_alias_is_refused_with_the_known_ones(
+    augurium: Augurium, answer: Answer, model_body: dict[str, Any]
+) -> None:
+    answer("GET /api/v1/models/churn", model_body)
+
+    result = augurium("versions", "churn@challenger")
+
+    assert result.exit_code == 1
+    assert "has no alias 'challenger'; it has champion" in result.stderr
+
+
+def test_deploy_says_when_the_version_serves(
+    augurium: Augurium, answer: Answer, received: Received
+) -> None:
+    answer("POST /api/v1/models/churn/deployments", DEPLOYMENT | {"default": False})
+
+    result = augurium("deploy", "churn@2", "--no-default")
+
+    assert result.stdout == "churn@2 is ready (1.50 s)\n"
+    assert json.loads(received[0].content) == {"version": 2, "default": False}
+
+
+def test_undeploy_and_alias_say_what_changed(
+    augurium: Augurium, answer: Answer, received: Received, model_body: dict[str, Any]
+) -> None:
+    undeployed = {"model": "churn", "version": 2, "state": "undeployed"}
+    answer("DELETE /api/v1/models/churn/deployments/2", undeployed)
+    answer("PUT /api/v1/models/churn/aliases/champion", model_body)
+    answer("DELETE /api/v1/models/churn/aliases/champion", model_body)
+
+    assert augurium("undeploy", "churn@2").stdout == "churn@2 is undeployed\n"
+    assert augurium("alias", "churn@champion", "1").stdout == "churn@champion is version 1\n"
+    assert augurium("alias", "churn@champion", "--remove").stdout == "churn@champion is removed\n"
+    assert json.loads(received[1].content) == {"version": 1}
+
+
+@pytest.mark.parametrize(
+    ("predictions", "lines"),
+    [
+        ([0.25, None], [["row", "prediction"], ["0", "0.25"], ["1", "-"]]),
+        ([[0.1, 0.9]], [["row", "prediction"], ["0", "[0.1,0.9]"]]),
+        (
+            [{"label": "yes", "probabilities": [0.1, 0.9]}],
+            [["row", "label", "probabilities"], ["0", "yes", "[0.1,0.9]"]],
+        ),
+    ],
+)
+def test_predictions_are_a_table(
+    augurium: Augurium, answer: Answer, predictions: list[Any], lines: list[list[str]]
+) -> None:
+    answer("POST /v1/models/churn:predict", {"predictions": predictions})
+
+    result = augurium("predict", "churn", "--input", "[[1, 2]]")
+
+    assert [line for line in lines_of(result.stdout) if line and line[0][0] != "─"] == lines
+
+
+@pytest.mark.parametrize(
+    ("reference", "path"),
+    [
+        ("churn", "/v1/models/churn:predict"),
+        ("churn@2", "/v1/models/churn/versions/2:predict"),
+        ("churn@champion", "/v1/models/churn@champion:predict"),
+    ],
+)
+def test_predict_reads_csv_from_standard_input(
+    augurium: Augurium, answer: Answer, received: Received, reference: str, path: str
+) -> None:
+    answer(f"POST {path}", {"predictions": [1]})
+
+    result = augurium("predict", reference, "--input", "-", input="age,city\n31,Rome\n,Oslo\n")
+
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(received[-1].content) == {
+        "instances": [{"age": 31, "city": "Rome"}, {"age": None, "city": "Oslo"}]
+    }
+
+
+def test_a_degraded_answer_is_remarked(augurium: Augurium, answer: Answer) -> None:
+    headers = {"augurium-degraded": "stale cache"}
+    answer(
+        "POST /v1/models/churn:predict",
+        lambda request: httpx.Response(200, json={"predictions": [1]}, headers=headers),
+    )
+
+    result = augurium("predict", "churn", "--input", "[[1]]")
+
+    assert result.stderr == "The answer is degraded: stale cache.\n"
+
+
+def test_status_shows_engines_that_are_absent_and_why_versions_fail(
+    augurium: Augurium, answer: Answer
+) -> None:
+    answer("GET /api/v1/ready", {"ready": False, "waiting_for": ["grpc-0"]}, 503)
+
+    result = augurium("status")
+
+    lines = lines_of(result.stdout)
+    assert result.exit_code == 1
+    assert ["state", "not", "ready,", "waiting", "for", "grpc-0"] in lines
+    assert ["grpc-0", "absent", "-", "-", "-", "-", "-"] in lines
+    failed = "1 ready; churn@2 failed: out of memory"
+    assert ["rest-0", "connected", "granian", "7", "4", *failed.split()] in lines
+
+
+def test_status_of_a_ready_node_exits_0(augurium: Augurium, answer: Answer) -> None:
+    answer("GET /api/v1/ready", {"ready": True, "waiting_for": []})
+
+    result = augurium("status")
+
+    assert result.exit_code == 0
+    assert ["state", "ready"] in lines_of(result.stdout)
+
+
+@pytest.mark.usefixtures("registering")
+def test_every_command_prints_one_json_value_and_nothing_else(
+    augurium: Augurium, answer: Answer, model_file: str, model_body: dict[str, Any]
+) -> None:
+    answer("GET /api/v1/models", {"models": [model_body]})
+    answer("GET /api/v1/models/churn/versions", {"versions": []})
+    answer("POST /api/v1/models/churn/deployments", DEPLOYMENT)
+    answer("DELETE /api/v1/models/churn/deployments/2", DEPLOYMENT | {"state": "undeployed"})
+    answer("PUT /api/v1/models/churn/aliases/champion", model_body)
+    answer("POST /v1/models/churn:predict", {"predictions": [1]})
+    answer("GET /api/v1/ready", {"ready": True, "waiting_for": []})
+
+    def json_of(*arguments: str) -> Any:
+        result = augurium(*arguments, "--json")
+        assert (result.exit_code, result.stderr) == (0, "")
+        return json.loads(result.stdout)
+
+    assert json_of("register", model_file, "--name", "churn")["deployment"] is None
+    registered = json_of("register", model_file, "--name", "churn", "--deploy")
+    assert (registered["version"], registered["deployment"]) == (2, DEPLOYMENT)
+    assert json_of("models")["models"][0]["aliases"] == {"champion": 1}
+    assert json_of("versions", "churn") == {"versions": []}
+    assert json_of("versions", "churn@2")["signature"]["inputs"][0]["name"] == "features"
+    assert json_of("deploy", "churn@2") == DEPLOYMENT
+    assert json_of("undeploy", "churn@2")["state"] == "undeployed"
+    assert json_of("alias", "churn@champion", "1")["name"] == "churn"
+    assert json_of("predict", "churn", "--input", "[[1]]") == {"predictions": [1]}
+    assert json_of("status")["readiness"] == {"ready": True, "waiting_for": []}
+
+
+def test_a_refusal_exits_1_with_its_reason_on_standard_error(
+    augurium: Augurium, answer: Answer
+) -> None:
+    refusal = {"error": "model 'churn' has no version 2\x1b[2J", "kind": "not_found"}
+    answer("POST /api/v1/models/churn/deployments", refusal, 404)
+
+    result = augurium("deploy", "churn@2", "--json")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "Error: model 'churn' has no version 2?[2J\n"

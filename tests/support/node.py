@@ -1,0 +1,87 @@
+"""`augurium serve` as a test meets it: a process, its ports, and plain requests."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from augurium.client import Client
+
+AUGURIUM = str(Path(sys.executable).parent / "augurium")
+
+
+class Reply(NamedTuple):
+    """An HTTP answer: its JSON is None when the body is not JSON."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Node:
+    """`augurium serve` in a process of its own, on free ports."""
+
+    def __init__(self, home: Path, *flags: str) -> None:
+        command = [AUGURIUM, "serve", "--home", str(home)]
+        command += ["--port", "0", "--grpc-port", "0", "--control-port", "0", *flags]
+        self.log = (home.parent / f"{home.name}.log").open("ab")
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=self.log, text=True, env=clean_environment()
+        )
+        line = self.process.stdout.readline() if self.process.stdout else ""
+        if "is ready" not in line:
+            self.process.wait(30)
+            pytest.fail(f"the node did not start: {Path(self.log.name).read_text()}")
+        words = line.replace(",", "").split()
+        self.rest = words[words.index("REST") + 1].removeprefix("http://")
+        self.grpc = words[words.index("gRPC") + 1]
+        self.management = words[words.index("management") + 1]
+
+    def ask(
+        self, path: str, body: Any = None, headers: dict[str, str] | None = None, method: str = ""
+    ) -> Reply:
+        """One REST request on a connection of its own; objects and lists are sent as JSON."""
+        content = json.dumps(body).encode() if isinstance(body, dict | list) else body
+        connection = http.client.HTTPConnection(self.rest, timeout=30)
+        try:
+            connection.request(
+                method or ("GET" if body is None else "POST"), path, content, headers or {}
+            )
+            answer = connection.getresponse()
+            return Reply(
+                answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+            )
+        finally:
+            connection.close()
+
+    def client(self) -> Client:
+        return Client(self.management)
+
+    def children(self) -> dict[str, int]:
+        """The node's processes by slot, as control knows them."""
+        with self.client() as client:
+            return {engine.engine: engine.pid for engine in client.server().engines}
+
+    def stop(self) -> int:
+        """Stops with grace; gives the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(60)
+        if self.process.stdout:
+            self.process.stdout.close()
+        self.log.close()
+        return code
+
+
+def clean_environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith("AUGURIUM_")}

@@ -1,0 +1,68 @@
+"""Where a prediction goes and what its headers say."""
+
+import httpx
+import pytest
+
+from augurium.client.prediction_call import (
+    CallOptions,
+    call_headers,
+    http_timeout_s,
+    model_path,
+    reply_fields,
+)
+from augurium.core.errors import InvalidArgument
+
+
+@pytest.mark.parametrize(
+    ("options", "path"),
+    [
+        (CallOptions(), "/models/churn"),
+        (CallOptions(version=3), "/models/churn/versions/3"),
+        (CallOptions(alias="champion"), "/models/churn@champion"),
+        (CallOptions(version=None, alias=None), "/models/churn"),
+    ],
+)
+def test_a_call_goes_to_a_model_a_version_or_an_alias(options: CallOptions, path: str) -> None:
+    assert model_path("churn", options) == path
+
+
+def test_a_name_cannot_leave_its_place_in_the_path() -> None:
+    assert model_path("../v2 x", CallOptions()) == "/models/..%2Fv2%20x"
+
+
+def test_a_version_and_an_alias_together_are_refused() -> None:
+    with pytest.raises(InvalidArgument, match="name one of them"):
+        model_path("churn", CallOptions(version=3, alias="champion"))
+
+
+def test_headers_say_only_what_was_asked() -> None:
+    assert call_headers(CallOptions(timeout_ms=250.0, unit="user-7")) == {
+        "augurium-timeout-ms": "250",
+        "augurium-unit": "user-7",
+    }
+
+
+def test_the_client_waits_at_least_as_long_as_the_server_may_take() -> None:
+    assert http_timeout_s(CallOptions(timeout_ms=60_000), 30.0) == 60.0
+    assert http_timeout_s(CallOptions(timeout_ms=100), 30.0) == 30.0
+
+
+def test_reply_headers_tell_the_version_and_a_lesser_answer() -> None:
+    headers = {
+        "augurium-version": "3",
+        "augurium-degraded": "stale cache",
+        "augurium-cache": "stale",
+        "x-request-id": "r1",
+    }
+
+    assert reply_fields(httpx.Response(200, headers=headers)) == {
+        "version": 3,
+        "variant": None,
+        "cache": "stale",
+        "degraded": "stale cache",
+        "request_id": "r1",
+    }
+
+
+def test_absent_reply_headers_are_none() -> None:
+    assert set(reply_fields(httpx.Response(200)).values()) == {None}

@@ -1,0 +1,118 @@
+"""The management API in memory, without engines."""
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import structlog
+
+from augurium.control.app import create_app
+from augurium.control.deployments import Deployments
+from augurium.control.import_pipeline import ImportPipeline, Progress
+from augurium.control.imports import Imports
+from augurium.control.link_hub import LinkHub
+from augurium.control.services import Services
+from augurium.control.snapshots import Snapshots
+from augurium.control.uploads import Uploads
+from augurium.core.clock import ManualClock
+from augurium.core.errors import Unprocessable
+from augurium.core.home import NodeConfig
+from augurium.core.settings import (
+    BatchingSettings,
+    ImportSettings,
+    LimitSettings,
+    NodeSettings,
+    Settings,
+)
+from augurium.core.signature import Signature
+from augurium.core.tensors import TensorSpec
+from augurium.importing.result import ImportRequest, ImportResult
+from augurium.registry.memory_artifacts import MemoryArtifacts
+from augurium.registry.memory_registry import MemoryRegistry
+from augurium.registry.records import Artifact, VersionDraft
+
+MAX_ARTIFACT_BYTES = 3 * 1024 * 1024
+
+
+@pytest.fixture
+def logging_restored() -> Iterator[None]:
+    """Whatever a test configures, the next test finds logging as it was."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def registry(clock: ManualClock) -> MemoryRegistry:
+    return MemoryRegistry(clock)
+
+
+@pytest.fixture
+def artifacts(tmp_path: Path) -> MemoryArtifacts:
+    return MemoryArtifacts(tmp_path)
+
+
+@pytest.fixture
+def draft(artifacts: MemoryArtifacts) -> VersionDraft:
+    """A draft whose servable file is in the store."""
+    artifact = artifacts.put([b"model"], 1024)
+    spec = TensorSpec("x", "FP32", (-1, 1))
+    return VersionDraft(
+        framework="onnx",
+        framework_version="1",
+        runtime="onnx",
+        source=artifact,
+        source_name="model.onnx",
+        servable=artifact,
+        signature=Signature((spec,), (spec,)),
+    )
+
+
+@pytest.fixture
+def unknown_artifact() -> Artifact:
+    return Artifact("ab" * 32, 1)
+
+
+def _no_importer(
+    request: ImportRequest, folder: Path, limits: ImportSettings, progress: Progress
+) -> ImportResult:
+    raise Unprocessable("nothing can be imported here")
+
+
+@pytest.fixture
+def services(
+    tmp_path: Path, registry: MemoryRegistry, artifacts: MemoryArtifacts, clock: ManualClock
+) -> Services:
+    settings = Settings(
+        node=NodeSettings(home=str(tmp_path)),
+        limits=LimitSettings(max_artifact_bytes=MAX_ARTIFACT_BYTES),
+    )
+    hub = LinkHub(tmp_path / "link.sock")
+    snapshots = Snapshots(registry, artifacts, BatchingSettings(), hub)
+    pipeline = ImportPipeline(registry, artifacts, _no_importer, settings.importing, tmp_path)
+    return Services(
+        node=NodeConfig(settings, ("rest-0",), ("grpc-0",)),
+        registry=registry,
+        hub=hub,
+        deployments=Deployments(registry, artifacts, snapshots, hub),
+        imports=Imports(pipeline, clock),
+        uploads=Uploads(artifacts, MAX_ARTIFACT_BYTES),
+    )
+
+
+@pytest.fixture
+async def api(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(create_app(services))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
+        yield client
+    services.uploads.stop()
