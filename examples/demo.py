@@ -26,7 +26,7 @@ TREES = "late-flights-xgb"
 SHOWN = 4
 SERVE_HOME = ".demo-home"
 
-console = Console()
+console = Console(record=True)
 
 
 def main(arguments: list[str]) -> int:
@@ -50,6 +50,8 @@ def main(arguments: list[str]) -> int:
         client.close()
         console.rule("[bold]5. Stop")
     console.print(f"done in {time.monotonic() - started:.1f} s; largest difference {worst:.1e}")
+    if "--picture" in arguments:
+        console.save_svg(arguments[arguments.index("--picture") + 1], title="make demo")
     return int(worst > 1e-4)
 
 
@@ -112,9 +114,9 @@ def compare(
     matrix = rows[NUMBERS].to_numpy(np.float32)
     over_v2 = client.infer(TREES, {"features": matrix}).outputs["probabilities"][:, 1]
     over_grpc = ask_over_grpc(grpc_address, matrix)
-    table = Table("flight", "v1, named features", "scikit-learn", "v2 REST", "gRPC", "XGBoost")
+    table = Table("flight, delay", "v1 REST", "scikit-learn", "v2 REST", "gRPC", "XGBoost")
     for i, (_, row) in enumerate(rows.iterrows()):
-        name = f"{row['carrier']} {row['origin']}-{row['dest']}, {row['dep_delay']:+.0f} min"
+        name = f"{row['carrier']} {row['origin']}-{row['dest']} {row['dep_delay']:+.0f}'"
         values = (over_v1[i], native[i], over_v2[i], over_grpc[i], native_trees[i])
         table.add_row(name, *(f"{value:.6f}" for value in values))
     console.print(table)

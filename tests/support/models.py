@@ -1,4 +1,4 @@
-"""Models for tests: small ONNX graphs, and fitted models of the frameworks with rows to ask about."""
+"""Models for tests: small ONNX graphs, and fitted models with rows to ask about."""
 
 from typing import Any, NamedTuple
 
