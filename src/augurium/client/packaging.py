@@ -87,8 +87,7 @@ def _from_sklearn(model: Any, table: bytes | None) -> PackagedModel:
     if type(model).__name__ in SEARCHES:
         # what a search predicts with; the rest of it is scores and splitters
         model = getattr(model, "best_estimator_", model)
-    if not hasattr(model, "n_features_in_"):
-        raise InvalidArgument(f"this {type(model).__name__} is not fitted; call fit first")
+    _check_fitted(model)
     try:
         import skops.io
     except ImportError as error:
@@ -105,3 +104,15 @@ def _from_sklearn(model: Any, table: bytes | None) -> PackagedModel:
             f"this {type(model).__name__} cannot be saved with skops: {error}"
         ) from error
     return PackagedModel("model.skops", content, "sklearn", sklearn.__version__, table)
+
+
+def _check_fitted(model: Any) -> None:
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    try:
+        check_is_fitted(model)
+    except NotFittedError as error:
+        raise InvalidArgument(
+            f"this {type(model).__name__} is not fitted; call fit first"
+        ) from error

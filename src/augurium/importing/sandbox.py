@@ -1,0 +1,125 @@
+"""A child process of an import: confined, watched, and ended with everything it started."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from augurium.importing import process_group
+
+LOG_FILE = "child.log"
+LOG_TAIL_BYTES = 4096
+WATCH_INTERVAL_S = 0.1
+# found by the child's loader and interpreter; everything else of the environment stays outside
+PASSED_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH")
+SINGLE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT"), "1"
+)
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """What a child may use.
+
+    Wall-clock time until `deadline` (monotonic) and memory of its group.
+    """
+
+    deadline: float
+    memory_bytes: int
+
+
+class End(StrEnum):
+    """How a child came to its end."""
+
+    EXITED = "exited"
+    SIGNALLED = "signalled"
+    TIMED_OUT = "timed out"
+    OUT_OF_MEMORY = "out of memory"
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """The end of a child: a description, never an error. Its exit status proves nothing.
+
+    `log_tail` is the end of what it printed, `signal` the name of what ended it, such as `SIGSEGV`.
+    """
+
+    end: End
+    signal: str
+    duration_s: float
+    peak_memory_bytes: int
+    log_tail: str
+
+
+def run_child(command: Sequence[str], folder: Path, budget: Budget) -> Ending:
+    """Runs `command` in the private folder `folder` until it ends or its budget does.
+
+    The child gets an own session, an environment without secrets, and no standard input. Whatever
+    is left of its process group is killed when this returns. Blocking.
+    """
+    started = time.monotonic()
+    with (folder / LOG_FILE).open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=_environment(folder),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        end, peak_bytes = _watch(process, budget)
+    finally:
+        process_group.kill(process.pid)
+        process.wait()
+    return Ending(
+        end=end,
+        signal=_signal_name(process.returncode) if end is End.SIGNALLED else "",
+        duration_s=time.monotonic() - started,
+        peak_memory_bytes=peak_bytes,
+        log_tail=_tail(folder / LOG_FILE),
+    )
+
+
+def _watch(process: subprocess.Popen[bytes], budget: Budget) -> tuple[End, int]:
+    peak_bytes = 0
+    while (remaining_s := budget.deadline - time.monotonic()) > 0:
+        try:
+            process.wait(min(WATCH_INTERVAL_S, remaining_s))
+        except subprocess.TimeoutExpired:
+            peak_bytes = max(peak_bytes, process_group.memory_bytes(process.pid))
+            if peak_bytes > budget.memory_bytes:
+                return End.OUT_OF_MEMORY, peak_bytes
+        else:
+            return _end_of(process.returncode), peak_bytes
+    return End.TIMED_OUT, peak_bytes
+
+
+def _end_of(status: int) -> End:
+    if status == -signal.SIGXCPU:
+        return End.TIMED_OUT
+    return End.SIGNALLED if status < 0 else End.EXITED
+
+
+def _signal_name(status: int) -> str:
+    try:
+        return signal.Signals(-status).name
+    except ValueError:
+        return f"signal {-status}"
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    passed = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
+    private = {"HOME": str(folder), "TMPDIR": str(folder), "LANG": "C.UTF-8"}
+    return {**passed, **private, **SINGLE_THREAD}
+
+
+def _tail(log: Path) -> str:
+    with log.open("rb") as stream:
+        stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, stream.tell() - LOG_TAIL_BYTES))
+        return stream.read().decode("utf-8", "replace").strip()

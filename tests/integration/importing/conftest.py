@@ -1,0 +1,85 @@
+"""What tests of imports share: importing in real child processes, and asking what came out."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pytest
+
+from augurium.client.packaging import package
+from augurium.core.settings import ImportSettings
+from augurium.importing.importer import import_model
+from augurium.importing.result import ImportRequest, ImportResult
+from augurium.runtimes.runtime import load
+
+Answers = dict[str, np.ndarray[Any, Any]]
+LIMITS = ImportSettings(timeout_s=120)
+
+
+class Import(Protocol):
+    """Imports a file's content as a server does."""
+
+    def __call__(
+        self,
+        content: bytes,
+        filename: str = ...,
+        *,
+        framework: str | None = ...,
+        table: bytes | None = ...,
+        limits: ImportSettings = ...,
+    ) -> ImportResult: ...
+
+
+@pytest.fixture
+def import_content(tmp_path: Path) -> Import:
+    def run(
+        content: bytes,
+        filename: str = "model",
+        *,
+        framework: str | None = None,
+        table: bytes | None = None,
+        limits: ImportSettings = LIMITS,
+    ) -> ImportResult:
+        file, rows, folder = tmp_path / "upload", tmp_path / "table.json", tmp_path / "work"
+        file.write_bytes(content)
+        rows.write_bytes(table or b"")
+        folder.mkdir()
+        request = ImportRequest(
+            file=file,
+            filename=filename,
+            framework=framework,
+            table=rows if table else None,
+            allow_code=limits.allow_code,
+        )
+        return import_model(request, folder, limits, lambda stage, share: None)
+
+    return run
+
+
+@pytest.fixture
+def import_packaged(import_content: Import) -> Callable[..., ImportResult]:
+    """Packages a model in memory as a client does, and imports it."""
+
+    def run(model: object, data: object = None) -> ImportResult:
+        packaged = package(model, data)
+        return import_content(
+            packaged.content,
+            packaged.filename,
+            framework=packaged.framework,
+            table=packaged.table,
+        )
+
+    return run
+
+
+@pytest.fixture
+def ask() -> Callable[[ImportResult, Mapping[str, Any]], Answers]:
+    """Answers of the servable file, loaded as an engine loads it."""
+
+    def run(result: ImportResult, inputs: Mapping[str, Any]) -> Answers:
+        names = [spec.name for spec in result.signature.outputs]
+        model = load(result.runtime, result.servable, result.options)
+        return dict(zip(names, model.run(inputs, names), strict=True))
+
+    return run
