@@ -1,6 +1,5 @@
 """A REST engine process: `python -m augurium.node.rest_engine CONFIG SLOT [LIFELINE]`."""
 
-import asyncio
 import sys
 from pathlib import Path
 
@@ -9,8 +8,7 @@ import uvloop
 from augurium.core.home import NodeConfig, read_config
 from augurium.core.logs import configure_logging
 from augurium.core.stopping import stop_requested
-from augurium.node.departures import Departures
-from augurium.node.granian_host import GranianHost, RsgiApplication
+from augurium.node.http_host import HttpHost
 from augurium.protocols.rest import RestApi
 from augurium.serving.app import Engine
 
@@ -19,15 +17,12 @@ async def run(config: NodeConfig, slot: str, lifeline: int) -> None:
     """Serves until told to stop, then finishes what was accepted."""
     stop = await stop_requested(lifeline)
     node, limits = config.settings.node, config.settings.limits
-    engine = Engine(config, slot, "granian")
-    departures = Departures()
-    watching = asyncio.create_task(departures.watch())
-    application = RsgiApplication(RestApi(engine.plane, limits), limits, departures)
-    async with GranianHost(application, node.host, node.port):
+    engine = Engine(config, slot, "httptools")
+    api = RestApi(engine.plane, limits)
+    async with HttpHost(api.handle, limits, node.host, node.port):
         engine.start()
         await stop.wait()
         await engine.drain(node.drain_delay_s, node.drain_timeout_s)
-    watching.cancel()
     await engine.stop()
 
 

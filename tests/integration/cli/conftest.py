@@ -129,7 +129,7 @@ def server_body(url: str) -> dict[str, Any]:
         {"model": "churn", "version": 1, "state": "ready", "reason": ""},
         {"model": "churn", "version": 2, "state": "failed", "reason": "out of memory"},
     ]
-    engine = {"engine": "rest-0", "pid": 7, "host": "granian", "notice": "", "connected": True}
+    engine = {"engine": "rest-0", "pid": 7, "host": "httptools", "notice": "", "connected": True}
     return {
         "version": "0.1.0",
         "rest_url": url,

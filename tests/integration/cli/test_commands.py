@@ -252,7 +252,7 @@ def test_status_shows_engines_that_are_absent_and_why_versions_fail(
     assert ["state", "not", "ready,", "waiting", "for", "grpc-0"] in lines
     assert ["grpc-0", "absent", "-", "-", "-", "-", "-"] in lines
     failed = "1 ready; churn@2 failed: out of memory"
-    assert ["rest-0", "connected", "granian", "7", "4", *failed.split()] in lines
+    assert ["rest-0", "connected", "httptools", "7", "4", *failed.split()] in lines
 
 
 def test_status_of_a_ready_node_exits_0(augurium: Augurium, answer: Answer) -> None:

@@ -54,7 +54,7 @@ class EngineClient:
 
     async def connect(self) -> "EngineClient":
         reader, self._writer = await asyncio.open_unix_connection(str(self._socket_file))
-        send(self._writer, Hello(self.name, self.pid, "granian"))
+        send(self._writer, Hello(self.name, self.pid, "httptools"))
         self._task = asyncio.create_task(self._live(reader, self._writer))
         await self.until(lambda: self.snapshot.revision >= 0)
         return self

@@ -71,7 +71,7 @@ async def test_the_server_lists_its_engines(
         {
             "engine": "rest-0",
             "pid": 41,
-            "host": "granian",
+            "host": "httptools",
             "notice": "",
             "connected": True,
             "revision": engine.snapshot.revision,
@@ -194,7 +194,7 @@ async def test_an_engine_that_reads_nothing_holds_up_nobody(
     connect_engine: Fixture,
 ) -> None:
     _, writer = await asyncio.open_unix_connection(str(node.home.link_socket))
-    send(writer, Hello("rest-1", 9, "granian"))
+    send(writer, Hello("rest-1", 9, "httptools"))
     await _until_connected(services, 1)
     healthy = await connect_engine("rest-0")
     # each is far more than the socket's buffer takes
@@ -239,7 +239,7 @@ async def test_an_engine_with_a_bad_name_is_hung_up_on(
     name: str, node: NodeConfig, services: Services
 ) -> None:
     reader, writer = await asyncio.open_unix_connection(str(node.home.link_socket))
-    send(writer, Hello(name, 1, "granian"))
+    send(writer, Hello(name, 1, "httptools"))
 
     assert await asyncio.wait_for(_rest(reader), 20) == b""
     assert services.hub.slots() == []

@@ -1,0 +1,255 @@
+"""One HTTP/1.1 connection of the REST data plane: bytes in, requests to the API, answers out.
+
+llhttp (through httptools) parses; what is enforced here are the limits, the order of pipelined
+answers, and that a caller that leaves takes its request with it. Everything happens on the event
+loop that runs the models: a request crosses no thread.
+
+Source: RFC 9112 (HTTP/1.1), RFC 9110 section 10.1.1 (Expect).
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Protocol
+from urllib.parse import unquote
+
+import httptools
+
+from augurium.core.errors import AuguriumError, InvalidArgument, TooLarge
+from augurium.protocols.http import HttpRequest, HttpResponse, error_response
+
+MAX_HEAD_BYTES = 32 * 1024
+MAX_HEADERS = 100
+MAX_PIPELINED = 16
+IDLE_S = 75.0
+SLOW_REQUEST_S = 30.0
+_STATUS_LINES = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
+}
+
+HEAD_TOO_LARGE = 431
+
+Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]
+
+
+class HeadTooLarge(TooLarge):
+    """The path and the headers together, or their number, are above the limit."""
+
+
+class Connections(Protocol):
+    """What a connection needs of its host."""
+
+    max_body_bytes: int
+    date_line: bytes
+    stopping: bool
+
+    @property
+    def handler(self) -> Handler:
+        """Answers one request; raises nothing but cancellation."""
+        ...
+
+    def opened(self, connection: "HttpConnection") -> bool:
+        """Whether there is room for one more."""
+        ...
+
+    def closed(self, connection: "HttpConnection") -> None: ...
+
+
+class HttpConnection(asyncio.Protocol):
+    """Answers the requests of one connection, one after the other."""
+
+    def __init__(self, host: Connections, loop: asyncio.AbstractEventLoop) -> None:
+        self._host = host
+        self._loop = loop
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._waiting: deque[tuple[HttpRequest, bool]] = deque()
+        self._writable: asyncio.Event | None = None
+        self._refused = False
+        self._began = 0.0
+        self._headers: dict[str, str] = {}
+        self._body: bytes | bytearray = b""
+        self._body_bytes = 0
+        self._active = time.monotonic()
+        self._begin()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being received or answered."""
+        return self._task is not None or self._in_message
+
+    def overdue(self, now: float) -> bool:
+        """Whether the caller was silent, or took for one request, longer than it may."""
+        if self._task is not None:
+            return False
+        if self._in_message:
+            return now - self._began > SLOW_REQUEST_S
+        return now - self._active > IDLE_S
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+        if not self._host.opened(self):
+            self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._host.closed(self)
+        self._waiting.clear()
+        if self._task is not None:
+            self._task.cancel()
+
+    def pause_writing(self) -> None:
+        self._writable = asyncio.Event()
+
+    def resume_writing(self) -> None:
+        if self._writable is not None:
+            self._writable.set()
+            self._writable = None
+
+    def close(self) -> None:
+        """Sends what was written and closes."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        self._active = time.monotonic()
+        if self._refused:
+            return
+        try:
+            self._parser.feed_data(data)
+            if not self._head_done:
+                self._count_head(len(data))
+        except httptools.HttpParserUpgrade:
+            self._refuse(InvalidArgument("protocol upgrades are not supported; use HTTP/1.1"))
+        except httptools.HttpParserCallbackError as error:
+            cause = error.__context__
+            self._refuse(cause if isinstance(cause, AuguriumError) else InvalidArgument(str(error)))
+        except httptools.HttpParserError as error:
+            self._refuse(InvalidArgument(f"this is not HTTP/1.1: {error}"))
+        except TooLarge as error:
+            self._refuse(error)
+
+    # what the parser calls
+
+    def on_message_begin(self) -> None:
+        self._begin()
+        self._in_message = True
+        self._began = self._active
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+        self._count_head(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        key = name.decode("latin-1").lower()
+        self._header_count += 1
+        if self._header_count > MAX_HEADERS:
+            raise HeadTooLarge(f"the request has more than {MAX_HEADERS} headers")
+        if key == "host" and key in self._headers:
+            raise InvalidArgument("the request has more than one Host header")
+        self._headers[key] = value.decode("latin-1")
+        self._count_head(len(name) + len(value))
+
+    def on_headers_complete(self) -> None:
+        self._head_done = True
+        length = self._headers.get("content-length")
+        too_long = length is not None and int(length) > self._host.max_body_bytes
+        if not too_long and self._headers.get("expect", "").lower() == "100-continue":
+            self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        if self._body_bytes <= self._host.max_body_bytes:
+            # joined as it comes: a flood of one-byte chunks must not become a list of as many
+            if isinstance(self._body, bytearray):
+                self._body += body
+            else:
+                self._body = bytearray(self._body + body) if self._body else body
+            return
+        self._body = b""
+        # as much again is thrown away: most callers look for the answer when they have sent all
+        if self._body_bytes > 2 * self._host.max_body_bytes:
+            raise TooLarge(f"the request body is larger than {self._host.max_body_bytes} bytes")
+
+    def on_message_complete(self) -> None:
+        self._in_message = False
+        version = self._parser.get_http_version()
+        if "host" not in self._headers and version == "1.1":
+            raise InvalidArgument("the request has no Host header")
+        if len(self._waiting) >= MAX_PIPELINED:
+            raise InvalidArgument(
+                f"more than {MAX_PIPELINED} requests are waiting; read the answers"
+            )
+        # an HTTP/1.0 caller would have to be told that its connection stays open
+        keep_alive = self._parser.should_keep_alive() and version == "1.1"
+        request = self._request()
+        if self._task is None:
+            self._task = self._loop.create_task(self._answer(request, keep_alive))
+        else:
+            self._waiting.append((request, keep_alive))
+
+    def _request(self) -> HttpRequest:
+        path = self._url.partition(b"?")[0].decode("latin-1")
+        if "%" in path:
+            path = unquote(path)
+        whole = self._body_bytes <= self._host.max_body_bytes
+        method = self._parser.get_method().decode("latin-1")
+        return HttpRequest(method, path, self._headers.get, bytes(self._body) if whole else None)
+
+    async def _answer(self, request: HttpRequest, keep_alive: bool) -> None:
+        """Answers a request and those that came after it meanwhile."""
+        try:
+            while True:
+                response = await self._host.handler(request)
+                keep_alive = keep_alive and not (self._host.stopping or self._refused)
+                self._send(response, keep_alive)
+                if self._writable is not None:
+                    await self._writable.wait()
+                if not keep_alive:
+                    self.close()
+                if not keep_alive or not self._waiting:
+                    return
+                request, keep_alive = self._waiting.popleft()
+        finally:
+            self._task = None
+            self._active = time.monotonic()
+
+    def _send(self, response: HttpResponse, keep_alive: bool) -> None:
+        parts = [_STATUS_LINES[response.status]]
+        parts += [f"{name}: {value}\r\n".encode("latin-1") for name, value in response.headers]
+        parts.append(b"content-length: %d\r\n" % len(response.body))
+        parts.append(self._host.date_line if keep_alive else b"connection: close\r\n\r\n")
+        parts.append(response.body)
+        self._write(b"".join(parts))
+
+    def _refuse(self, error: AuguriumError) -> None:
+        """Answers what cannot be followed, and closes: where the next request begins is unknown."""
+        self._refused = True
+        self._waiting.clear()
+        if self._task is None:
+            response = error_response(error)
+            if isinstance(error, HeadTooLarge):
+                response = response._replace(status=HEAD_TOO_LARGE)
+            self._send(response, keep_alive=False)
+            self.close()
+
+    def _write(self, content: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(content)
+
+    def _begin(self) -> None:
+        self._url = b""
+        self._headers = {}
+        self._body = b""
+        self._body_bytes = 0
+        self._header_count = 0
+        self._head_bytes = 0
+        self._head_done = False
+        self._in_message = False
+
+    def _count_head(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise HeadTooLarge(f"the request's head is larger than {MAX_HEAD_BYTES} bytes")
