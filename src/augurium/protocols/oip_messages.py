@@ -2,6 +2,7 @@
 answer.
 """
 
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -32,6 +33,11 @@ CONTENTS_FIELD = {
     "BYTES": "bytes_contents",
 }
 _Output = pb.ModelInferResponse.InferOutputTensor
+# field number and wire type 2 (length-delimited) of `id` and `raw_output_contents`
+_ID_TAG = bytes([3 << 3 | 2])
+_RAW_TAG = bytes([6 << 3 | 2])
+
+Described = tuple[str, str, tuple[int, ...]]
 
 
 def parse(content: bytes) -> pb.ModelInferRequest:
@@ -78,24 +84,55 @@ def encode(response: InferenceResponse, raw: bool) -> bytes:
 
     FP16 has no typed field and is always raw; the two may not be mixed in one message.
     """
-    raw = raw or any(spec.datatype not in CONTENTS_FIELD for spec in response.specs)
-    outputs = []
-    blobs = []
     answer = response.answer
-    for spec, index in zip(response.specs, response.indices, strict=True):
-        output = _Output(name=spec.name, datatype=spec.datatype, shape=answer.shape(index))
-        if raw:
-            blobs.append(array_to_bytes(answer.array(index)))
-        else:
-            _fill(output, spec.datatype, answer.flat_list(index))
-        outputs.append(output)
+    described = tuple(
+        (spec.name, spec.datatype, answer.shape(index))
+        for spec, index in zip(response.specs, response.indices, strict=True)
+    )
+    if not raw and all(datatype in CONTENTS_FIELD for _, datatype, _ in described):
+        return _typed(response, described)
+    parts = [_head(response.model, response.version, described)]
+    if response.id:
+        content = response.id.encode()
+        parts += [_ID_TAG, _varint(len(content)), content]
+    for index in response.indices:
+        content = array_to_bytes(answer.array(index))
+        parts += [_RAW_TAG, _varint(len(content)), content]
+    return b"".join(parts)
+
+
+@functools.lru_cache(maxsize=1024)
+def _head(model: str, version: int, outputs: tuple[Described, ...]) -> bytes:
+    """The fields that are the same for every answer of this shape.
+
+    Fields of a message may come in any order, so the others follow as they are (Protocol Buffers,
+    "Encoding"); this is 2 us of the 3.4 that building the message took per answer.
+    """
     return pb.ModelInferResponse(
-        model_name=response.model,
-        model_version=str(response.version),
-        id=response.id,
-        outputs=outputs,
-        raw_output_contents=blobs,
+        model_name=model,
+        model_version=str(version),
+        outputs=[
+            _Output(name=name, datatype=datatype, shape=shape) for name, datatype, shape in outputs
+        ],
     ).SerializeToString()
+
+
+def _typed(response: InferenceResponse, outputs: tuple[Described, ...]) -> bytes:
+    message = pb.ModelInferResponse.FromString(_head(response.model, response.version, outputs))
+    message.id = response.id
+    for output, index in zip(message.outputs, response.indices, strict=True):
+        _fill(output, output.datatype, response.answer.flat_list(index))
+    return message.SerializeToString()
+
+
+def _varint(number: int) -> bytes:
+    """Seven bits a byte, the lowest first; every byte but the last has its high bit set."""
+    content = bytearray()
+    while number > 0x7F:
+        content.append(number & 0x7F | 0x80)
+        number >>= 7
+    content.append(number)
+    return bytes(content)
 
 
 def _fill(output: _Output, datatype: str, values: list[Any]) -> None:
