@@ -1,0 +1,53 @@
+"""REST on a schedule: requests arrive whether or not the server keeps up. See openloop.c."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.load import Figures, Measurement, run_tool
+from benchmarks.peer import REST
+from benchmarks.server import INFER_PATH, RunningServer
+from benchmarks.workload import Workload
+
+SOURCE = Path(__file__).parent / "openloop.c"
+CONNECTIONS = 256
+WARMUP_S = 0.5  # new connections are slow at first
+SEED = 1
+COMPILE_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True)
+class OpenLoad:
+    """`rate` requests a second on average, with Poisson arrivals; the program lies in `bench`."""
+
+    workload: Workload
+    bench: Path
+    rate: int = 10_000
+    protocol: str = REST
+    tool: str = "gcc"
+
+    @property
+    def name(self) -> str:
+        return f"REST open {self.rate}/s"
+
+    def send(self, server: RunningServer, seconds: float) -> Figures:
+        command = (
+            *(str(self._program()), str(server.ports.rest), INFER_PATH, str(self.workload.bodies)),
+            *(str(self.rate), str(seconds), str(WARMUP_S), str(CONNECTIONS), str(SEED)),
+        )
+        return msgspec.json.decode(run_tool(command, seconds, os.environ), type=Figures)
+
+    def score(self, measurement: Measurement) -> float:
+        return -measurement.figures.p99_ms
+
+    def _program(self) -> Path:
+        """Compiled once for each state of its source."""
+        digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:12]
+        program = self.bench / f"openloop-{digest}"
+        if not program.exists():
+            command = ("gcc", "-O2", "-Wall", "-Wextra", "-o", str(program), str(SOURCE), "-lm")
+            run_tool(command, COMPILE_TIMEOUT_S, os.environ)
+        return program
