@@ -1,4 +1,4 @@
-"""Ceilings: the hosts that Augurium's engines stand on, with an application that does nothing.
+"""Ceilings: fast HTTP hosts with an application that does nothing.
 
 They run in Augurium's own environment, so that they are the versions it uses.
 """
@@ -28,7 +28,7 @@ class GranianCeiling:
         return f"{self.processes} workers, RSGI, no model"
 
     def prepare(self) -> None:
-        """Granian is there: Augurium depends on it."""
+        """Granian is there: it comes with the development environment."""
 
     def versions(self) -> dict[str, str]:
         return {"granian": metadata.version("granian")}

@@ -43,7 +43,7 @@ class NodeSettings(Section, frozen=True):
     engines: Annotated[int, Meta(ge=0)] = 0
     """REST engine processes; 0 means one per core, at most 8."""
     grpc_engines: Annotated[int, Meta(ge=0)] = 0
-    """gRPC engine processes; 0 means as many as REST engines."""
+    """gRPC engine processes, of two busy threads each; 0 means half as many as REST engines."""
     grpc_host: Literal["auto", "envoy", "grpcio"] = "auto"
     """What carries gRPC: Envoy, grpc.aio, or Envoy where it can start and grpc.aio elsewhere."""
     drain_delay_s: Seconds = 0.2

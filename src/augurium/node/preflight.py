@@ -39,7 +39,7 @@ def resolve(settings: Settings) -> NodeConfig:
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
     rest = node.engines or min(cores, MOST_ENGINES_BY_DEFAULT)
-    grpc = node.grpc_engines or rest
+    grpc = node.grpc_engines or max(1, rest // 2)
     resolved = msgspec.structs.replace(
         node,
         engines=rest,
