@@ -22,8 +22,8 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     """An engine's first message. `engine` is its stable slot, such as `rest-0`; a restarted engine
     has another `pid`.
 
-    `host` names what carries its protocol (`httptools`, `envoy`, `grpcio`); `notice` says what is not
-    as it should be.
+    `host` names what carries its protocol (`httptools`, `envoy`, `grpcio`); `notice` says what is
+    not as it should be.
     """
 
     engine: str
