@@ -4,16 +4,14 @@ augurium.node.grpcio_engine CONFIG SLOT [LIFELINE]`.
 
 import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import grpc
-import uvloop
 
 from augurium.core.errors import AuguriumError
-from augurium.core.home import NodeConfig, read_config
-from augurium.core.logs import configure_logging
+from augurium.core.home import NodeConfig
 from augurium.core.stopping import stop_requested
+from augurium.node.engine_process import run_engine
 from augurium.node.envoy import envoy_problem
 from augurium.protocols.errors_grpc import GRPC_STATUS
 from augurium.protocols.oip_grpc import GrpcApi
@@ -79,14 +77,5 @@ def _notice(config: NodeConfig) -> str:
     return f"gRPC runs on grpc.aio, several times slower than Envoy: {envoy_problem()}"
 
 
-def main(arguments: list[str]) -> int:
-    """The process's entry point."""
-    config = read_config(Path(arguments[0]))
-    slot = arguments[1]
-    configure_logging(config.settings.log, slot)
-    uvloop.run(run(config, slot, int(arguments[2]) if len(arguments) > 2 else -1))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_engine(sys.argv[1:], run))

@@ -1,13 +1,10 @@
 """A REST engine process: `python -m augurium.node.rest_engine CONFIG SLOT [LIFELINE]`."""
 
 import sys
-from pathlib import Path
 
-import uvloop
-
-from augurium.core.home import NodeConfig, read_config
-from augurium.core.logs import configure_logging
+from augurium.core.home import NodeConfig
 from augurium.core.stopping import stop_requested
+from augurium.node.engine_process import run_engine
 from augurium.node.http_host import HttpHost
 from augurium.protocols.rest import RestApi
 from augurium.serving.app import Engine
@@ -26,14 +23,5 @@ async def run(config: NodeConfig, slot: str, lifeline: int) -> None:
     await engine.stop()
 
 
-def main(arguments: list[str]) -> int:
-    """The process's entry point."""
-    config = read_config(Path(arguments[0]))
-    slot = arguments[1]
-    configure_logging(config.settings.log, slot)
-    uvloop.run(run(config, slot, int(arguments[2]) if len(arguments) > 2 else -1))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_engine(sys.argv[1:], run))
