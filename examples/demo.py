@@ -31,6 +31,8 @@ console = Console(record=True)
 
 def main(arguments: list[str]) -> int:
     """Returns the exit code: 1 when an answer differs from the framework's."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     started = time.monotonic()
     console.rule("[bold]1. Train on 33 000 real flights")
     flights = load_flights()
@@ -62,7 +64,10 @@ def node(home: Path, free_ports: bool) -> Iterator[dict[str, str]]:
     if free_ports:
         command += ["--port", "0", "--grpc-port", "0", "--control-port", "0"]
     environment = {**os.environ, "AUGURIUM_LOG_LEVEL": "warning"}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    # in a session of its own: Ctrl-C in a terminal is for this process, which stops the node once
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    )
     try:
         line = process.stdout.readline() if process.stdout else ""
         if "is ready" not in line:
