@@ -78,8 +78,8 @@ class HttpConnection(asyncio.Protocol):
 
     @property
     def busy(self) -> bool:
-        """Whether a request is being received or answered."""
-        return self._task is not None or self._in_message
+        """Whether a request is being answered; one that is still arriving was not accepted."""
+        return self._task is not None
 
     def overdue(self, now: float) -> bool:
         """Whether the caller was silent, or took for one request, longer than it may."""

@@ -230,16 +230,19 @@ async def test_leaving_finishes_what_was_accepted_and_closes_the_idle(unused_tcp
     limits = LimitSettings(max_body_bytes=LIMIT)
     async with HttpHost(echo, limits, "127.0.0.1", unused_tcp_port) as host:
         idle, idle_writer = await asyncio.open_connection("127.0.0.1", unused_tcp_port)
+        half, half_writer = await asyncio.open_connection("127.0.0.1", unused_tcp_port)
+        half_writer.write(post(b"hello")[:-2])
         busy, busy_writer = await asyncio.open_connection("127.0.0.1", unused_tcp_port)
         busy_writer.write(GET.replace(b"/a", b"/wait"))
         await echo.waiting.wait()
         leaving = asyncio.create_task(host.__aexit__())
         assert await idle.read() == b""
+        assert await half.read() == b""
         assert not leaving.done()
         echo.gate.set()
         assert (await busy.read()).endswith(b'["GET","/wait",0]')
         await leaving
-    for writer in (idle_writer, busy_writer):
+    for writer in (idle_writer, half_writer, busy_writer):
         writer.close()
 
 
