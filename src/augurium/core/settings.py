@@ -53,6 +53,11 @@ class NodeSettings(Section, frozen=True):
     drain_timeout_s: Seconds = 30.0
     """On SIGTERM: how long accepted requests may take to finish."""
 
+    @property
+    def url_host(self) -> str:
+        """The host as it stands in a URL: IPv6 addresses in brackets."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
 
 class LimitSettings(Section, frozen=True):
     """Sizes above which a request is refused."""

@@ -55,7 +55,7 @@ class EnvoyEngine:
         engine = Engine(config, start.slot, "envoy")
         engine.start()
         departures = Departures()
-        api = GrpcApi(engine.plane, lambda: engine.ready)
+        api = GrpcApi(engine.plane)
         self._engine = engine
         self._calls = GrpcOverAsgi(api, config.settings.limits.max_body_bytes, departures)
         self._tasks = [

@@ -61,7 +61,7 @@ async def run(config: NodeConfig, slot: str, lifeline: int) -> None:
             ("grpc.max_send_message_length", -1),
         ]
     )
-    server.add_generic_rpc_handlers((RawCalls(GrpcApi(engine.plane, lambda: engine.ready)),))
+    server.add_generic_rpc_handlers((RawCalls(GrpcApi(engine.plane)),))
     server.add_insecure_port(f"{node.host}:{node.grpc_port}")
     await server.start()
     engine.start()

@@ -99,11 +99,10 @@ class Supervisor:
                 log.warning("not ready yet", waiting_for=waiting_for)
             await asyncio.sleep(READY_POLL_S)
         node = self._config.settings.node
-        host = f"[{node.host}]" if ":" in node.host else node.host
         print(  # noqa: T201 - the command's answer to its user
             f"augurium {__version__} is ready after {time.monotonic() - started:.1f} s:"
-            f" REST http://{host}:{node.port}, gRPC {host}:{node.grpc_port},"
-            f" management http://{host}:{node.control_port}"
+            f" REST http://{node.url_host}:{node.port}, gRPC {node.url_host}:{node.grpc_port},"
+            f" management http://{node.url_host}:{node.control_port}"
             " (loopback only, no keys)",
             flush=True,
         )
@@ -111,8 +110,7 @@ class Supervisor:
     def _waiting_for(self) -> list[str] | None:
         """What is not ready, as control sees it; None when everything is."""
         node = self._config.settings.node
-        host = f"[{node.host}]" if ":" in node.host else node.host
-        url = f"http://{host}:{node.control_port}/api/v1/ready"
+        url = f"http://{node.url_host}:{node.control_port}/api/v1/ready"
         try:
             with urllib.request.urlopen(url, timeout=2):
                 return None

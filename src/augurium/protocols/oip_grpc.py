@@ -41,9 +41,8 @@ class GrpcApi:
     else.
     """
 
-    def __init__(self, plane: DataPlane, ready: Callable[[], bool]) -> None:
+    def __init__(self, plane: DataPlane) -> None:
         self._plane = plane
-        self._ready = ready
         inference = f"/{INFERENCE_SERVICE}/"
         self._unary: dict[str, Unary] = {
             inference + "ModelInfer": self._infer,
@@ -55,11 +54,6 @@ class GrpcApi:
             f"/{HEALTH_SERVICE}/Check": self._check,
         }
         self.watch_path = f"/{HEALTH_SERVICE}/Watch"
-
-    @property
-    def unary_paths(self) -> tuple[str, ...]:
-        """The paths that `call` answers."""
-        return tuple(self._unary)
 
     async def call(self, path: str, message: bytes, timeout_s: float | None = None) -> bytes:
         """Answers one unary call; `timeout_s` is what is left of the caller's deadline."""
@@ -124,7 +118,7 @@ class GrpcApi:
         return pb.ServerLiveResponse(live=True).SerializeToString()
 
     async def _server_ready(self, _content: bytes, _: float | None) -> bytes:
-        return pb.ServerReadyResponse(ready=self._ready()).SerializeToString()
+        return pb.ServerReadyResponse(ready=self._plane.ready).SerializeToString()
 
     async def _server_metadata(self, _content: bytes, _: float | None) -> bytes:
         return pb.ServerMetadataResponse(
@@ -143,7 +137,7 @@ class GrpcApi:
     def _status(self, service: str) -> int | None:
         if service not in ("", INFERENCE_SERVICE):
             return None
-        return _Status.SERVING if self._ready() else _Status.NOT_SERVING
+        return _Status.SERVING if self._plane.ready else _Status.NOT_SERVING
 
     def _is_ready(self, model: ModelRef) -> bool:
         """False for what cannot answer yet; raises NotFound for unknown models."""

@@ -69,8 +69,8 @@ class OipRest:
 
     async def ready(self, _request: HttpRequest) -> HttpResponse:
         """`GET /v2/health/ready`."""
-        if not self._plane.accepting:
-            raise NotReady("this engine is stopping")
+        if not self._plane.ready:
+            raise NotReady("this engine is starting or stopping")
         return json_response({"ready": True})
 
 

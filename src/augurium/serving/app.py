@@ -41,11 +41,6 @@ class Engine:
         )
         self.plane = DataPlane(router, limits.max_in_flight, limits.request_timeout_s)
 
-    @property
-    def ready(self) -> bool:
-        """Whether balancers should send requests here."""
-        return self.plane.accepting and self._residency.settled
-
     def start(self) -> None:
         """Loads what the last run served, without waiting for control, and connects to control."""
         try:
@@ -58,7 +53,7 @@ class Engine:
         """Reports not ready for `delay_s`, so that balancers notice, then waits for accepted
         requests to finish.
         """
-        self.plane.accepting = False
+        self.plane.stopping = True
         await asyncio.sleep(delay_s)
         try:
             await asyncio.wait_for(self.plane.drain(), timeout_s)
@@ -76,6 +71,7 @@ class Engine:
         self._link.report()
         if not self._residency.settled:
             return
+        self.plane.loaded = True
         try:
             save_snapshot(self._snapshot_file, self._residency.proven())
         except OSError as error:

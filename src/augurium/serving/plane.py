@@ -21,7 +21,16 @@ class DataPlane:
         self._in_flight = 0
         self._unrouted: dict[str, int] = {}
         self._idle: asyncio.Event = asyncio.Event()
-        self.accepting = True
+        self.loaded = False
+        self.stopping = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether balancers should send requests here: from the first load until the stop.
+
+        Loading another version later does not change it, because the others go on answering.
+        """
+        return self.loaded and not self.stopping
 
     def deadline(self, timeout_s: float | None = None) -> float:
         """When a request that arrives now must be answered, in seconds of the monotonic clock.

@@ -77,7 +77,7 @@ async def over_rest(plane: DataPlane) -> HttpResponse:
 
 async def over_grpc(plane: DataPlane) -> dict[bytes, bytes]:
     """The headers of the trailers-only answer of a failed call."""
-    application = GrpcOverAsgi(GrpcApi(plane, lambda: True), 1000, Departures())
+    application = GrpcOverAsgi(GrpcApi(plane), 1000, Departures())
     content = pb.ModelInferRequest(model_name="m").SerializeToString()
     sent: list[dict[str, Any]] = []
 

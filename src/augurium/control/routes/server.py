@@ -54,12 +54,11 @@ class Readiness(msgspec.Struct, frozen=True):
 async def get_server(services: ServicesOf) -> Response:
     """Addresses of the data plane, and the engines with their states."""
     node = services.node.settings.node
-    host = f"[{node.host}]" if ":" in node.host else node.host
     server = Server(
         version=augurium.__version__,
-        rest_url=f"http://{host}:{node.port}",
-        grpc_url=f"{host}:{node.grpc_port}",
-        control_url=f"http://{host}:{node.control_port}",
+        rest_url=f"http://{node.url_host}:{node.port}",
+        grpc_url=f"{node.url_host}:{node.grpc_port}",
+        control_url=f"http://{node.url_host}:{node.control_port}",
         engines=[_engine(slot) for slot in services.hub.slots()],
         expected_engines=expected_engines(services.node),
     )
