@@ -96,9 +96,13 @@ class PermissionDenied(AuguriumError):
 
 
 class RateLimited(AuguriumError):
-    """A caller is above its own limit."""
+    """A caller is above its own limit; `retry_after_s` says when it will not be."""
 
     kind = ErrorKind.RATE_LIMITED
+
+    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class NotReady(AuguriumError):

@@ -27,6 +27,16 @@ class Home(msgspec.Struct, frozen=True):
         return self.path / "artifacts"
 
     @property
+    def cache(self) -> Path:
+        """Copies of artifacts that are kept in an object store."""
+        return self.path / "cache"
+
+    @property
+    def keys(self) -> Path:
+        """The key this node signs with, and the keys it trusts."""
+        return self.path / "keys"
+
+    @property
     def staging(self) -> Path:
         """Uploads and imports in progress; emptied at start."""
         return self.path / "staging"
@@ -54,6 +64,26 @@ class Home(msgspec.Struct, frozen=True):
         """Where control listens for engines."""
         return short_socket_path(self.run / "link.sock")
 
+    @property
+    def ledger(self) -> Path:
+        """When credentials were used, for their rates; shared by the processes of the node."""
+        return self.run / "ledger"
+
+    @property
+    def issuer_keys(self) -> Path:
+        """The identity provider's public keys, as they were last read."""
+        return self.state / "issuer.jwks"
+
+    @property
+    def ready_socket(self) -> Path:
+        """Where control tells the supervisor what the node waits for."""
+        return short_socket_path(self.run / "ready.sock")
+
+    @property
+    def envoy_tls(self) -> Path:
+        """Where Envoy is told which certificate it shows, and when to read it again."""
+        return self.run / "envoy-tls"
+
     def create(self) -> None:
         """Makes the folders that are missing; only the owner may look inside."""
         for folder in (self.path, self.artifacts, self.staging, self.state, self.run):
@@ -75,12 +105,15 @@ class NodeConfig(msgspec.Struct, frozen=True):
     """What every process of one node needs to know; the supervisor writes it, the others read it.
 
     `rest_engines` and `grpc_engines` are the slots to be filled, such as `rest-0`; the ports in
-    `settings` are the ones really used.
+    `settings` are the ones really used. `python` is the interpreter that runs runners and
+    `python_path` its search path: inside Envoy a process cannot tell them by itself.
     """
 
     settings: Settings
     rest_engines: tuple[str, ...]
     grpc_engines: tuple[str, ...]
+    python: str = ""
+    python_path: str = ""
 
     @property
     def home(self) -> Home:

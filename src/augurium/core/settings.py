@@ -8,7 +8,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -18,8 +18,20 @@ from augurium.core.errors import InvalidArgument
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(ge=0)]
+TokenAlgorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"
+]
 ENVIRONMENT_PREFIX = "AUGURIUM_"
-CLIENT_VARIABLES = frozenset({"AUGURIUM_URL", "AUGURIUM_KEY", "AUGURIUM_ENGINE"})
+CLIENT_VARIABLES = frozenset(
+    {
+        "AUGURIUM_URL",
+        "AUGURIUM_KEY",
+        "AUGURIUM_ENGINE",
+        "AUGURIUM_CA",
+        "AUGURIUM_CERTIFICATE",
+        "AUGURIUM_CERTIFICATE_KEY",
+    }
+)
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -32,8 +44,7 @@ class NodeSettings(Section, frozen=True):
     home: str = "augurium-home"
     """Folder for the registry, artifacts and run-time files; created if missing."""
     host: str = "127.0.0.1"
-    """Address every port listens on. Only loopback addresses are accepted: there are no keys yet.
-    """
+    """Address every port listens on. Any other than a loopback address needs keys, and TLS."""
     port: Port = 8000
     """REST data plane."""
     grpc_port: Port = 8001
@@ -98,6 +109,100 @@ class ImportSettings(Section, frozen=True):
     """
 
 
+class TlsSettings(Section, frozen=True):
+    """Encryption of all three ports, with the same certificate. Replaced files are picked up."""
+
+    certificate: str = ""
+    """PEM file with the certificate and those between it and its root; empty means no TLS."""
+    private_key: str = ""
+    """PEM file with the certificate's key, not encrypted."""
+    client_ca: str = ""
+    """PEM file: certificates of callers that it signed are believed (mutual TLS)."""
+    client_certificates: Literal["accepted", "required"] = "accepted"
+    """With `client_ca`: whether a caller without a certificate may connect."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the ports speak TLS."""
+        return bool(self.certificate)
+
+
+class AccessSettings(Section, frozen=True):
+    """Who may call: API keys, tokens of an identity provider, client certificates."""
+
+    required: bool = False
+    """Refuse callers without a credential. Always so when `node.host` is not a loopback address."""
+    allow_plaintext: bool = False
+    """Let keys cross a network without TLS; for a proxy in front that encrypts."""
+    hosts: tuple[str, ...] = ()
+    """Names in the Host header that the management API answers to, besides this machine's own;
+    empty means any where credentials are required.
+    """
+    environment: Annotated[str, Meta(pattern="^[a-z0-9]{1,16}$")] = "live"
+    """The word in new keys that tells test from production: `aug_live_...`."""
+    rate: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
+    """Requests per second of a credential that has no rate of its own; 0 means no limit."""
+    burst: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    """Requests such a credential may send at once; 0 means a second's worth."""
+    issuer: str = ""
+    """`iss` of the tokens that are believed; empty means no tokens. Needs `augurium[oidc]`."""
+    audience: str = ""
+    """`aud` that a token must have."""
+    jwks: str = ""
+    """The issuer's public keys: a URL (https, or http on this machine) or a file."""
+    algorithms: tuple[TokenAlgorithm, ...] = ("RS256", "ES256", "EdDSA")
+    """Signatures that are accepted."""
+    leeway_s: Annotated[float, Meta(ge=0, le=60)] = 30.0
+    """How far the issuer's clock may be off."""
+    scopes_claim: str = "scope"
+    """The claim with the scopes, as a path such as `realm_access.roles`. The words predict, read,
+    deploy and admin count, also as `augurium:predict`.
+    """
+    scope_map: dict[str, str] = {}
+    """The issuer's words for our scopes, such as `{"ml-engineers" = "deploy"}`."""
+    models_claim: str = ""
+    """The claim with the model patterns; empty means that a token is for all models."""
+    certificates: dict[str, str] = {}
+    """Scopes of callers by the name in their certificate, such as `{"*.batch.internal" =
+    "predict"}`; needs `tls.client_ca`.
+    """
+
+
+class StorageSettings(Section, frozen=True):
+    """Where the registry and the artifacts are kept. Credentials never stand here: they come from
+    the environment of the provider (AWS_..., GOOGLE_..., AZURE_...).
+    """
+
+    database_url: str = ""
+    """`postgresql://...`, or empty for SQLite in the home folder."""
+    artifacts_url: str = ""
+    """`s3://bucket/prefix`, `gs://...`, `az://container/prefix`, `file:///folder`, or empty for the
+    home folder.
+    """
+    s3_endpoint: str = ""
+    """URL of an S3 server other than Amazon's; empty means AWS_ENDPOINT_URL, then Amazon's own."""
+    allow_http: bool = False
+    """Speak plain http to an S3 endpoint on another machine; on this machine it is always allowed.
+    """
+    cache_bytes: Count = 32 * 1024**3
+    """Copies of remote artifacts on this node, at most; what is deployed is never dropped."""
+    connect_timeout_s: Annotated[float, Meta(gt=0, le=10)] = 1.0
+    """How long a connection to the object store may take."""
+    read_timeout_s: Annotated[float, Meta(gt=0)] = 30.0
+    """How long the object store may pause in the middle of an answer."""
+    retries: Annotated[int, Meta(ge=0, le=20)] = 5
+    """How often one request to the object store is repeated, with growing pauses."""
+
+
+class RunnerSettings(Section, frozen=True):
+    """Processes that hold what may not live in an engine: native frameworks, Python functions."""
+
+    idle_s: Seconds = 10.0
+    """How long a runner waits for engines to come back after the last one was lost."""
+    load_timeout_s: Annotated[float, Meta(gt=0)] = 120.0
+    """How long a version may take to load in its runner."""
+
+
 class LogSettings(Section, frozen=True):
     """Structured logs on standard error."""
 
@@ -112,7 +217,16 @@ class Settings(Section, frozen=True):
     limits: LimitSettings = LimitSettings()
     batching: BatchingSettings = BatchingSettings()
     importing: ImportSettings = ImportSettings()
+    storage: StorageSettings = StorageSettings()
+    runners: RunnerSettings = RunnerSettings()
     log: LogSettings = LogSettings()
+    tls: TlsSettings = TlsSettings()
+    access: AccessSettings = AccessSettings()
+
+    @property
+    def url_scheme(self) -> str:
+        """How URLs of the REST and management ports begin."""
+        return "https" if self.tls.enabled else "http"
 
 
 SECTIONS: dict[str, type[Section]] = dict(get_type_hints(Settings))
@@ -185,7 +299,9 @@ def _from_flags(flags: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
 
 def _flag(key: str) -> str:
     # the options of `augurium serve`: --port for node.port, --log-level for log.level
-    return "--" + key.removeprefix("node.").replace(".", "-").replace("_", "-")
+    return "--" + key.removeprefix("node.").removeprefix("importing.").replace(".", "-").replace(
+        "_", "-"
+    )
 
 
 def _known(key: str, known: Any, where: str) -> str:
@@ -198,6 +314,14 @@ def _known(key: str, known: Any, where: str) -> str:
     raise InvalidArgument(f"{where}: '{key}' is not a setting{hint}")
 
 
+def _parted(text: str, kind: Any) -> Any:
+    """The text of a variable for a setting of several values: `a,b`, or `a=1,b=2`."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if kind is tuple:
+        return parts
+    return dict(part.partition("=")[::2] for part in parts) if kind is dict else text
+
+
 def _build(values: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
     tree: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
     for key, value in values.items():
@@ -206,8 +330,11 @@ def _build(values: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
         try:
             # values of the environment are text: "64" is a number and "true" a truth value there,
             # and only there
+            text = origins[key].startswith(ENVIRONMENT_PREFIX)
             tree[section][name] = msgspec.convert(
-                value, field_type, strict=not origins[key].startswith(ENVIRONMENT_PREFIX)
+                _parted(value, get_origin(field_type)) if text else value,
+                field_type,
+                strict=not text,
             )
         except msgspec.ValidationError as error:
             raise InvalidArgument(

@@ -23,3 +23,9 @@ class Signature(msgspec.Struct, frozen=True, dict=True):
     @functools.cached_property
     def output_by_name(self) -> dict[str, TensorSpec]:
         return {spec.name: spec for spec in self.outputs}
+
+    @functools.cached_property
+    def optional_features(self) -> tuple[str, ...]:
+        """What an object of named features may leave out."""
+        optional = (spec for spec in self.inputs if spec.optional)
+        return tuple(name for spec in optional for name in (spec.features or (spec.name,)))

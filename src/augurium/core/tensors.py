@@ -42,7 +42,10 @@ class TensorSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     `shape` has one entry per dimension, -1 where it varies; the batch dimension, if the model has
     one, is a leading -1. `features` names the columns of a `[-1, n]` input so that rows can be sent
     as objects. `nullable` says whether a value may be missing: NaN for floats, `missing_value` for
-    BYTES.
+    BYTES. An `optional` input may be left out altogether: every value is missing then. `lenient`
+    takes values of a wrong type in instances for missing ones. `moment` marks seconds since 1970,
+    which instances may give as ISO 8601 text. `cleaning` (`trim`, `lower`) is done to texts before
+    anything else; `categories` are the only texts that are taken, all if empty.
     """
 
     name: str
@@ -51,6 +54,11 @@ class TensorSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     features: tuple[str, ...] = ()
     nullable: bool = False
     missing_value: str | None = None
+    optional: bool = False
+    lenient: bool = False
+    moment: bool = False
+    cleaning: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
 
     @property
     def dtype(self) -> np.dtype[Any]:
