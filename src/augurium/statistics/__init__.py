@@ -1,0 +1,1 @@
+"""Statistics of model inputs and answers: pure functions of numbers."""
