@@ -1,20 +1,23 @@
-"""Artifacts in an object store; today a folder of this machine."""
+"""Artifacts in a folder of this machine, through obstore."""
 
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
-from augurium.core.errors import AuguriumError, NotFound
-from augurium.core.files import CHUNK_BYTES
+from augurium.core.errors import AuguriumError
+from augurium.registry.artifact_names import ROOT, digest_of, is_digest, key_of, not_stored
+from augurium.registry.artifacts import Progress, StoredArtifact
 from augurium.registry.records import Artifact
 from augurium.registry.staging import (
     NO_ROOM,
+    content_of,
     disk_errors,
     no_room,
     not_writable,
@@ -22,9 +25,9 @@ from augurium.registry.staging import (
     sweep,
     sync_folders,
 )
+from augurium.registry.verified_files import VerifiedFiles
 
 STAGING = "staging"
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
@@ -41,53 +44,75 @@ class ObstoreArtifacts:
         with disk_errors():
             self._root.mkdir(parents=True, exist_ok=True)
         self._store = LocalStore(self._root)
+        self._verified = VerifiedFiles()
 
     def put(self, chunks: Iterable[bytes], max_bytes: int) -> Artifact:
         with staged(self._root / STAGING, chunks, max_bytes) as (file, artifact):
-            key = _key(artifact.digest)
-            try:
+            key = key_of(artifact.digest)
+            with _store_errors():
                 obstore.rename(self._store, f"{STAGING}/{file.name}", key)
-            except (BaseError, OSError) as error:
-                raise _translated(error) from error
+            # a collection of unused files may have taken it already; whoever registers looks again
+            with disk_errors(), suppress(FileNotFoundError):
+                self._verified.remember(self._root / key)
             sync_folders((self._root / key).parent, self._root)
         return artifact
 
-    def put_file(self, file: Path) -> Artifact:
-        return self.put(_content(file), sys.maxsize)
+    def put_file(self, file: Path, progress: Progress | None = None) -> Artifact:
+        return self.put(content_of(file, progress), sys.maxsize)
 
     def contains(self, digest: str) -> bool:
-        if not _DIGEST.fullmatch(digest):
+        if not is_digest(digest):
             return False
-        try:
-            obstore.head(self._store, _key(digest))
-        except FileNotFoundError:
-            return False
-        except (BaseError, OSError) as error:
-            raise _translated(error) from error
+        with _store_errors():
+            try:
+                obstore.head(self._store, key_of(digest))
+            except FileNotFoundError:
+                return False
         return True
 
-    def local_path(self, digest: str) -> Path:
-        # a remote store would download here
+    def local_path(self, digest: str, progress: Progress | None = None) -> Path:
         if not self.contains(digest):
-            raise NotFound(f"artifact '{digest[:64]}' is not in the store; upload it again")
-        return self._root / _key(digest)
+            raise not_stored(digest)
+        return self._root / key_of(digest)
+
+    @contextmanager
+    def lease(self, digest: str, progress: Progress | None = None) -> Iterator[Path]:
+        path = self.local_path(digest)
+        with disk_errors():
+            self._verified.check(path, digest)
+        yield path
+
+    def pin(self, digests: Collection[str]) -> None:
+        """Nothing to do: all files are on this machine."""
+
+    def delete(self, digest: str) -> None:
+        if not is_digest(digest):
+            return
+        with _store_errors():
+            try:
+                obstore.delete(self._store, key_of(digest))
+            except FileNotFoundError:
+                return
+        self._verified.forget(self._root / key_of(digest))
+
+    def stored(self) -> Iterator[StoredArtifact]:
+        with _store_errors():
+            for batch in obstore.list(self._store, ROOT):
+                for found in batch:
+                    if digest := digest_of(found["path"]):
+                        yield StoredArtifact(digest, found["size"], found["last_modified"])
 
     def sweep_staging(self) -> int:
         """Removes what interrupted uploads left, and says how many; call it before any upload."""
         return sweep(self._root / STAGING)
 
 
-def _key(digest: str) -> str:
-    return f"sha256/{digest[:2]}/{digest}"
-
-
-def _content(file: Path) -> Iterator[bytes]:
+@contextmanager
+def _store_errors() -> Iterator[None]:
     try:
-        with file.open("rb") as stream:
-            while chunk := stream.read(CHUNK_BYTES):
-                yield chunk
-    except FileNotFoundError as error:
-        raise NotFound(f"file '{file.name}' does not exist") from error
+        yield
+    except (BaseError, OSError) as error:
+        raise _translated(error) from error
 
 
 def _translated(error: Exception) -> AuguriumError:

@@ -1,15 +1,65 @@
 """The rules of change that every registry keeps, whatever it stores its models in."""
 
+from collections.abc import Callable
+
 from augurium.core.errors import Conflict, InvalidArgument, NotFound
 from augurium.registry.records import Model, Version, VersionDraft
 
 MAX_AUDIT_ENTRIES = 1000
+APPROVALS = ("none", "pending", "approved", "rejected")
+APPROVAL_ACTIONS = {
+    "none": "withdraw_approval",
+    "pending": "request_approval",
+    "approved": "approve",
+    "rejected": "reject",
+}
 
 
-def check_version(model: Model, version: int) -> None:
-    """Raises NotFound unless the model has that version."""
-    if not 1 <= version <= model.latest_version:
-        raise version_not_found(model.name, version)
+def check_live(model: Model, version: Version | None = None) -> None:
+    """Raises Conflict for what is deleted."""
+    if model.deleted_at is not None:
+        raise Conflict(f"model '{model.name}' is deleted; restore it first, or use another name")
+    if version is not None and version.deleted_at is not None:
+        raise Conflict(f"version {version.version} of '{model.name}' is deleted; restore it first")
+
+
+def check_deploy(model: Model, version: Version) -> None:
+    """Raises Conflict for a version that is deleted, or lacks the approval its model requires."""
+    check_live(model, version)
+    if model.requires_approval and version.approval != "approved":
+        state = "has no approval" if version.approval == "none" else f"is {version.approval}"
+        raise Conflict(
+            f"version {version.version} of '{model.name}' {state} and the model requires "
+            "approval before a version is deployed; have it approved first"
+        )
+
+
+def check_delete(model: Model, version: int | None = None) -> None:
+    """Raises Conflict while the default, an alias or a deployment needs the version, or any version
+    of the model.
+    """
+    uses = [("the default is", model.default_version)] if model.default_version else []
+    uses += [(f"alias '{alias}' is", target) for alias, target in model.aliases.items()]
+    uses += [("deployed is", number) for number in model.deployed_versions]
+    for use, number in uses:
+        if version in (None, number):
+            what = (
+                f"model '{model.name}'"
+                if version is None
+                else f"version {version} of '{model.name}'"
+            )
+            raise Conflict(
+                f"{what} is in use and cannot be deleted: {use} version {number}; "
+                "clear the default, remove aliases and undeploy first"
+            )
+
+
+def check_approval(approval: str) -> None:
+    """Raises InvalidArgument unless it is a state of approval."""
+    if approval not in APPROVALS:
+        raise InvalidArgument(
+            f"approval {approval[:64]!r} is not known; expected one of {', '.join(APPROVALS)}"
+        )
 
 
 def check_undeploy(model: Model, version: int) -> None:
@@ -36,12 +86,28 @@ def check_default(model: Model, version: int) -> None:
         )
 
 
+def check_seen(name: str, sees: Callable[[str], bool] | None) -> None:
+    """Raises NotFound for a model the caller may not know of."""
+    if sees is not None and not sees(name):
+        raise model_not_found(name)
+
+
 def check_same_spelling(model: str, known: str) -> None:
     """Raises Conflict when a known name differs from `model` by case only."""
     if model != known:
         raise Conflict(
             f"model name '{model}' differs from the existing '{known}' by case only; "
             "use that name or a clearly different one"
+        )
+
+
+def check_parent(model: str, draft: VersionDraft, latest: int) -> None:
+    """Raises InvalidArgument unless the parent is a version that was registered before."""
+    parent = draft.lineage.parent_version
+    if parent is not None and not 1 <= parent <= latest:
+        raise InvalidArgument(
+            f"parent version {parent} of '{model}' does not exist; "
+            f"expected {f'1 to {latest}' if latest else 'none, this is the first version'}"
         )
 
 
@@ -67,6 +133,18 @@ def check_audit_limit(limit: int) -> None:
 
 def model_not_found(name: str) -> NotFound:
     return NotFound(f"model '{name[:128]}' does not exist; register a version of it first")
+
+
+def name_taken(name: str) -> Conflict:
+    return Conflict(
+        f"model '{name}' was deleted for good and names are not used twice; choose another name"
+    )
+
+
+def artifact_missing(digest: str) -> Conflict:
+    return Conflict(
+        f"file {digest} is not in the artifact store any more; upload it again, then register"
+    )
 
 
 def version_not_found(name: str, version: int) -> NotFound:

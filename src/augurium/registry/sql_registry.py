@@ -1,25 +1,40 @@
 """The registry in a SQL database: SQLite on a laptop, PostgreSQL when that is outgrown."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy import Connection, Engine, delete, insert, true, update
 
 from augurium.core.clock import Clock
 from augurium.core.errors import NotReady
 from augurium.core.identifiers import check_alias, check_model_name
-from augurium.registry.database import reading, writing
+from augurium.registry import sql_edits, sql_removal
+from augurium.registry.chain import AuditCheck, check_chain
+from augurium.registry.change import Change, changing
+from augurium.registry.database import reading
 from augurium.registry.draft_limits import check_actor, check_draft
-from augurium.registry.records import AuditEntry, Model, Version, VersionDraft, numbered
+from augurium.registry.history import check_moment, served_at
+from augurium.registry.paging import check_page, cursor_after, place_of
+from augurium.registry.records import (
+    AuditEntry,
+    Model,
+    ModelEdit,
+    SearchPage,
+    Served,
+    Version,
+    VersionDraft,
+)
+from augurium.registry.registry import Holds, Sees
 from augurium.registry.rows import (
-    insert_audit,
-    insert_version,
-    lock_registry,
+    check_known,
+    is_version,
     read_audit,
+    read_audit_forwards,
+    read_digests,
     read_model,
     read_models,
+    read_names,
     read_revision,
     read_version,
     read_versions,
@@ -28,23 +43,28 @@ from augurium.registry.rules import (
     alias_not_found,
     check_audit_limit,
     check_default,
-    check_repetition,
-    check_same_spelling,
+    check_deploy,
+    check_live,
+    check_seen,
     check_undeploy,
-    check_version,
 )
-from augurium.registry.tables import aliases, models, versions
+from augurium.registry.search_query import parse_query
+from augurium.registry.sql_registration import register
+from augurium.registry.sql_search import find
+from augurium.registry.tables import aliases, audit, models, versions
 
 
 class SqlRegistry:
     """A registry over an engine that `open_database` gave; it owns the engine from then on.
 
-    May be used from several threads, and several processes may use one database.
+    `holds` asks the artifact store whether it has a file; without it files are not looked for. May
+    be used from several threads, and several processes may use one database.
     """
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    def __init__(self, engine: Engine, clock: Clock, holds: Holds | None = None) -> None:
         self._engine = engine
         self._clock = clock
+        self._holds = holds
         self._closed = False
 
     def revision(self) -> int:
@@ -55,32 +75,43 @@ class SqlRegistry:
         check_model_name(model)
         check_draft(draft)
         with self._changing(actor) as change:
-            connection = change.connection
-            first = _registered_before(connection, draft.idempotency_key)
-            if first is not None:
-                check_repetition(first, model, draft)
-                return first
-            number = _take_next_number(connection, model, change.at)
-            insert_version(connection, numbered(draft, model, number, change.at))
-            change.record("register", model, number, source=draft.source.digest)
-            return read_version(connection, model, number)
+            return register(change, model, draft, self._holds)
 
-    def models(self) -> Sequence[Model]:
+    def models(self, deleted: bool = False) -> Sequence[Model]:
         with self._reading() as connection:
-            return read_models(connection)
+            return read_models(connection, deleted=deleted)
 
     def model(self, name: str) -> Model:
         with self._reading() as connection:
             return read_model(connection, name)
 
-    def versions(self, model: str) -> Sequence[Version]:
+    def versions(self, model: str, deleted: bool = False) -> Sequence[Version]:
         with self._reading() as connection:
             read_model(connection, model)
-            return read_versions(connection, versions.c.model == model)
+            live = true() if deleted else versions.c.deleted_at.is_(None)
+            return read_versions(connection, (versions.c.model == model) & live)
 
     def version(self, model: str, version: int) -> Version:
         with self._reading() as connection:
             return read_version(connection, model, version)
+
+    def search(
+        self,
+        query: str = "",
+        limit: int = 100,
+        cursor: str | None = None,
+        sees: Sees | None = None,
+    ) -> SearchPage:
+        check_page(limit)
+        terms = parse_query(query)
+        after = None if cursor is None else place_of(cursor, query)
+        with self._reading() as connection:
+            among = None if sees is None else list(filter(sees, read_names(connection)))
+            found = find(connection, terms, limit + 1, after, among)
+        shown = found[:limit]
+        more = len(found) > limit
+        last = cursor_after(query, shown[-1].model, shown[-1].version) if more else None
+        return SearchPage(versions=tuple(shown), cursor=last)
 
     def deployed(self) -> Sequence[Version]:
         with self._reading() as connection:
@@ -88,36 +119,43 @@ class SqlRegistry:
 
     def set_deployed(self, model: str, version: int, deployed: bool, actor: str) -> None:
         with self._changing(actor) as change:
-            known = read_model(change.connection, model)
-            check_version(known, version)
-            if deployed == (version in known.deployed_versions):
+            known, found = _target(change, model, version)
+            if deployed == found.deployed:
                 return
-            if not deployed:
+            if deployed:
+                check_deploy(known, found)
+            else:
                 check_undeploy(known, version)
-            row = (versions.c.model == model) & (versions.c.version == version)
-            change.connection.execute(update(versions).where(row).values(deployed=deployed))
+            row = update(versions).where(is_version(model, version))
+            change.connection.execute(row.values(deployed=deployed))
             change.record("deploy" if deployed else "undeploy", model, version)
 
     def set_default(self, model: str, version: int, actor: str) -> None:
         with self._changing(actor) as change:
-            known = read_model(change.connection, model)
-            check_version(known, version)
+            known, found = _target(change, model, version)
+            check_live(known, found)
             check_default(known, version)
             if known.default_version == version:
                 return
-            row = models.c.name == model
-            change.connection.execute(update(models).where(row).values(default_version=version))
+            _set_default(change, model, version)
             change.record("set_default", model, version, previous=known.default_version)
+
+    def clear_default(self, model: str, actor: str) -> None:
+        with self._changing(actor) as change:
+            previous = read_model(change.connection, model).default_version
+            if previous is not None:
+                _set_default(change, model, None)
+                change.record("clear_default", model, previous)
 
     def set_alias(self, model: str, alias: str, version: int, actor: str) -> None:
         check_alias(alias)
         with self._changing(actor) as change:
-            known = read_model(change.connection, model)
-            check_version(known, version)
+            known, found = _target(change, model, version)
+            check_live(known, found)
             previous = known.aliases.get(alias)
             if previous == version:
                 return
-            change.connection.execute(delete(aliases).where(_is_alias(model, alias)))
+            _remove_alias(change, model, alias)
             row = {"model": model, "alias": alias, "version": version}
             change.connection.execute(insert(aliases).values(row))
             change.record("set_alias", model, version, alias=alias, previous=previous)
@@ -127,15 +165,106 @@ class SqlRegistry:
             version = read_model(change.connection, model).aliases.get(alias)
             if version is None:
                 raise alias_not_found(model, alias)
-            change.connection.execute(delete(aliases).where(_is_alias(model, alias)))
+            _remove_alias(change, model, alias)
             change.record("remove_alias", model, version, alias=alias)
 
-    def audit(self, model: str | None = None, limit: int = 100) -> Sequence[AuditEntry]:
+    def edit_model(self, name: str, edit: ModelEdit, actor: str) -> Model:
+        with self._changing(actor) as change:
+            return sql_edits.edit_model(change, name, edit)
+
+    def edit_tags(
+        self, model: str, version: int, tags: dict[str, str | None], actor: str
+    ) -> Version:
+        with self._changing(actor) as change:
+            return sql_edits.edit_tags(change, model, version, tags)
+
+    def card(self, model: str, version: int | None = None) -> str:
+        with self._reading() as connection:
+            return sql_edits.read_card(connection, model, version)
+
+    def set_card(self, model: str, version: int | None, card: str, actor: str) -> None:
+        with self._changing(actor) as change:
+            sql_edits.set_card(change, model, version, card)
+
+    def set_approval(
+        self, model: str, version: int, approval: str, actor: str, reason: str = ""
+    ) -> Version:
+        with self._changing(actor) as change:
+            return sql_edits.set_approval(change, model, version, approval, reason)
+
+    def delete_version(self, model: str, version: int, actor: str) -> None:
+        with self._changing(actor) as change:
+            sql_removal.delete_version(change, model, version)
+
+    def restore_version(self, model: str, version: int, actor: str) -> None:
+        with self._changing(actor) as change:
+            sql_removal.restore_version(change, model, version)
+
+    def delete_model(self, name: str, actor: str) -> None:
+        with self._changing(actor) as change:
+            sql_removal.delete_model(change, name)
+
+    def restore_model(self, name: str, actor: str) -> None:
+        with self._changing(actor) as change:
+            sql_removal.restore_model(change, name)
+
+    def deleted_before(self, moment: datetime) -> Sequence[tuple[str, int]]:
+        check_moment(moment)
+        with self._reading() as connection:
+            return sql_removal.deleted_before(connection, moment)
+
+    def purge(self, deleted_before: datetime, actor: str) -> Sequence[tuple[str, int]]:
+        check_moment(deleted_before)
+        with self._changing(actor) as change:
+            return sql_removal.purge(change, deleted_before)
+
+    def referenced(self, after_purge: datetime | None = None) -> Collection[str]:
+        with self._reading() as connection:
+            if after_purge is None:
+                return read_digests(connection)
+            return sql_removal.kept_digests(connection, after_purge)
+
+    def discard(
+        self, digests: Collection[str], remove: Callable[[str], None], actor: str
+    ) -> Sequence[str]:
+        with self._changing(actor) as change:
+            return sql_removal.discard(change, digests, remove)
+
+    def audit(
+        self,
+        model: str | None = None,
+        limit: int = 100,
+        before: int | None = None,
+        actions: Collection[str] | None = None,
+        until: datetime | None = None,
+        sees: Sees | None = None,
+    ) -> Sequence[AuditEntry]:
         check_audit_limit(limit)
+        conditions = [
+            true() if model is None else audit.c.model == model,
+            true() if before is None else audit.c.revision < before,
+            true() if actions is None else audit.c.action.in_(actions),
+            true() if until is None else audit.c.at <= until,
+        ]
         with self._reading() as connection:
             if model is not None:
-                read_model(connection, model)
-            return read_audit(connection, model, limit)
+                check_seen(model, sees)
+                check_known(connection, model)
+            elif sees is not None:
+                names = ["", *read_names(connection)]
+                conditions.append(audit.c.model.in_(list(filter(sees, names))))
+            return read_audit(connection, limit, *conditions)
+
+    def served_at(self, model: str, at: datetime) -> Served:
+        check_moment(at)
+        with self._reading() as connection:
+            check_known(connection, model)
+            entries = read_audit_forwards(connection, audit.c.model == model, audit.c.at <= at)
+            return served_at(model, at, entries)
+
+    def verify_audit(self) -> AuditCheck:
+        with self._reading() as connection:
+            return check_chain(read_audit_forwards(connection), read_revision(connection))
 
     def close(self) -> None:
         self._closed = True
@@ -148,11 +277,11 @@ class SqlRegistry:
             yield connection
 
     @contextmanager
-    def _changing(self, actor: str) -> Iterator["_Change"]:
+    def _changing(self, actor: str) -> Iterator[Change]:
         check_actor(actor)
         self._check_open()
-        with writing(self._engine) as connection:
-            yield _Change(connection, actor, self._clock)
+        with changing(self._engine, self._clock, actor) as change:
+            yield change
 
     def _check_open(self) -> None:
         # the engine would silently connect again
@@ -160,53 +289,17 @@ class SqlRegistry:
             raise NotReady("the registry is closed; open it again")
 
 
-class _Change:
-    """One writing transaction: it has the registry for itself, and notes what it did."""
-
-    def __init__(self, connection: Connection, actor: str, clock: Clock) -> None:
-        self.connection = connection
-        self._actor = actor
-        self._revision = lock_registry(connection)
-        # taken under the lock, so that times follow the order of the revisions
-        self.at = clock.now()
-
-    def record(self, action: str, model: str, version: int, **details: Any) -> None:
-        entry = AuditEntry(
-            at=self.at,
-            actor=self._actor,
-            action=action,
-            model=model,
-            version=version,
-            details=details,
-        )
-        insert_audit(self.connection, self._revision + 1, entry)
+def _target(change: Change, model: str, version: int) -> tuple[Model, Version]:
+    """Raises NotFound."""
+    known = read_model(change.connection, model)
+    return known, read_version(change.connection, model, version)
 
 
-def _registered_before(connection: Connection, idempotency_key: str | None) -> Version | None:
-    if idempotency_key is None:
-        return None
-    found = read_versions(connection, versions.c.idempotency_key == idempotency_key)
-    return found[0] if found else None
+def _set_default(change: Change, model: str, version: int | None) -> None:
+    row = update(models).where(models.c.name == model)
+    change.connection.execute(row.values(default_version=version))
 
 
-def _take_next_number(connection: Connection, model: str, now: datetime) -> int:
-    """The number of the model's next version; creates the model if it is new."""
-    query = select(models).where(models.c.folded_name == model.casefold())
-    row = connection.execute(query).first()
-    if row is None:
-        values = {
-            "name": model,
-            "folded_name": model.casefold(),
-            "description": "",
-            "created_at": now,
-        }
-        connection.execute(insert(models).values(latest_version=1, **values))
-        return 1
-    check_same_spelling(model, row.name)
-    number: int = row.latest_version + 1
-    connection.execute(update(models).where(models.c.name == model).values(latest_version=number))
-    return number
-
-
-def _is_alias(model: str, alias: str) -> Any:
-    return (aliases.c.model == model) & (aliases.c.alias == alias)
+def _remove_alias(change: Change, model: str, alias: str) -> None:
+    is_alias = (aliases.c.model == model) & (aliases.c.alias == alias)
+    change.connection.execute(delete(aliases).where(is_alias))

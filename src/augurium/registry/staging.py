@@ -8,9 +8,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from augurium.core.errors import InsufficientStorage, NotReady, TooLarge
-from augurium.core.files import sync_folder
+from augurium.core.errors import InsufficientStorage, NotFound, NotReady, TooLarge
+from augurium.core.files import CHUNK_BYTES, sync_folder
 from augurium.core.identifiers import new_id
+from augurium.registry.artifacts import Progress
 from augurium.registry.records import Artifact
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -52,6 +53,20 @@ def sweep(folder: Path) -> int:
         for leftover in leftovers:
             leftover.unlink(missing_ok=True)
     return len(leftovers)
+
+
+def content_of(file: Path, progress: Progress | None = None) -> Iterator[bytes]:
+    """A file in pieces. Raises NotFound when there is none."""
+    try:
+        with file.open("rb") as stream:
+            size_bytes, read_bytes = os.fstat(stream.fileno()).st_size, 0
+            while chunk := stream.read(CHUNK_BYTES):
+                yield chunk
+                read_bytes += len(chunk)
+                if progress is not None:
+                    progress("storing", min(1.0, read_bytes / max(size_bytes, 1)))
+    except FileNotFoundError as error:
+        raise NotFound(f"file '{file.name}' does not exist") from error
 
 
 def check_size(size_bytes: int, max_bytes: int) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -19,9 +20,14 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
 )
 
 from augurium.core.signature import Signature
+from augurium.registry.records import Lineage
+
+# PostgreSQL orders text by the bytes then, as SQLite does, whatever the locale of the database
+Name = String(128).with_variant(String(128, collation="C"), "postgresql")
 
 
 class Json(TypeDecorator[Any]):
@@ -77,20 +83,26 @@ counter = Table(
 models = Table(
     "models",
     metadata,
-    Column("name", String(128), primary_key=True),
-    Column("folded_name", String(128), nullable=False, unique=True),
+    Column("name", Name, primary_key=True),
+    Column("folded_name", Name, nullable=False, unique=True),
     Column("description", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     # the largest number ever given, so that no number is given twice
     Column("latest_version", Integer, nullable=False),
     Column("default_version", Integer),
+    Column("requires_approval", Boolean, nullable=False, server_default=false()),
+    Column("deleted_at", UtcTime),
+    # the versions are gone by then; the name stays taken
+    Column("purged_at", UtcTime),
+    Column("tags", Json(dict[str, str]), nullable=False, server_default="{}"),
+    Column("card", Text, nullable=False, server_default=""),
 )
 
 # what lists look at stands before the JSON, which may fill pages of its own
 versions = Table(
     "versions",
     metadata,
-    Column("model", String(128), ForeignKey(models.c.name), primary_key=True),
+    Column("model", Name, ForeignKey(models.c.name), primary_key=True),
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("deployed", Boolean, nullable=False),
     Column("created_at", UtcTime, nullable=False),
@@ -110,14 +122,31 @@ versions = Table(
     Column("description", Text, nullable=False),
     Column("signature", Json(Signature), nullable=False),
     Column("report", Json(dict[str, Any]), nullable=False),
+    Column("approval", String(16), nullable=False, server_default="none"),
+    Column("deleted_at", UtcTime),
+    Column("allowed_code", Boolean, nullable=False, server_default=false()),
+    Column("weights_digest", String(64)),
+    Column("weights_size_bytes", BigInteger),
+    Column("profile_digest", String(64)),
+    Column("profile_size_bytes", BigInteger),
+    Column("preprocessing_digest", String(64)),
+    Column("preprocessing_size_bytes", BigInteger),
+    Column("lineage", Json(Lineage), nullable=False, server_default="{}"),
+    Column("examples", Json(tuple[Any, ...]), nullable=False, server_default="[]"),
+    Column("card", Text, nullable=False, server_default=""),
     Index(None, "deployed", "model", "version"),
+    # what a search filters by, so that it need not read the wide rows
+    Index(
+        "ix_versions_search",
+        *("model", "version", "deployed", "deleted_at", "approval", "framework"),
+    ),
 )
 
 aliases = Table(
     "aliases",
     metadata,
-    Column("model", String(128), primary_key=True),
-    Column("alias", String(128), primary_key=True),
+    Column("model", Name, primary_key=True),
+    Column("alias", Name, primary_key=True),
     Column("version", Integer, nullable=False),
     ForeignKeyConstraint(["model", "version"], [versions.c.model, versions.c.version]),
 )
@@ -129,8 +158,60 @@ audit = Table(
     Column("at", UtcTime, nullable=False),
     Column("actor", String(256), nullable=False),
     Column("action", String(64), nullable=False),
-    Column("model", String(128), nullable=False),
+    Column("model", Name, nullable=False),
     Column("version", Integer),
     Column("details", Json(dict[str, Any]), nullable=False),
+    # SHA-256 over the hash of the entry before and this entry's own content; see `chain.py`
+    Column("hash", String(64), nullable=False, server_default=""),
     Index(None, "model", "revision"),
+)
+
+# what a search finds versions by; `version` 0 stands for the model itself
+tags = Table(
+    "tags",
+    metadata,
+    Column("model", Name, ForeignKey(models.c.name), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("key", Name, primary_key=True),
+    Column("value", Text, nullable=False),
+    Index(None, "key", "model", "version"),
+)
+
+metrics = Table(
+    "metrics",
+    metadata,
+    Column("model", Name, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("name", Name, primary_key=True),
+    Column("value", Float(53), nullable=False),
+    ForeignKeyConstraint(["model", "version"], [versions.c.model, versions.c.version]),
+    Index(None, "name", "value", "model", "version"),
+)
+
+# the words of a version, folded; `version` 0 stands for the model itself
+words = Table(
+    "words",
+    metadata,
+    Column("model", Name, ForeignKey(models.c.name), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False),
+)
+
+# whose secrets are kept as their SHA-256 only
+access_keys = Table(
+    "access_keys",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("scopes", Json(tuple[str, ...]), nullable=False),
+    Column("models", Json(tuple[str, ...]), nullable=False),
+    Column("rate", Float(53), nullable=False),
+    Column("burst", Integer, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("created_by", String(256), nullable=False),
+    Column("expires_at", UtcTime),
+    Column("revoked_at", UtcTime),
+    Column("last_used_at", UtcTime),
+    Index(None, "name"),
 )

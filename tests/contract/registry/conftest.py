@@ -2,22 +2,28 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
 
 from augurium.core.clock import ManualClock
+from augurium.core.settings import StorageSettings
 from augurium.core.signature import Signature
 from augurium.core.tensors import TensorSpec
+from augurium.registry.artifact_location import open_artifacts
 from augurium.registry.artifacts import ArtifactStore
 from augurium.registry.database import open_database, sqlite_url
 from augurium.registry.memory_artifacts import MemoryArtifacts
 from augurium.registry.memory_registry import MemoryRegistry
 from augurium.registry.obstore_artifacts import ObstoreArtifacts
 from augurium.registry.records import Artifact, VersionDraft
-from augurium.registry.registry import Registry
+from augurium.registry.registry import Holds, Registry
 from augurium.registry.sql_registry import SqlRegistry
+from tests.support.postgres_server import postgres, postgres_url
+from tests.support.s3_server import BUCKET, S3Server, s3, s3_server
+
+__all__ = ["postgres", "postgres_url", "s3", "s3_server"]
 
 MakeDraft = Callable[..., VersionDraft]
 
@@ -27,31 +33,65 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture(params=["sqlite", "memory"])
-def registry(
+OpenRegistry = Callable[..., Registry]
+
+
+@pytest.fixture(params=["sqlite", "postgres", "memory"])
+def open_registry(
     request: pytest.FixtureRequest, clock: ManualClock, tmp_path: Path
-) -> Iterator[Registry]:
-    opened: Registry
-    if request.param == "sqlite":
-        opened = SqlRegistry(open_database(sqlite_url(tmp_path / "registry.db")), clock)
-    else:
-        opened = MemoryRegistry(clock)
-    yield opened
-    opened.close()
+) -> Iterator[OpenRegistry]:
+    """Opens the test's registry, given what says whether the artifact store holds a file."""
+    opened: list[Registry] = []
+
+    def open_one(holds: Holds | None = None) -> Registry:
+        if request.param == "memory":
+            opened.append(MemoryRegistry(clock, holds))
+        else:
+            url = (
+                sqlite_url(tmp_path / "registry.db")
+                if request.param == "sqlite"
+                else request.getfixturevalue("postgres_url")
+            )
+            opened.append(SqlRegistry(open_database(url), clock, holds))
+        return opened[-1]
+
+    yield open_one
+    for registry in opened:
+        registry.close()
 
 
 @pytest.fixture
-def artifacts_folder(tmp_path: Path) -> Path:
+def registry(open_registry: OpenRegistry) -> Registry:
+    return open_registry()
+
+
+class ArtifactPlace(NamedTuple):
+    """A store, and the folder where its files are to be seen."""
+
+    store: ArtifactStore
+    folder: Path
+
+    def files(self) -> list[Path]:
+        return [path for path in self.folder.rglob("*") if path.is_file()]
+
+
+@pytest.fixture(params=["folder", "memory", "s3"])
+def artifact_place(request: pytest.FixtureRequest, tmp_path: Path) -> ArtifactPlace:
     folder = tmp_path / "artifacts"
-    folder.mkdir()
-    return folder
+    if request.param == "folder":
+        return ArtifactPlace(ObstoreArtifacts(folder), folder)
+    if request.param == "memory":
+        folder.mkdir()
+        return ArtifactPlace(MemoryArtifacts(folder), folder)
+    server: S3Server = request.getfixturevalue("s3")
+    settings = StorageSettings(artifacts_url=server.url(tmp_path.name), s3_endpoint=server.endpoint)
+    store = open_artifacts(settings, folder, tmp_path / "cache", {})
+    return ArtifactPlace(store, server.folder / BUCKET / tmp_path.name)
 
 
-@pytest.fixture(params=["obstore", "memory"])
-def artifacts(request: pytest.FixtureRequest, artifacts_folder: Path) -> ArtifactStore:
-    if request.param == "obstore":
-        return ObstoreArtifacts(artifacts_folder)
-    return MemoryArtifacts(artifacts_folder)
+@pytest.fixture
+def artifacts(artifact_place: ArtifactPlace) -> ArtifactStore:
+    return artifact_place.store
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from augurium.core.errors import NotFound, TooLarge
 from augurium.registry.artifacts import ArtifactStore
 from augurium.registry.records import Artifact
+from tests.contract.registry.conftest import ArtifactPlace
 
 LIMIT = 1_000_000
 CONTENT = os.urandom(300_000)
@@ -18,10 +20,6 @@ DIGEST = hashlib.sha256(CONTENT).hexdigest()
 def pieces(content: bytes, size: int) -> Iterator[bytes]:
     for start in range(0, len(content), size):
         yield content[start : start + size]
-
-
-def files_in(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def test_a_stored_stream_is_found_by_its_digest(artifacts: ArtifactStore) -> None:
@@ -56,18 +54,18 @@ def test_an_empty_stream_is_an_empty_file(artifacts: ArtifactStore) -> None:
 
 
 def test_the_same_content_twice_is_one_copy(
-    artifacts: ArtifactStore, artifacts_folder: Path
+    artifacts: ArtifactStore, artifact_place: ArtifactPlace
 ) -> None:
     first = artifacts.put(pieces(CONTENT, 1_000), LIMIT)
     second = artifacts.put([CONTENT], LIMIT)
 
     assert first == second
     assert artifacts.local_path(first.digest) == artifacts.local_path(second.digest)
-    assert len(files_in(artifacts_folder)) == 1
+    assert len(artifact_place.files()) == 1
 
 
 def test_twenty_threads_may_store_the_same_content_at_once(
-    artifacts: ArtifactStore, artifacts_folder: Path
+    artifacts: ArtifactStore, artifact_place: ArtifactPlace
 ) -> None:
     with ThreadPoolExecutor(20) as threads:
         stored = list(
@@ -76,7 +74,7 @@ def test_twenty_threads_may_store_the_same_content_at_once(
 
     assert set(stored) == {Artifact(DIGEST, len(CONTENT))}
     assert artifacts.local_path(DIGEST).read_bytes() == CONTENT
-    assert len(files_in(artifacts_folder)) == 1
+    assert len(artifact_place.files()) == 1
 
 
 def test_a_stream_of_just_the_limit_is_stored(artifacts: ArtifactStore) -> None:
@@ -84,7 +82,7 @@ def test_a_stream_of_just_the_limit_is_stored(artifacts: ArtifactStore) -> None:
 
 
 def test_a_stream_above_the_limit_is_refused_before_its_end(
-    artifacts: ArtifactStore, artifacts_folder: Path
+    artifacts: ArtifactStore, artifact_place: ArtifactPlace
 ) -> None:
     taken = 0
 
@@ -98,11 +96,11 @@ def test_a_stream_above_the_limit_is_refused_before_its_end(
         artifacts.put(endless(), 10_000)
 
     assert taken == 11
-    assert files_in(artifacts_folder) == []
+    assert artifact_place.files() == []
 
 
 def test_a_stream_that_breaks_off_leaves_nothing(
-    artifacts: ArtifactStore, artifacts_folder: Path
+    artifacts: ArtifactStore, artifact_place: ArtifactPlace
 ) -> None:
     def broken() -> Iterator[bytes]:
         yield CONTENT
@@ -112,7 +110,7 @@ def test_a_stream_that_breaks_off_leaves_nothing(
         artifacts.put(broken(), LIMIT)
 
     assert not artifacts.contains(DIGEST)
-    assert files_in(artifacts_folder) == []
+    assert artifact_place.files() == []
 
 
 @pytest.mark.parametrize(
@@ -125,3 +123,75 @@ def test_what_was_never_stored_is_not_found(artifacts: ArtifactStore, digest: st
     assert not artifacts.contains(digest)
     with pytest.raises(NotFound, match="not in the store"):
         artifacts.local_path(digest)
+
+
+def test_a_deleted_file_is_gone_and_may_come_again(artifacts: ArtifactStore) -> None:
+    artifacts.put([CONTENT], LIMIT)
+
+    artifacts.delete(DIGEST)
+    artifacts.delete(DIGEST)
+
+    assert not artifacts.contains(DIGEST)
+    with pytest.raises(NotFound, match="not in the store"):
+        artifacts.local_path(DIGEST)
+    artifacts.put([CONTENT], LIMIT)
+    assert artifacts.local_path(DIGEST).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("digest", ["0" * 64, "", "..", "../../etc/passwd", "*"])
+def test_deleting_what_is_not_there_is_fine(artifacts: ArtifactStore, digest: str) -> None:
+    artifacts.put([CONTENT], LIMIT)
+
+    artifacts.delete(digest)
+
+    assert artifacts.contains(DIGEST)
+
+
+def test_everything_stored_is_listed_with_its_size_and_the_time_it_was_stored(
+    artifacts: ArtifactStore,
+) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=2)
+    stored = [artifacts.put([content], LIMIT) for content in (CONTENT, b"", b"x" * 1000)]
+
+    found = list(artifacts.stored())
+
+    assert {(entry.digest, entry.size_bytes) for entry in found} == {
+        (artifact.digest, artifact.size_bytes) for artifact in stored
+    }
+    after = datetime.now(UTC) + timedelta(seconds=2)
+    assert all(before <= entry.modified_at <= after for entry in found)
+
+
+def test_an_empty_store_lists_nothing(artifacts: ArtifactStore) -> None:
+    assert list(artifacts.stored()) == []
+
+
+def test_storing_a_file_tells_how_far_it_is(artifacts: ArtifactStore, tmp_path: Path) -> None:
+    file = tmp_path / "model.onnx"
+    file.write_bytes(os.urandom(9_000_000))
+    seen: list[float] = []
+
+    artifacts.put_file(file, lambda stage, share: seen.append(share))
+
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+
+
+def test_a_leased_file_has_its_content(artifacts: ArtifactStore) -> None:
+    artifacts.put([CONTENT], LIMIT)
+
+    with artifacts.lease(DIGEST) as path:
+        assert path.read_bytes() == CONTENT
+
+
+def test_there_is_no_lease_on_what_was_never_stored(artifacts: ArtifactStore) -> None:
+    with pytest.raises(NotFound, match="not in the store"), artifacts.lease("0" * 64):
+        pass
+
+
+def test_pinned_files_stay_usable(artifacts: ArtifactStore) -> None:
+    artifacts.put([CONTENT], LIMIT)
+
+    artifacts.pin([DIGEST, "0" * 64])
+
+    assert artifacts.local_path(DIGEST).read_bytes() == CONTENT

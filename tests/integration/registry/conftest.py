@@ -14,6 +14,9 @@ from augurium.core.signature import Signature
 from augurium.core.tensors import TensorSpec
 from augurium.registry.database import sqlite_url
 from augurium.registry.records import Artifact, VersionDraft
+from tests.support.s3_server import s3, s3_server
+
+__all__ = ["s3", "s3_server"]
 
 PROGRAMS = Path(__file__).parent / "programs"
 RunProgram = Callable[..., Any]

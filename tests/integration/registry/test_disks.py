@@ -8,6 +8,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from augurium.core.settings import StorageSettings
+from augurium.registry.artifact_location import open_artifacts
+from tests.support.s3_server import S3Server
+
 RunProgram = Callable[..., Any]
 LARGEST_FILE_BYTES = 200_000
 MOUNT_THEN_RUN = 'mount -t tmpfs -o size=4m tmpfs "$1" && shift && exec "$@"'
@@ -77,3 +81,27 @@ def test_a_read_only_disk_refuses_new_content_and_keeps_the_old(
         assert report[step].startswith("not_ready: the artifact store cannot be written")
     assert report["open_database"].startswith("not_ready: the registry database")
     assert report["content"] == "content"
+
+
+def test_a_full_disk_refuses_a_copy_of_a_remote_file_and_takes_one_that_fits(
+    run_program: RunProgram, disk: Disk, s3: S3Server, tmp_path: Path
+) -> None:
+    settings = StorageSettings(artifacts_url=s3.url(tmp_path.name), s3_endpoint=s3.endpoint)
+    store = open_artifacts(settings, tmp_path / "unused", tmp_path / "cache", {})
+    large, small = store.put([bytes(8 * 1024**2)], 2**24), store.put([b"x" * 100_000], 2**24)
+    limit = () if disk.mounted else (LARGEST_FILE_BYTES,)
+
+    report = run_program(
+        "full_cache",
+        disk.folder,
+        settings.artifacts_url,
+        s3.endpoint,
+        large.digest,
+        small.digest,
+        *limit,
+        prefix=disk.prefix,
+    )
+
+    assert report["refused"].startswith("insufficient_storage: the disk")
+    assert report["left"] == []
+    assert report["small"] == 100_000

@@ -1,0 +1,170 @@
+"""Searches in SQL. Every text is a bound value and matched literally."""
+
+import operator
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    func,
+    not_,
+    or_,
+    select,
+    tuple_,
+)
+
+from augurium.registry.records import VersionSummary
+from augurium.registry.search_query import (
+    Aliased,
+    Approved,
+    Default,
+    Deleted,
+    Deployed,
+    Measured,
+    Named,
+    OfFramework,
+    Tagged,
+    Term,
+    Word,
+)
+from augurium.registry.tables import aliases, metrics, models, tags, versions, words
+from augurium.registry.words import DESCRIBED
+
+Condition = ColumnElement[bool]
+OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+    "=": operator.eq,
+    "!=": operator.ne,
+}
+_KEY = tuple_(versions.c.model, versions.c.version)
+# of a description only what is shown, so that a long one stays on the disk
+_SHOWN = {
+    field: versions.c[field]
+    for field in VersionSummary.__struct_fields__
+    if field not in ("default", "aliases", "description", "deleted_at")
+}
+
+
+def find(
+    connection: Connection,
+    terms: Sequence[Term],
+    limit: int,
+    after: tuple[str, int] | None,
+    among: Sequence[str] | None = None,
+) -> list[VersionSummary]:
+    """The versions for which all terms hold, by model and number; at most `limit`, after one, and
+    of these models, if given.
+    """
+    # the keys first, from narrow indexes; the wide rows only of those that are shown
+    keys = _keys(connection, terms, after).limit(limit)
+    if among is not None:
+        keys = keys.where(versions.c.model.in_(among))
+    found = connection.execute(keys).all()
+    if not found:
+        return []
+    names = sorted({model for model, _ in found})
+    alias_of = _aliases(connection, names)
+    shown = select(
+        *_SHOWN.values(),
+        func.substr(versions.c.description, 1, DESCRIBED).label("description"),
+        func.coalesce(versions.c.deleted_at, models.c.deleted_at).label("deleted_at"),
+        models.c.default_version,
+    ).join(models, models.c.name == versions.c.model)
+    rows = connection.execute(
+        shown.where(_KEY.in_([(model, version) for model, version in found])).order_by(
+            versions.c.model, versions.c.version
+        )
+    )
+    fields = (*_SHOWN, "description", "deleted_at")
+    return [
+        VersionSummary(
+            **dict(zip(fields, row, strict=False)),
+            default=row.default_version == row.version,
+            aliases=tuple(alias_of.get((row.model, row.version), ())),
+        )
+        for row in rows
+    ]
+
+
+def _keys(
+    connection: Connection, terms: Sequence[Term], after: tuple[str, int] | None
+) -> Select[Any]:
+    contains = func.instr if connection.dialect.name == "sqlite" else func.strpos
+    query = select(versions.c.model, versions.c.version)
+    for term in terms:
+        query = query.where(_holds(term, contains))
+    if not any(isinstance(term, Deleted) for term in terms):
+        query = query.where(not_(_is_deleted()))
+    if after is not None:
+        model, version = after
+        beyond = and_(versions.c.model == model, versions.c.version > version)
+        query = query.where(versions.c.model >= model, or_(versions.c.model > model, beyond))
+    return query.order_by(versions.c.model, versions.c.version)
+
+
+def _holds(term: Term, contains: Any) -> Condition:
+    match term:
+        case Word(text):
+            return _said(contains(words.c.text, text) > 0)
+        case Named(text):
+            named = select(models.c.name).where(contains(models.c.folded_name, text) > 0)
+            return versions.c.model.in_(named)
+        case Tagged(key, value):
+            return _tagged(key, value)
+        case OfFramework(framework):
+            return versions.c.framework == framework
+        case Aliased(alias):
+            pointing = select(aliases.c.model, aliases.c.version).where(aliases.c.alias == alias)
+            return _KEY.in_(pointing)
+        case Approved(approval):
+            return versions.c.approval == approval
+        case Deployed(wanted):
+            return versions.c.deployed if wanted else not_(versions.c.deployed)
+        case Default(wanted):
+            pointing = select(models.c.name, models.c.default_version).where(
+                models.c.default_version.is_not(None)
+            )
+            return _KEY.in_(pointing) if wanted else _KEY.not_in(pointing)
+        case Deleted(wanted):
+            return _is_deleted() if wanted else not_(_is_deleted())
+        case Measured(metric, sign, number):
+            measured = select(metrics.c.model, metrics.c.version).where(
+                metrics.c.name == metric, OPERATORS[sign](metrics.c.value, number)
+            )
+            return _KEY.in_(measured)
+
+
+def _said(holds: Condition) -> Condition:
+    """Whether it holds for the words of a version or of its model."""
+    of_version = select(words.c.model, words.c.version).where(words.c.version > 0, holds)
+    of_model = select(words.c.model).where(words.c.version == 0, holds)
+    return or_(_KEY.in_(of_version), versions.c.model.in_(of_model))
+
+
+def _tagged(key: str, value: str | None) -> Condition:
+    is_tag = tags.c.key == key
+    if value is not None:
+        is_tag = and_(is_tag, tags.c.value == value)
+    of_version = select(tags.c.model, tags.c.version).where(is_tag, tags.c.version > 0)
+    of_model = select(tags.c.model).where(is_tag, tags.c.version == 0)
+    return or_(_KEY.in_(of_version), versions.c.model.in_(of_model))
+
+
+def _is_deleted() -> Condition:
+    gone = select(models.c.name).where(models.c.deleted_at.is_not(None))
+    return or_(versions.c.deleted_at.is_not(None), versions.c.model.in_(gone))
+
+
+def _aliases(connection: Connection, names: list[str]) -> dict[tuple[str, int], list[str]]:
+    found: dict[tuple[str, int], list[str]] = defaultdict(list)
+    query = select(aliases).where(aliases.c.model.in_(names)).order_by(aliases.c.alias)
+    for row in connection.execute(query):
+        found[row.model, row.version].append(row.alias)
+    return found
