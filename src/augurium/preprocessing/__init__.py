@@ -1,0 +1,52 @@
+"""Feature transforms: declared, fitted on a table, compiled into the graph of the model."""
+
+from augurium.preprocessing.declaration import Column, Preprocessing, read_preprocessing
+from augurium.preprocessing.fitted import FittedPreprocessing, read_fitted
+from augurium.preprocessing.transforms import (
+    Bucketize,
+    Clip,
+    Copy,
+    Cross,
+    DateParts,
+    Drop,
+    Frequency,
+    Hash,
+    Impute,
+    Log,
+    MinMax,
+    OneHot,
+    Ordinal,
+    Power,
+    Robust,
+    Select,
+    Standardize,
+    TargetMean,
+    Text,
+)
+
+__all__ = [
+    "Bucketize",
+    "Clip",
+    "Column",
+    "Copy",
+    "Cross",
+    "DateParts",
+    "Drop",
+    "FittedPreprocessing",
+    "Frequency",
+    "Hash",
+    "Impute",
+    "Log",
+    "MinMax",
+    "OneHot",
+    "Ordinal",
+    "Power",
+    "Preprocessing",
+    "Robust",
+    "Select",
+    "Standardize",
+    "TargetMean",
+    "Text",
+    "read_fitted",
+    "read_preprocessing",
+]
