@@ -18,17 +18,29 @@ OPTIMIZATION_LEVELS = {
 }
 OPTIONS = {"optimization": frozenset(OPTIMIZATION_LEVELS), "prepacking": frozenset({"on", "off"})}
 
+# where a model that is given as bytes finds its external data; unknown keys are accepted silently,
+# but then no session with weights can be made
+WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
+
 
 class OnnxModel:
     """One ONNX Runtime session. Options: `optimization` (default `all`) and `prepacking` (default
     `on`).
+
+    External `weights` are mapped into memory: with `prepacking` off all processes share them, with
+    it on each has a copy in an order that large batches like better. Their file must be called what
+    the model calls it.
     """
 
-    def __init__(self, path: Path, options: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, options: Mapping[str, str], weights: Path | None = None) -> None:
         session_options = _session_options(options)
+        model: str | bytes = str(path)
         try:
+            if weights is not None:
+                session_options.add_session_config_entry(WEIGHTS_FOLDER, str(weights.parent))
+                model = path.read_bytes()
             self._session = ort.InferenceSession(
-                str(path), session_options, providers=["CPUExecutionProvider"]
+                model, session_options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
             raise ModelFailed(

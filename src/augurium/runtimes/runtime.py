@@ -1,11 +1,27 @@
 """The port of a runtime, and the table of those there are."""
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from augurium.core.errors import InvalidArgument
+from augurium.core.errors import InvalidArgument, ModelFailed
 from augurium.core.tensors import Array
+
+# which of them may live in an engine process; all others live in a runner
+IN_ENGINE = frozenset({"onnx"})
+# class by runtime, and the extra that brings what it needs
+RUNTIMES: dict[str, tuple[str, str]] = {
+    "onnx": ("OnnxModel", ""),
+    "treelite": ("TreeliteModel", "xgboost"),
+    "xgboost": ("XgboostModel", "xgboost"),
+    "lightgbm": ("LightgbmModel", "lightgbm"),
+    "sklearn": ("SklearnModel", "sklearn"),
+    "torch": ("TorchModel", "torch"),
+    "tensorflow": ("TensorflowModel", "tensorflow"),
+    "keras": ("KerasModel", "tensorflow"),
+    "python": ("PythonModel", "python"),
+}
 
 
 class LoadedModel(Protocol):
@@ -19,13 +35,35 @@ class LoadedModel(Protocol):
         ...
 
 
-def load(runtime: str, path: Path, options: Mapping[str, str]) -> LoadedModel:
-    """Loads a servable file with the named runtime.
+def load(
+    runtime: str, path: Path, options: Mapping[str, str], weights: Path | None = None
+) -> LoadedModel:
+    """Loads a servable file with the named runtime, whose module is imported now.
 
-    Raises InvalidArgument for an unknown runtime and ModelFailed when the file cannot be loaded.
+    `weights` are the external weights of an ONNX file. Raises InvalidArgument for an unknown
+    runtime and ModelFailed when the file cannot be loaded or the runtime's packages are missing.
     """
-    if runtime == "onnx":
-        from augurium.runtimes.onnx import OnnxModel
+    model = prepare(runtime)
+    if weights is not None and runtime != "onnx":
+        raise InvalidArgument(f"runtime '{runtime}' takes no external weights; only onnx does")
+    loaded: LoadedModel = model(path, options, weights) if weights else model(path, options)
+    return loaded
 
-        return OnnxModel(path, options)
-    raise InvalidArgument(f"runtime '{runtime}' is not known here; expected 'onnx'")
+
+def prepare(runtime: str) -> Any:
+    """Imports what the runtime needs, which may take long, and gives its class of models.
+
+    Raises as `load` does.
+    """
+    if runtime not in RUNTIMES:
+        raise InvalidArgument(
+            f"runtime '{runtime[:64]}' is not known here; expected one of {', '.join(RUNTIMES)}"
+        )
+    class_name, extra = RUNTIMES[runtime]
+    try:
+        return getattr(import_module(f"augurium.runtimes.{runtime}"), class_name)
+    except ImportError as error:
+        raise ModelFailed(
+            f"this machine lacks {error.name or 'a package'} to serve models with {runtime}; "
+            f"run: pip install 'augurium[{extra}]'"
+        ) from error

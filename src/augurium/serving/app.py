@@ -8,16 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
+from augurium.access.gateway import Gateway
+from augurium.access.ledger import Ledger
 from augurium.core.errors import AuguriumError
 from augurium.core.home import NodeConfig
 from augurium.serving.control_link import ControlLink, engine_hello
 from augurium.serving.link import Applied
+from augurium.serving.loading import Loader
 from augurium.serving.metrics import EngineMetrics
 from augurium.serving.plane import DataPlane
 from augurium.serving.residency import Residency
 from augurium.serving.router import Router
+from augurium.serving.runner_process import sweep
 from augurium.serving.served_version import ServedVersion
-from augurium.serving.snapshot import load_snapshot, save_snapshot
+from augurium.serving.snapshot import Snapshot, load_snapshot, save_snapshot
 
 log = structlog.get_logger()
 
@@ -30,12 +34,16 @@ class Engine:
         limits = config.settings.limits
         router: Router[ServedVersion] = Router()
         self._threads = ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 1), "augurium-run")
+        self._run_folder = config.home.run
         self._snapshot_file = config.home.state / f"{slot}.snapshot"
-        self._residency = Residency(router, loop, self._threads, self._changed)
+        # None costs a request nothing: whoever reaches a node without keys may do everything
+        self._ledger = Ledger(config.home.ledger) if config.settings.access.required else None
+        self.gateway = Gateway(self._ledger) if self._ledger else None
+        self._residency = Residency(router, loop, self._threads, Loader(config), self._changed)
         self._link = ControlLink(
             config.home.link_socket,
             lambda: engine_hello(slot, host, notice),
-            self._residency.apply,
+            self._take,
             self._applied,
             self._metrics,
         )
@@ -43,8 +51,9 @@ class Engine:
 
     def start(self) -> None:
         """Loads what the last run served, without waiting for control, and connects to control."""
+        sweep(self._run_folder)
         try:
-            self._residency.apply(load_snapshot(self._snapshot_file))
+            self._take(load_snapshot(self._snapshot_file))
         except AuguriumError as error:
             log.error("last snapshot ignored", reason=str(error))
         self._link.start()
@@ -65,6 +74,17 @@ class Engine:
         await self._link.stop()
         await self._residency.stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._ledger is not None:
+            self._ledger.close()
+
+    def _take(self, snapshot: Snapshot) -> None:
+        """Brings this engine to what a snapshot desires; who may call changes at once."""
+        if self.gateway is not None:
+            try:
+                self.gateway.renew(snapshot.access)
+            except AuguriumError as error:
+                log.error("credentials not renewed", reason=str(error))
+        self._residency.apply(snapshot)
 
     def _changed(self) -> None:
         """A version changed its state: control is told, and the next start is prepared."""

@@ -14,7 +14,7 @@ import numpy as np
 from augurium.core.errors import DeadlineExceeded, ModelFailed
 from augurium.core.inference import Answer, BatchOutputs
 from augurium.core.tensors import Array
-from augurium.serving.executor import Executor
+from augurium.serving.executor import Executor, RunLost
 
 
 class Entry:
@@ -78,8 +78,8 @@ def run_batch(executor: Executor, batch: list[Entry]) -> BatchResult:
     try:
         rows, outputs = _execute(executor, batch)
     except ModelFailed as error:
-        if len(batch) == 1:
-            return BatchResult([(batch[0], error)], [])
+        if len(batch) == 1 or isinstance(error, RunLost):
+            return BatchResult([(entry, error) for entry in batch], [])
         half = len(batch) // 2
         first, second = run_batch(executor, batch[:half]), run_batch(executor, batch[half:])
         return BatchResult(first.outcomes + second.outcomes, first.executions + second.executions)

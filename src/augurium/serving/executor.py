@@ -7,8 +7,10 @@ are not handed over.
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import Executor as ThreadPool
 from typing import Protocol
 
+from augurium.core.errors import ModelFailed
 from augurium.core.tensors import Array
 from augurium.runtimes.runtime import LoadedModel
 
@@ -29,6 +31,26 @@ class Executor(Protocol):
     def expected_s(self, rows: int) -> float:
         """How long a run of `rows` rows will take, from what earlier ones took."""
         ...
+
+
+class VersionExecutor(Executor, Protocol):
+    """What a loaded version brings along. `threads` are its own for its runs, None to share those
+    of the engine; `restarts` counts how often it had to be started again.
+    """
+
+    @property
+    def threads(self) -> ThreadPool | None: ...
+
+    @property
+    def restarts(self) -> int: ...
+
+    def close(self) -> None:
+        """Frees what the version holds. No run may come after it."""
+        ...
+
+
+class RunLost(ModelFailed):
+    """What ran the batch ended with it; the same rows may do it again, so they are not repeated."""
 
 
 class CostModel:
@@ -59,6 +81,9 @@ class CostModel:
 class LocalExecutor:
     """A model in this process."""
 
+    threads: ThreadPool | None = None
+    restarts = 0
+
     def __init__(
         self, model: LoadedModel, input_names: Sequence[str], output_names: Sequence[str]
     ) -> None:
@@ -78,3 +103,6 @@ class LocalExecutor:
 
     def expected_s(self, rows: int) -> float:
         return self._cost.expected_s(rows)
+
+    def close(self) -> None:
+        """Nothing: the model is freed with its last reference, which a run may still hold."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from augurium.core.errors import InvalidArgument
 from augurium.core.inference import Instances
+from augurium.core.moments import epoch_seconds
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
 from augurium.core.values import array_from_values, checked_values
@@ -33,6 +34,8 @@ def tensors_from_instances(instances: Instances, signature: Signature) -> dict[s
 
 def _columns_of_objects(rows: list[Any], signature: Signature) -> list[list[Any]]:
     expected = [name for spec in signature.inputs for name in (spec.features or (spec.name,))]
+    if signature.optional_features:
+        rows = [_completed(row, signature) for row in rows]
     for number, row in enumerate(rows):
         if not isinstance(row, dict):
             raise InvalidArgument(
@@ -46,6 +49,13 @@ def _columns_of_objects(rows: list[Any], signature: Signature) -> list[list[Any]
         else [row[spec.name] for row in rows]
         for spec in signature.inputs
     ]
+
+
+def _completed(row: Any, signature: Signature) -> Any:
+    """The row with nulls for the optional features that it leaves out."""
+    if not isinstance(row, dict):
+        return row
+    return {**dict.fromkeys(signature.optional_features), **row}
 
 
 def _columns_of_lists(rows: list[Any], signature: Signature) -> list[list[Any]]:
@@ -68,10 +78,28 @@ def _tensor(spec: TensorSpec, column: list[Any]) -> Array:
     """The column of one input; a row of shape [1] may be given as a bare value."""
     bare = spec.shape == (-1, 1) and not isinstance(column[0], list)
     rank = 1 if bare else len(spec.shape)
+    if spec.moment or spec.lenient:
+        column = [_converted(spec, value) for value in column]
     values = checked_values(spec.name, spec.datatype, rank, column)
     extents = _extents(values, rank)
     shape = (*extents, 1) if bare else extents
     return array_from_values(spec.name, spec.datatype, shape, values)
+
+
+def _converted(spec: TensorSpec, value: Any) -> Any:
+    """A time given as text in seconds, a value of a wrong type as null where the spec says so."""
+    if isinstance(value, list):
+        return [_converted(spec, entry) for entry in value]
+    if spec.moment and isinstance(value, str):
+        try:
+            return epoch_seconds(value)
+        except InvalidArgument as error:
+            if spec.lenient:
+                return None
+            raise InvalidArgument(f"feature '{spec.name}': {error}") from error
+    expected = str if spec.datatype == "BYTES" else (int, float)
+    fits = isinstance(value, expected) and not isinstance(value, bool)
+    return value if fits or not spec.lenient else None
 
 
 def _extents(values: Any, rank: int) -> tuple[int, ...]:

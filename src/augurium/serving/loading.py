@@ -1,16 +1,20 @@
 """From a file on disk to an executor that has run: checked, loaded, warmed up."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import structlog
 
 from augurium.core.errors import ModelFailed
-from augurium.core.files import sha256_of_file
+from augurium.core.home import NodeConfig
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
-from augurium.runtimes.runtime import load
-from augurium.serving.executor import LocalExecutor
+from augurium.runtimes.runtime import IN_ENGINE, load
+from augurium.serving.executor import LocalExecutor, VersionExecutor
+from augurium.serving.integrity import check_file
+from augurium.serving.runner_executor import RunnerExecutor
+from augurium.serving.runner_process import Interpreter, RunnerProcess
 from augurium.serving.snapshot import DesiredVersion
 
 WARM_UP_ROWS = (1, 64)
@@ -19,32 +23,52 @@ WARM_UP_RUNS = 3
 log = structlog.get_logger()
 
 
-def load_version(desired: DesiredVersion) -> LocalExecutor:
-    """Loads and warms up one version. Blocking.
+class Loader:
+    """Loads versions where they belong: in this process, or in a runner of this node."""
 
-    Raises ModelFailed when the file is missing, is not what was registered, or cannot be loaded.
-    """
-    path = Path(desired.path)
-    try:
-        found = sha256_of_file(path)
-    except OSError as error:
-        raise ModelFailed(f"the artifact cannot be read: {error.strerror}") from error
-    if found != desired.digest:
-        raise ModelFailed(
-            f"the artifact is damaged: its SHA-256 begins with {found[:12]}, registered was"
-            f" {desired.digest[:12]}; register the model again"
+    def __init__(self, config: NodeConfig) -> None:
+        self._run_folder = config.home.run
+        self._interpreter = Interpreter(config.python or sys.executable, config.python_path)
+        self._settings = config.settings.runners
+        self._run_timeout_s = config.settings.limits.request_timeout_s
+
+    def load(self, desired: DesiredVersion) -> VersionExecutor:
+        """Loads and warms up one version. Blocking.
+
+        Raises ModelFailed when a file is missing, is not what was registered, or cannot be loaded.
+        """
+        executor = self._in_engine(desired) if in_engine(desired) else self._in_runner(desired)
+        try:
+            _warm_up(executor, desired)
+        except BaseException:
+            executor.close()
+            raise
+        return executor
+
+    def _in_engine(self, desired: DesiredVersion) -> VersionExecutor:
+        path = Path(desired.path)
+        check_file(path, desired.digest)
+        weights = Path(desired.weights_path) if desired.weights_path else None
+        if weights is not None:
+            check_file(weights, desired.weights_digest or "")
+        signature = desired.signature
+        return LocalExecutor(
+            load(desired.runtime, path, desired.options, weights),
+            [spec.name for spec in signature.inputs],
+            [spec.name for spec in signature.outputs],
         )
-    signature = desired.signature
-    executor = LocalExecutor(
-        load(desired.runtime, path, desired.options),
-        [spec.name for spec in signature.inputs],
-        [spec.name for spec in signature.outputs],
-    )
-    _warm_up(executor, desired)
-    return executor
+
+    def _in_runner(self, desired: DesiredVersion) -> VersionExecutor:
+        process = RunnerProcess(self._run_folder, desired, self._interpreter, self._settings)
+        return RunnerExecutor(process, desired.signature, self._run_timeout_s)
 
 
-def _warm_up(executor: LocalExecutor, desired: DesiredVersion) -> None:
+def in_engine(desired: DesiredVersion) -> bool:
+    """Whether a version may live in an engine process."""
+    return desired.runtime in IN_ENGINE
+
+
+def _warm_up(executor: VersionExecutor, desired: DesiredVersion) -> None:
     """Runs the batch sizes in use, so that the first caller pays for nothing and run times are
     known.
     """

@@ -57,7 +57,8 @@ class VersionMetrics(msgspec.Struct):
 
     `outcomes` counts requests by `ok` or error kind. `rows` counts rows that were inferred and
     `executions` model runs; neither counts runs that failed. `releases` counts batches by why they
-    were released: `idle`, `full` or `delay`.
+    were released: `idle`, `full` or `delay`. `runner_restarts` counts how often this engine
+    started its runner again.
     """
 
     model: str
@@ -72,6 +73,7 @@ class VersionMetrics(msgspec.Struct):
     batch_rows: Histogram = msgspec.field(default_factory=_rows)
     pending: int = 0
     load_s: float = 0.0
+    runner_restarts: int = 0
 
     def add(self, other: "VersionMetrics") -> None:
         """Adds another engine's counters of the same version to these."""
@@ -83,6 +85,7 @@ class VersionMetrics(msgspec.Struct):
         self.executions += other.executions
         self.pending += other.pending
         self.load_s = max(self.load_s, other.load_s)
+        self.runner_restarts += other.runner_restarts
         self.request_s.add(other.request_s)
         self.queue_s.add(other.queue_s)
         self.compute_s.add(other.compute_s)

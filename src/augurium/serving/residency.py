@@ -3,27 +3,29 @@
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import msgspec
 import structlog
 
 from augurium.core.errors import AuguriumError
-from augurium.serving.executor import Executor
-from augurium.serving.loading import load_version
+from augurium.serving.executor import VersionExecutor
+from augurium.serving.loading import Loader, in_engine
 from augurium.serving.metrics import EngineMetrics, VersionMetrics
 from augurium.serving.router import ModelRoutes, Router
 from augurium.serving.served_version import ServedVersion
 from augurium.serving.snapshot import DesiredVersion, Snapshot, VersionState
 
 Key = tuple[str, int]
+# runners start beside each other: each is a process, and frameworks take seconds
+STARTING_RUNNERS = 4
 
 log = structlog.get_logger()
 
 
 class Residency:
-    """Loads, swaps in and drains versions. Lives on one event loop; files are read on a thread of
-    its own.
+    """Loads, swaps in and drains versions. Lives on one event loop; files are read on threads of
+    their own.
 
     A version takes requests only after it has loaded and run. A failed load leaves everything else
     as it was, and is tried again when the next snapshot still wants it.
@@ -34,12 +36,15 @@ class Residency:
         router: Router[ServedVersion],
         loop: asyncio.AbstractEventLoop,
         threads: ThreadPoolExecutor,
+        loader: Loader,
         changed: Callable[[], None],
     ) -> None:
         self._router = router
         self._loop = loop
         self._threads = threads
-        self._loader = ThreadPoolExecutor(1, "augurium-load")
+        self._loader = loader
+        self._loads = ThreadPoolExecutor(1, "augurium-load")
+        self._runner_loads = ThreadPoolExecutor(STARTING_RUNNERS, "augurium-start")
         self._changed = changed
         self._snapshot = Snapshot()
         self._served: dict[Key, ServedVersion] = {}
@@ -47,6 +52,8 @@ class Residency:
         self._failed: dict[Key, str] = {}
         self._draining: set[asyncio.Task[None]] = set()
         self._metrics: dict[Key, VersionMetrics] = {}
+        # of executors that are gone; a counter must not fall
+        self._restarts: dict[Key, int] = {}
 
     @property
     def revision(self) -> int:
@@ -90,6 +97,7 @@ class Residency:
         """The counters of every version this engine has held since it started."""
         for key, served in self._served.items():
             self._metrics[key].pending = served.pending
+            self._metrics[key].runner_restarts = self._restarts.get(key, 0) + served.restarts
         return EngineMetrics(list(self._metrics.values()))
 
     def apply(self, snapshot: Snapshot) -> None:
@@ -110,17 +118,22 @@ class Residency:
             self._retire(version_served)
 
     async def stop(self) -> None:
-        """Gives up loads in progress. Requests in flight are the data plane's to drain."""
+        """Gives up loads in progress and lets go of runners. Requests in flight are the data
+        plane's to drain.
+        """
         tasks = [*self._loading.values(), *self._draining]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._loader.shutdown(wait=False, cancel_futures=True)
+        for served in self._served.values():
+            served.close()
+        self._loads.shutdown(wait=False, cancel_futures=True)
+        self._runner_loads.shutdown(wait=False, cancel_futures=True)
 
     async def _load(self, key: Key, desired: DesiredVersion) -> None:
         started = time.perf_counter()
         try:
-            executor = await self._loop.run_in_executor(self._loader, load_version, desired)
+            executor = await self._loaded(desired)
         except AuguriumError as error:
             log.error("load failed", model=key[0], version=key[1], reason=str(error))
             self._failed[key] = str(error)
@@ -130,8 +143,18 @@ class Residency:
             self._loading.pop(key, None)
             self._publish()
 
+    async def _loaded(self, desired: DesiredVersion) -> VersionExecutor:
+        threads = self._loads if in_engine(desired) else self._runner_loads
+        loading = threads.submit(self._loader.load, desired)
+        try:
+            return await asyncio.wrap_future(loading)
+        except asyncio.CancelledError:
+            # the thread goes on; what it brings is not wanted any more
+            loading.add_done_callback(_close)
+            raise
+
     def _swap_in(
-        self, key: Key, desired: DesiredVersion, executor: Executor, seconds: float
+        self, key: Key, desired: DesiredVersion, executor: VersionExecutor, seconds: float
     ) -> None:
         metrics = self._metrics.setdefault(key, VersionMetrics(*key))
         metrics.load_s = seconds
@@ -143,7 +166,9 @@ class Residency:
 
     def _retire(self, served: ServedVersion) -> None:
         """Keeps a version alive until its last request has its answer."""
-        task = self._loop.create_task(served.drain())
+        key = (served.desired.model, served.desired.version)
+        self._restarts[key] = self._restarts.get(key, 0) + served.restarts
+        task = self._loop.create_task(_end(served))
         self._draining.add(task)
         task.add_done_callback(self._draining.discard)
 
@@ -175,3 +200,15 @@ class Residency:
         if key in self._failed:
             return "failed", self._failed[key]
         return ("ready", "") if key in self._served else ("failed", "it was not loaded")
+
+
+async def _end(served: ServedVersion) -> None:
+    try:
+        await served.drain()
+    finally:
+        served.close()
+
+
+def _close(loading: "Future[VersionExecutor]") -> None:
+    if not loading.cancelled() and loading.exception() is None:
+        loading.result().close()

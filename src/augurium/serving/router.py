@@ -11,6 +11,11 @@ from augurium.core.identifiers import ModelRef
 V = TypeVar("V")
 
 
+def unknown_model(name: str) -> NotFound:
+    """What is said of a model that is not deployed, and of one the caller may not see."""
+    return NotFound(f"Request for unknown model: '{name}' is not found")
+
+
 class ModelRoutes(Generic[V]):
     """One model's ready versions and the pointers into them; `unready` says why others do not
     answer.
@@ -56,7 +61,7 @@ class Router(Generic[V]):
         try:
             return self._models[name]
         except KeyError:
-            raise NotFound(f"Request for unknown model: '{name}' is not found") from None
+            raise unknown_model(name) from None
 
     def resolve(self, model: ModelRef) -> V:
         """The version that answers. Raises NotFound for what is not deployed and NotReady for what

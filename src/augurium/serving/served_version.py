@@ -8,7 +8,7 @@ import msgspec
 from augurium.core.errors import InvalidArgument
 from augurium.core.inference import Answer, InferenceRequest, InferenceResponse, Instances
 from augurium.serving.batcher import Batcher
-from augurium.serving.executor import Executor
+from augurium.serving.executor import VersionExecutor
 from augurium.serving.instances import tensors_from_instances
 from augurium.serving.metrics import VersionMetrics
 from augurium.serving.snapshot import DesiredVersion
@@ -21,7 +21,7 @@ class ServedVersion:
     def __init__(
         self,
         desired: DesiredVersion,
-        executor: Executor,
+        executor: VersionExecutor,
         metrics: VersionMetrics,
         loop: asyncio.AbstractEventLoop,
         threads: ThreadPool,
@@ -33,7 +33,8 @@ class ServedVersion:
         if not self.signature.batched:
             policy = msgspec.structs.replace(policy, max_batch_size=1)
         self._validator = InputValidator(desired.model, self.signature)
-        self._batcher = Batcher(executor, policy, metrics, loop, threads)
+        self._executor = executor
+        self._batcher = Batcher(executor, policy, metrics, loop, executor.threads or threads)
         self._output_indices = {spec.name: i for i, spec in enumerate(self.signature.outputs)}
         self._all_indices = range(len(self.signature.outputs))
 
@@ -41,6 +42,11 @@ class ServedVersion:
     def pending(self) -> int:
         """Requests that wait or run."""
         return self._batcher.pending
+
+    @property
+    def restarts(self) -> int:
+        """How often its runner had to be started again."""
+        return self._executor.restarts
 
     def submit(self, request: InferenceRequest) -> "asyncio.Future[Answer]":
         """Checks and queues a request. Raises InvalidArgument and Overloaded at once."""
@@ -75,3 +81,7 @@ class ServedVersion:
     async def drain(self) -> None:
         """Returns when every accepted request has its answer."""
         await self._batcher.drain()
+
+    def close(self) -> None:
+        """Frees what the version holds; call it when no request can come any more."""
+        self._executor.close()

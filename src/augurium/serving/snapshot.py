@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from augurium.access.access import Access
 from augurium.core.errors import AuguriumError
 from augurium.core.files import write_atomically
 from augurium.core.signature import Signature
@@ -24,7 +25,8 @@ class BatchingPolicy(msgspec.Struct, frozen=True):
 class DesiredVersion(msgspec.Struct, frozen=True):
     """One version an engine must hold: which file, which runtime, what goes in and out.
 
-    `path` is a file of this node whose SHA-256 must be `digest`; `options` are the runtime's own.
+    `path` is a file of this node whose SHA-256 must be `digest`; so are `weights_path` and
+    `weights_digest` where the weights lie apart. `options` are the runtime's own.
     """
 
     model: str
@@ -35,6 +37,8 @@ class DesiredVersion(msgspec.Struct, frozen=True):
     signature: Signature
     options: dict[str, str] = {}
     batching: BatchingPolicy = BatchingPolicy()
+    weights_path: str | None = None
+    weights_digest: str | None = None
 
 
 class DesiredModel(msgspec.Struct, frozen=True):
@@ -47,10 +51,11 @@ class DesiredModel(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """Everything an engine must serve. A larger `revision` replaces a smaller one."""
+    """Everything an engine must serve, and whom. A larger `revision` replaces a smaller one."""
 
     revision: int = 0
     models: tuple[DesiredModel, ...] = ()
+    access: Access = Access()
 
 
 class VersionState(msgspec.Struct, frozen=True):

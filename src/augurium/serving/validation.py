@@ -8,6 +8,9 @@ import numpy as np
 from augurium.core.errors import InvalidArgument
 from augurium.core.signature import Signature
 from augurium.core.tensors import DATATYPES, FLOATS, Array, TensorSpec
+from augurium.core.texts import cleaned
+
+MOST_CATEGORIES_SHOWN = 8
 
 
 class Prepared(NamedTuple):
@@ -29,13 +32,15 @@ class InputValidator:
         self._names = frozenset(spec.name for spec in signature.inputs)
         self._batched = signature.batched
         self._ragged = any(-1 in spec.shape[1:] for spec in signature.inputs)
+        self._optional = [spec for spec in signature.inputs if spec.optional]
+        self._allowed = {s.name: frozenset(s.categories) for s in signature.inputs if s.categories}
 
     def prepare(self, inputs: Mapping[str, Array]) -> Prepared:
         """Raises InvalidArgument when names, datatypes, shapes, row counts or missing values do not
         fit.
         """
         if len(inputs) != len(self._specs) or not self._names.issuperset(inputs):
-            raise self._wrong_names(inputs)
+            inputs = self._completed(inputs)
         ordered = [self._checked(spec, inputs[spec.name]) for spec in self._specs]
         if not self._batched:
             return Prepared(ordered, 1, object())
@@ -54,6 +59,20 @@ class InputValidator:
             ordered, rows, tuple(array.shape[1:] for array in ordered) if self._ragged else None
         )
 
+    def _completed(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        """With missing values for the optional inputs that were left out; raises for others."""
+        if not self._names.issuperset(inputs) or not inputs:
+            raise self._wrong_names(inputs)
+        rows = next(iter(inputs.values())).shape[:1]
+        absent = {
+            spec.name: _missing_values(spec, (*rows, *spec.shape[1:]))
+            for spec in self._optional
+            if spec.name not in inputs
+        }
+        if len(inputs) + len(absent) != len(self._specs):
+            raise self._wrong_names(inputs)
+        return {**inputs, **absent}
+
     def _checked(self, spec: TensorSpec, array: Array) -> Array:
         if array.dtype != spec.dtype:
             raise InvalidArgument(
@@ -67,7 +86,8 @@ class InputValidator:
                 f" Expected {_text(spec.shape)}, got {_text(array.shape)}"
             )
         if spec.datatype == "BYTES":
-            return self._without_nulls(spec, array)
+            array = self._without_nulls(spec, array)
+            return self._known_texts(spec, array) if spec.cleaning or spec.categories else array
         if not spec.nullable and spec.datatype in FLOATS and np.isnan(array).any():
             raise self._missing(spec)
         return array
@@ -83,6 +103,29 @@ class InputValidator:
             [spec.missing_value if value is None else value for value in values], np.object_
         )
         return filled.reshape(array.shape)
+
+    def _known_texts(self, spec: TensorSpec, array: Array) -> Array:
+        """The texts cleaned, each of them one of the categories where there are any."""
+        values = [
+            value if value == spec.missing_value else cleaned(value, spec.cleaning)
+            for value in array.ravel().tolist()
+        ]
+        allowed = self._allowed.get(spec.name)
+        if allowed is not None:
+            for row, value in enumerate(values):
+                if value not in allowed and not (spec.nullable and value == spec.missing_value):
+                    raise self._unseen(spec, row, value)
+        found = np.empty(len(values), np.object_)
+        found[:] = values
+        return found.reshape(array.shape)
+
+    def _unseen(self, spec: TensorSpec, row: int, value: str) -> InvalidArgument:
+        return InvalidArgument(
+            f"input '{spec.name}' of model '{self._model}' has the category {value[:64]!r} in row"
+            f" {row}, which it has not learned; expected one of"
+            f" {_names([name[:64] for name in spec.categories[:MOST_CATEGORIES_SHOWN]])}"
+            + (" and others" if len(spec.categories) > MOST_CATEGORIES_SHOWN else "")
+        )
 
     def _missing(self, spec: TensorSpec) -> InvalidArgument:
         return InvalidArgument(
@@ -113,6 +156,10 @@ def _fits(expected: tuple[int, ...], got: tuple[int, ...]) -> bool:
     if len(expected) != len(got):
         return False
     return all(extent in (-1, size) for extent, size in zip(expected, got, strict=True))
+
+
+def _missing_values(spec: TensorSpec, shape: tuple[int, ...]) -> Array:
+    return np.full(shape, None if spec.datatype == "BYTES" else np.nan, spec.dtype)
 
 
 def _text(shape: tuple[int, ...]) -> str:

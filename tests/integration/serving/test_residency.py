@@ -1,0 +1,152 @@
+"""An engine's versions come and go: a runner lives exactly as long as somebody wants it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from augurium.core.home import NodeConfig
+from augurium.core.identifiers import ModelRef
+from augurium.core.inference import InferenceRequest
+from augurium.serving.executor import RunLost
+from augurium.serving.loading import Loader
+from augurium.serving.plane import DataPlane
+from augurium.serving.residency import Residency
+from augurium.serving.router import Router
+from augurium.serving.served_version import ServedVersion
+from augurium.serving.snapshot import DesiredModel, DesiredVersion, Snapshot
+from tests.integration.serving.conftest import Want, until
+
+Runners = Callable[[], list[int]]
+
+
+class Engine:
+    """The part of an engine that holds versions and answers."""
+
+    def __init__(self, config: NodeConfig) -> None:
+        router: Router[ServedVersion] = Router()
+        self.threads = ThreadPoolExecutor(2)
+        loop = asyncio.get_running_loop()
+        self.residency = Residency(router, loop, self.threads, Loader(config), lambda: None)
+        self.plane = DataPlane(router, 100, 10)
+
+    def apply(self, *versions: DesiredVersion) -> None:
+        default = versions[-1].version if versions else None
+        model = DesiredModel("twice", versions, default)
+        self.residency.apply(Snapshot(1, (model,) if versions else ()))
+
+    async def settle(self) -> None:
+        assert await asyncio.to_thread(until, lambda: self.residency.settled)
+
+    async def ask(self, value: float, version: int | None = None) -> Any:
+        request = InferenceRequest(
+            model=ModelRef("twice", version),
+            inputs={"x": np.array([float(value)])},
+            deadline=self.plane.deadline(),
+        )
+        return (await self.plane.infer(request)).answer.array(0).tolist()
+
+
+@pytest.fixture
+async def engine(config: NodeConfig) -> AsyncIterator[Engine]:
+    engine = Engine(config)
+    yield engine
+    await engine.residency.stop()
+    engine.threads.shutdown()
+
+
+async def gone(runners: Runners) -> bool:
+    return await asyncio.to_thread(until, lambda: not runners())
+
+
+def twice(inputs: Any) -> Any:
+    return inputs["x"] * 2
+
+
+def slowly(inputs: Any) -> Any:
+    import time
+
+    time.sleep(0.3)
+    return inputs["x"] * 2
+
+
+async def test_a_version_that_is_not_wanted_any_more_ends_its_runner(
+    engine: Engine, want: Want, runners: Runners
+) -> None:
+    engine.apply(want(twice))
+    await engine.settle()
+    assert len(runners()) == 1
+    engine.apply()
+    assert await gone(runners)
+
+
+async def test_a_version_that_is_dropped_while_it_loads_leaves_no_runner(
+    engine: Engine, want: Want, runners: Runners
+) -> None:
+    engine.apply(want(slowly))
+    await asyncio.sleep(0)
+    engine.apply()
+    # it was about to start
+    assert await asyncio.to_thread(until, lambda: bool(runners()))
+    assert await gone(runners)
+
+
+async def test_requests_inside_are_answered_before_the_runner_ends(
+    engine: Engine, want: Want, runners: Runners
+) -> None:
+    engine.apply(want(slowly))
+    await engine.settle()
+    asked = asyncio.create_task(engine.ask(3))
+    await asyncio.sleep(0.05)
+    engine.apply()
+    assert await asked == [6]
+    assert await gone(runners)
+
+
+async def test_new_settings_for_a_version_keep_its_runner(
+    engine: Engine, want: Want, runners: Runners
+) -> None:
+    desired = want(twice)
+    engine.apply(desired)
+    await engine.settle()
+    before = runners()
+    batching = msgspec.structs.replace(desired.batching, max_batch_size=7)
+    engine.apply(msgspec.structs.replace(desired, batching=batching))
+    await engine.settle()
+    await asyncio.sleep(0.1)
+    assert await engine.ask(4) == [8]
+    assert runners() == before
+
+
+async def test_a_run_in_a_runner_leaves_the_loop_free(engine: Engine, want: Want) -> None:
+    engine.apply(want(slowly))
+    await engine.settle()
+    asked = asyncio.create_task(engine.ask(3))
+    longest = 0.0
+    while not asked.done():
+        before = time.monotonic()
+        await asyncio.sleep(0.001)
+        longest = max(longest, time.monotonic() - before)
+    assert longest < 0.2
+
+
+async def test_a_crash_costs_the_requests_inside_and_no_others(engine: Engine, want: Want) -> None:
+    def deadly(inputs: Any) -> Any:
+        import os
+
+        if (inputs["x"] == 13).any():
+            os.abort()
+        return inputs["x"] * 2
+
+    engine.apply(want(deadly), want(twice, version=2))
+    await engine.settle()
+    inside = asyncio.create_task(engine.ask(13, 1))
+    assert await engine.ask(1, 2) == [2]
+    with pytest.raises(RunLost):
+        await inside
+    assert await engine.ask(12, 1) == [24]
