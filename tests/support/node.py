@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from augurium.client import Client
 
+START_TIMEOUT_S = 90
 AUGURIUM = str(Path(sys.executable).parent / "augurium")
 
 
@@ -38,14 +40,21 @@ class Node:
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=self.log, text=True, env=clean_environment()
         )
-        line = self.process.stdout.readline() if self.process.stdout else ""
+        line = self._first_line()
         if "is ready" not in line:
+            self.process.kill()
             self.process.wait(30)
             pytest.fail(f"the node did not start: {Path(self.log.name).read_text()}")
         words = line.replace(",", "").split()
         self.rest = words[words.index("REST") + 1].removeprefix("http://")
         self.grpc = words[words.index("gRPC") + 1]
         self.management = words[words.index("management") + 1]
+
+    def _first_line(self) -> str:
+        stdout = self.process.stdout
+        if stdout is None or not select.select([stdout], [], [], START_TIMEOUT_S)[0]:
+            return ""
+        return stdout.readline()
 
     def ask(
         self, path: str, body: Any = None, headers: dict[str, str] | None = None, method: str = ""

@@ -13,20 +13,22 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from augurium.core.errors import AuguriumError, ErrorKind
-from augurium.importing.confinement import confine
-from augurium.importing.formats import FRAMEWORKS, Format
+from augurium.importing.confinement import Isolation, confine
+from augurium.importing.converters import CONVERTERS
+from augurium.importing.formats import Format
 from augurium.importing.job import (
     JOB_FILE,
-    MODEL_FILE,
     REFERENCE_FILE,
     REPORT_FILE,
     Converted,
     ConvertJob,
     Job,
+    ProfileJob,
     Refused,
     Report,
     VerifyJob,
 )
+from augurium.importing.parity import Mismatch
 
 if TYPE_CHECKING:
     from augurium.importing.conversion import Conversion
@@ -38,10 +40,12 @@ NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 def main() -> None:
     """Confines this process, then does the job of the working folder and reports."""
     job = msgspec.json.decode(Path(JOB_FILE).read_bytes(), type=Job)
-    network_cut = confine(job.confinement)
+    isolation = confine(job.confinement)
     warnings.simplefilter("ignore")
     try:
-        report = _do(job, network_cut)
+        report = _do(job, isolation)
+    except Mismatch as error:
+        report = Refused(kind=error.kind, message=str(error)[:MESSAGE_CHARACTERS], mismatch=True)
     except AuguriumError as error:
         report = Refused(kind=error.kind, message=str(error)[:MESSAGE_CHARACTERS])
     except MemoryError:
@@ -57,21 +61,29 @@ def main() -> None:
     Path(REPORT_FILE).write_bytes(msgspec.json.encode(report))
 
 
-def _do(job: Job, network_cut: bool) -> Report:
+def _do(job: Job, isolation: Isolation) -> Report:
     if isinstance(job, VerifyJob):
         # each job imports what it needs: frameworks take seconds
         from augurium.importing.verify import verify
 
         return verify(job)
+    if isinstance(job, ProfileJob):
+        from augurium.importing.profiling import profile
+
+        return profile(job)
     conversion = _convert(job)
     _write(conversion)
     return Converted(
         framework=conversion.framework,
         framework_version=conversion.framework_version,
+        candidates=conversion.candidates,
+        tried=conversion.tried,
         signature=conversion.signature,
         versions={**conversion.versions, "python": sys.version.split()[0]},
         notes=conversion.notes,
-        network_cut=network_cut,
+        network_cut=isolation.network_cut,
+        file_system_confined=isolation.file_system_confined,
+        allowed_code=conversion.allowed_code,
     )
 
 
@@ -79,39 +91,31 @@ def _convert(job: ConvertJob) -> "Conversion":
     from augurium.importing.table import read_table
 
     table = read_table(Path(job.table)) if job.table else None
-    file, found = Path(job.file), Format(job.format)
-    if FRAMEWORKS[found] == "onnx":
-        from augurium.importing import onnx_import
+    import_file = CONVERTERS[Format(job.format)].load()
+    if job.preprocessing is not None:
+        from augurium.importing.preprocessing_import import import_with_preprocessing
+        from augurium.preprocessing.fitted import read_fitted
 
-        return onnx_import.import_file(file, table)
-    if FRAMEWORKS[found] == "xgboost":
-        from augurium.importing.xgboost_rules import read_supported
-
-        content = file.read_bytes()
-        supported = read_supported(content)
-        from augurium.importing import xgboost_import
-
-        return xgboost_import.import_content(content, supported, table)
-    from augurium.importing import sklearn_import
-
-    return sklearn_import.import_file(file, found, table)
+        fitted = read_fitted(Path(job.preprocessing))
+        engines = frozenset(job.engines)
+        return import_with_preprocessing(import_file, Path(job.file), fitted, table, engines)
+    return import_file(Path(job.file), table, frozenset(job.engines))
 
 
 def _write(conversion: "Conversion") -> None:
-    from augurium.importing import conversion as tolerances
     from augurium.importing.reference import Reference, pack_all, write_reference
 
     outputs = conversion.outputs
+    rtol, atol = conversion.tolerances()
     reference = Reference(
         inputs=pack_all(conversion.inputs),
         outputs=None if outputs is None else pack_all(outputs),
         uncertain=pack_all(conversion.uncertain),
-        rtol=dict.fromkeys(outputs or {}, tolerances.RELATIVE_TOLERANCE),
-        atol={n: tolerances.absolute_tolerance(n, a) for n, a in (outputs or {}).items()},
+        rtol=rtol,
+        atol=atol,
         original=conversion.original,
     )
     write_reference(Path(REFERENCE_FILE), reference)
-    Path(MODEL_FILE).write_bytes(conversion.model)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,17 @@
-"""The limits a child puts on itself, before it reads anything that came from outside."""
+"""The limits a process puts on itself, before it reads anything that came from outside."""
 
 import ctypes
 import os
 import resource
 import signal
 import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 
+from augurium.importing import landlock
 from augurium.importing.job import Confinement
+from augurium.importing.syscall_filter import forbid_sockets
 
 LOWEST_PRIORITY = 10
 # linux/prctl.h, linux/sched.h
@@ -16,24 +21,49 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
 
 
-def confine(limits: Confinement) -> bool:
-    """Lowers priority and limits of this process for good; returns whether the network is cut off.
+class Isolation(NamedTuple):
+    """What a process managed to cut itself off from; not every kernel and container allows it."""
 
-    To be called while the process has one thread: the kernel refuses a new user namespace
-    otherwise.
+    network_cut: bool
+    file_system_confined: bool
+
+
+def confine(limits: Confinement) -> Isolation:
+    """Lowers priority and limits of this process for good and isolates it.
+
+    It may write its working folder and read the folder above. To be called while the process has
+    one thread: the kernel refuses a new user namespace otherwise.
     """
     os.nice(LOWEST_PRIORITY)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _lower(resource.RLIMIT_FSIZE, limits.file_bytes, limits.file_bytes)
     # a second between the limits, so that the signal tells why: SIGXCPU comes first, then SIGKILL
     _lower(resource.RLIMIT_CPU, limits.cpu_s, limits.cpu_s + 1)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    folder = Path.cwd()
+    readable = [folder.parent, *map(Path, limits.readable)]
+    return isolate(readable=readable, writable=[folder], file_bytes=limits.file_bytes)
+
+
+def isolate(*, readable: Sequence[Path], writable: Sequence[Path], file_bytes: int) -> Isolation:
+    """Takes away, for this process and all it starts: the network, new privileges, files beyond
+    `readable`, `writable` and this Python with its libraries, and the writing of huge files.
+
+    To be called while the process has one thread.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _lower(resource.RLIMIT_FSIZE, file_bytes, file_bytes)
     if sys.platform != "linux":
-        return False
+        return Isolation(False, False)
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     # an own user namespace gives the right to an own, empty network where plain users lack it
-    return any(libc.unshare(flags) == 0 for flags in (CLONE_NEWNET, CLONE_NEWUSER | CLONE_NEWNET))
+    own_network = any(
+        libc.unshare(flags) == 0 for flags in (CLONE_NEWNET, CLONE_NEWUSER | CLONE_NEWNET)
+    )
+    confined = landlock.restrict([*readable, *landlock.system_folders()], writable)
+    # also where there is no own network, and against the sockets that lie in the file system
+    no_sockets = forbid_sockets()
+    return Isolation(own_network or no_sockets, confined)
 
 
 def _lower(limit: int, soft: int, hard: int) -> None:

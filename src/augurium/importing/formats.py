@@ -5,18 +5,16 @@ No framework is loaded and nothing is executed here.
 
 import mmap
 import re
-import stat
-import zipfile
 from enum import StrEnum
 from pathlib import Path
 from typing import IO
 
 from augurium.core.errors import InvalidArgument, Unprocessable
+from augurium.importing.folders import EXPECTED as EXPECTED_IN_FOLDER
+from augurium.importing.folders import MLMODEL, SAVED_MODEL
+from augurium.importing.zip_formats import TORCH_PICKLE, recognize_zip
 
 HEAD_BYTES = 4096
-MAX_MEMBERS = 100_000
-MAX_RATIO = 100
-RATIO_ALLOWANCE_BYTES = 1024 * 1024
 
 
 class Format(StrEnum):
@@ -26,39 +24,83 @@ class Format(StrEnum):
     SKOPS = "skops"
     XGBOOST_UBJ = "xgboost-ubj"
     XGBOOST_JSON = "xgboost-json"
+    LIGHTGBM = "lightgbm"
     PICKLE = "pickle"
+    PT2 = "pt2"
+    KERAS = "keras"
+    SAVED_MODEL = "saved-model"
+    PYTHON = "python"
+    MLFLOW = "mlflow"
+    MLFLOW_CODE = "mlflow-code"
 
 
-# None: a pickle may hold a model of either
+# None: a pickle or an MLflow folder may hold a model of several
 FRAMEWORKS: dict[Format, str | None] = {
     Format.ONNX: "onnx",
     Format.SKOPS: "sklearn",
     Format.XGBOOST_UBJ: "xgboost",
     Format.XGBOOST_JSON: "xgboost",
+    Format.LIGHTGBM: "lightgbm",
     Format.PICKLE: None,
+    Format.PT2: "torch",
+    Format.KERAS: "keras",
+    Format.SAVED_MODEL: "tensorflow",
+    Format.PYTHON: "python",
+    Format.MLFLOW: None,
+    Format.MLFLOW_CODE: None,
 }
-ALIASES = {"scikit-learn": "sklearn", "xgb": "xgboost"}
-KNOWN = ("sklearn", "xgboost", "onnx")
-LATER = ("lightgbm", "torch", "pytorch", "tensorflow", "keras", "jax", "catboost", "mlflow")
+ALIASES = {
+    "scikit-learn": "sklearn",
+    "xgb": "xgboost",
+    "pytorch": "torch",
+    "tf": "tensorflow",
+    "lgb": "lightgbm",
+}
+KNOWN = (
+    "sklearn",
+    "xgboost",
+    "lightgbm",
+    "onnx",
+    "torch",
+    "tensorflow",
+    "keras",
+    "python",
+    "mlflow",
+)
+LATER = ("jax", "catboost")
+# two names of one thing: TensorFlow saves its Keras models as either
+ALIKE = ({"tensorflow", "keras"},)
 
 UNSAFE = (
     "'{name}' is {what}; it was refused because loading such files runs code from the file. "
     "Save the model with skops (skops.io.dump) or call client.register(model=...), which does that "
     "for you"
 )
-CODE_SUFFIXES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".dill")
+FUNCTION = (
+    "'{name}' is a pickled Python function; it was refused because loading it runs code from the "
+    "file. If it is yours, set importing.allow_code on the server "
+    "(AUGURIUM_IMPORTING_ALLOW_CODE=true) and say allow_code=True when you register it"
+)
+FUNCTION_SUFFIX = ".cloudpickle"
+TORCH_SUFFIXES = (".pt", ".pth")
+CODE_SUFFIXES = (".pkl", ".pickle", ".joblib", ".dill", FUNCTION_SUFFIX, *TORCH_SUFFIXES)
 # protocol 2 and later begin with PROTO; the older ones, being text, with a GLOBAL behind a few
 # marks
 PICKLE = re.compile(rb"\x80[\x02-\x05]|[(\]}]{0,3}c[\w.]+\n[\w.]+\n")
 COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x04\x22\x4d\x18", b"\x78")
 OTHERS = {
-    b"\x89HDF": "an HDF5 file (Keras saves these)",
-    b"tree\n": "a LightGBM model",
+    b"\x89HDF": (
+        "an HDF5 file, in which Keras kept models once; load it and save it as .keras: "
+        "keras.saving.load_model('model.h5').save('model.keras')"
+    ),
     b"binf": "an XGBoost model in the retired binary format; load it and save it as .ubj",
     b"\x93NUMPY": "a NumPy array",
     b"PAR1": "a Parquet table",
 }
-EXPECTED = "expected an ONNX file, a skops file, or an XGBoost model saved as .ubj or .json"
+EXPECTED = (
+    "expected an ONNX, skops, .pt2 or .keras file, an XGBoost model saved as .ubj or .json, or a "
+    "folder of MLflow or TensorFlow"
+)
 NOT_IN_RELEASE = "is not part of this release; export the model to ONNX and register the .onnx file"
 
 
@@ -68,13 +110,15 @@ def detect(file: Path, filename: str, allow_code: bool) -> Format:
     Raises Unprocessable for an empty file, for formats that run code when they are loaded unless
     `allow_code`, for damaged archives, and for everything that is not known.
     """
+    if file.is_dir():
+        return _in_folder(file, allow_code)
     if file.stat().st_size == 0:
         raise Unprocessable(f"'{filename}' is empty; {EXPECTED}")
     with file.open("rb") as stream:
         head = stream.read(HEAD_BYTES)
         found = _recognize(stream, head, filename)
-    if found is Format.PICKLE and not allow_code:
-        raise Unprocessable(UNSAFE.format(name=filename, what="a pickle or joblib file"))
+    if found is Format.PICKLE:
+        return _pickle(filename, allow_code)
     return found
 
 
@@ -93,7 +137,7 @@ def check_framework(declared: str | None, found: Format) -> None:
             f"framework '{declared[:64]}' is not known; expected one of {', '.join(KNOWN)}"
         )
     held = FRAMEWORKS[found]
-    if held is not None and held != name:
+    if held is not None and held != name and {held, name} not in ALIKE:
         raise Unprocessable(
             f"the model was declared to be {name}, but the file holds {held} ({found}); "
             "correct the framework or leave it out"
@@ -102,7 +146,9 @@ def check_framework(declared: str | None, found: Format) -> None:
 
 def _recognize(stream: IO[bytes], head: bytes, filename: str) -> Format:
     if head.startswith(b"PK\x03\x04"):
-        return _in_archive(stream, filename)
+        return Format(recognize_zip(stream, filename, EXPECTED))
+    if head.startswith(b"tree\n"):
+        return Format.LIGHTGBM
     if PICKLE.match(head):
         return Format.PICKLE
     if head.startswith(COMPRESSED) and filename.lower().endswith(CODE_SUFFIXES):
@@ -119,44 +165,24 @@ def _recognize(stream: IO[bytes], head: bytes, filename: str) -> Format:
     raise Unprocessable(f"the content of '{filename}' is not a known model format; {EXPECTED}")
 
 
-def _in_archive(stream: IO[bytes], filename: str) -> Format:
-    try:
-        with zipfile.ZipFile(stream) as archive:
-            members = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
-        raise Unprocessable(
-            f"'{filename}' is a damaged zip archive ({error}); save it again"
-        ) from error
-    names = {member.filename for member in members}
-    if any(name.endswith(("data.pkl", ".pickle")) for name in names):
-        raise Unprocessable(UNSAFE.format(name=filename, what="a PyTorch or zipped pickle file"))
-    if "schema.json" not in names:
-        raise Unprocessable(f"'{filename}' is a zip archive, but not of skops; {EXPECTED}")
-    _check_members(members, filename)
-    return Format.SKOPS
+def _pickle(filename: str, allow_code: bool) -> Format:
+    if filename.lower().endswith(TORCH_SUFFIXES):
+        raise Unprocessable(TORCH_PICKLE.format(name=filename))
+    if filename.lower().endswith(FUNCTION_SUFFIX):
+        if not allow_code:
+            raise Unprocessable(FUNCTION.format(name=filename))
+        return Format.PYTHON
+    if not allow_code:
+        raise Unprocessable(UNSAFE.format(name=filename, what="a pickle or joblib file"))
+    return Format.PICKLE
 
 
-def _check_members(members: list[zipfile.ZipInfo], filename: str) -> None:
-    folded = {member.filename.casefold() for member in members}
-    if len(folded) != len(members):
-        raise Unprocessable(f"'{filename}' holds two members of one name; save it again with skops")
-    if len(members) > MAX_MEMBERS:
-        raise Unprocessable(f"'{filename}' has {len(members)} members; at most {MAX_MEMBERS}")
-    for member in members:
-        mode = member.external_attr >> 16
-        parts = member.filename.replace("\\", "/").split("/")
-        if stat.S_ISLNK(mode) or ".." in parts or parts[0] == "" or ":" in member.filename:
-            raise Unprocessable(
-                f"'{filename}' holds the member {member.filename[:64]!r}, a link or a path that "
-                "leads out of the archive; save it again with skops"
-            )
-    packed = sum(member.compress_size for member in members)
-    unpacked = sum(member.file_size for member in members)
-    if unpacked > MAX_RATIO * packed + RATIO_ALLOWANCE_BYTES:
-        raise Unprocessable(
-            f"'{filename}' unpacks from {packed} to {unpacked} bytes; at most {MAX_RATIO} times "
-            "are allowed: save it without compression"
-        )
+def _in_folder(folder: Path, allow_code: bool) -> Format:
+    if (folder / MLMODEL).is_file():
+        return Format.MLFLOW_CODE if allow_code else Format.MLFLOW
+    if (folder / SAVED_MODEL).is_file():
+        return Format.SAVED_MODEL
+    raise Unprocessable(f"the folder holds no model; {EXPECTED_IN_FOLDER}")
 
 
 def _in_braces(stream: IO[bytes], head: bytes, filename: str) -> Format:

@@ -3,7 +3,7 @@
 Imported in child processes only.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -94,6 +94,21 @@ def flatten_output(graph: Any, name: str) -> None:
     graph.initializer.append(numpy_helper.from_array(np.array([-1], np.int64), shape))
     graph.node.append(helper.make_node("Reshape", [column, shape], [name]))
     graph.output.append(helper.make_tensor_value_info(name, element_type, [None]))
+
+
+def label_output(graph: Any, name: str, classes: Sequence[str | int]) -> None:
+    """Makes an output of positions one of the labels that stand there; none are to change."""
+    if not classes:
+        return
+    positions, labels = f"{name}_position", f"{name}_classes"
+    rename(graph, {name: positions})
+    keep_outputs(graph, [value.name for value in graph.output if value.name != positions])
+    texts = isinstance(classes[0], str)
+    values = np.array(classes, np.object_ if texts else np.int64)
+    graph.initializer.append(numpy_helper.from_array(values, labels))
+    graph.node.append(helper.make_node("Gather", [labels, positions], [name]))
+    kind = onnx.TensorProto.STRING if texts else onnx.TensorProto.INT64
+    graph.output.insert(0, helper.make_tensor_value_info(name, kind, [None]))
 
 
 def _extent(dimension: Any) -> int:

@@ -1,60 +1,45 @@
-"""One import: detect the format, convert in a child, verify in a second, fresh one.
+"""One import: detect the format, make candidates in a child, verify each in a fresh one, choose.
 
 No framework is loaded in the calling process, and what a child claims is believed only where the
-second child has seen it.
+verifying child has seen it.
 """
 
 import importlib.util
 import math
-import signal
-import sys
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from augurium.core.errors import (
-    AuguriumError,
-    DeadlineExceeded,
-    ErrorKind,
-    InsufficientStorage,
-    InvalidArgument,
-    Unprocessable,
-)
+from augurium.core.errors import InvalidArgument, Unprocessable
 from augurium.core.settings import ImportSettings
+from augurium.core.signature import Signature
 from augurium.importing import job
+from augurium.importing.attempts import ENGINE_FILE
+from augurium.importing.conversion import Candidate, Tried
+from augurium.importing.converters import CONVERTERS
+from augurium.importing.description import Description, describe, seconds_for_answers
+from augurium.importing.folders import opened, size_bytes
 from augurium.importing.formats import FRAMEWORKS, Format, check_framework, detect
+from augurium.importing.import_report import Imported, import_report, no_engine
 from augurium.importing.result import ImportRequest, ImportResult
-from augurium.importing.sandbox import Budget, End, Ending, run_child
+from augurium.importing.stages import Broken, Stages, refusal
+from augurium.importing.trial import OK, Choice, Trial, choose, is_beyond_reach
+from augurium.runtimes.runtime import RUNTIMES
 
 Progress = Callable[[str, float], None]
 
-RUNTIME = "onnx"
-CHILD = (sys.executable, "-s", "-P", "-m", "augurium.importing.child")
-MAX_REPORT_BYTES = 64 * 1024 * 1024
 FILE_ALLOWANCE_BYTES = 1024**3
 FILE_FACTOR = 8
-LOG_CHARACTERS = 300
+UNPACKED = "unpacked"
+NATIVE = "native"
+CONVERTED = ("onnx", "treelite")
 # a sound model may end the process when its session is created at full optimisation
-OPTIMIZATIONS: tuple[dict[str, str], ...] = (
-    {},
-    {"optimization": "extended"},
-    {"optimization": "basic"},
-)
-# modules that the converting child needs, by extra
-PACKAGES: dict[Format, tuple[str, tuple[str, ...]]] = {
-    Format.ONNX: ("onnx", ("onnx",)),
-    Format.SKOPS: ("sklearn", ("sklearn", "skl2onnx", "skops", "pandas", "onnx")),
-    Format.PICKLE: ("sklearn", ("sklearn", "skl2onnx", "skops", "pandas", "onnx")),
-    Format.XGBOOST_UBJ: ("xgboost", ("xgboost", "onnxmltools", "sklearn", "onnx")),
-    Format.XGBOOST_JSON: ("xgboost", ("xgboost", "onnxmltools", "sklearn", "onnx")),
-}
-ERRORS: dict[ErrorKind, type[AuguriumError]] = {
-    ErrorKind.INVALID_ARGUMENT: InvalidArgument,
-    ErrorKind.INSUFFICIENT_STORAGE: InsufficientStorage,
-}
+OPTIMIZATIONS = ("all", "extended", "basic")
+# further engines are worth this much once one has passed
+SECOND_LOOK_S = 15.0
+PARALLEL_TRIALS = 2
 
 
 def import_model(
@@ -63,15 +48,39 @@ def import_model(
     """Makes a model file servable. Blocking; `progress` gets a text for people and a fraction.
 
     `folder` is an empty folder of this import. Raises Unprocessable (unsafe or damaged file, model
-    that cannot be converted or converts wrongly, crash of a child), InvalidArgument (unknown
-    framework, a table that does not fit), DeadlineExceeded and InsufficientStorage (a limit of
-    `limits` was met).
+    that no engine serves rightly, crash of a child), InvalidArgument (unknown framework or engine,
+    a table that does not fit), DeadlineExceeded and InsufficientStorage (a limit of `limits` was
+    met).
     """
     progress("detecting the format", 0.02)
+    request = msgspec.structs.replace(request, file=opened(request.file, folder / UNPACKED))
     found = detect(request.file, request.filename, request.allow_code and limits.allow_code)
     check_framework(request.framework, found)
-    check_installed(*PACKAGES[found])
-    return _Import(request, folder, limits, found).run(progress)
+    engines = wanted_engines(CONVERTERS[found].engines, request.engine)
+    check_installed(CONVERTERS[found].extra, CONVERTERS[found].modules)
+    return _Import(request, folder, limits, found, engines).run(progress)
+
+
+def wanted_engines(possible: Sequence[str], wanted: str | None) -> tuple[str, ...]:
+    """The engines to try: all possible ones, or the one asked for (`native`: the framework's own).
+
+    Raises InvalidArgument for a name that is not an engine, Unprocessable for one that cannot serve
+    such files.
+    """
+    if wanted is None:
+        return tuple(possible)
+    if wanted not in (*RUNTIMES, NATIVE):
+        raise InvalidArgument(
+            f"engine '{wanted[:64]}' is not known; expected {NATIVE} or one of "
+            f"{', '.join(RUNTIMES)}"
+        )
+    native = tuple(engine for engine in possible if engine not in CONVERTED)
+    chosen = native if wanted == NATIVE else tuple(e for e in possible if e == wanted)
+    if not chosen:
+        raise Unprocessable(
+            f"engine {wanted} cannot serve such a file; expected one of {', '.join(possible)}"
+        )
+    return chosen
 
 
 def check_installed(extra: str, modules: Iterable[str]) -> None:
@@ -89,167 +98,244 @@ def check_installed(extra: str, modules: Iterable[str]) -> None:
 
 class _Import:
     def __init__(
-        self, request: ImportRequest, folder: Path, limits: ImportSettings, found: Format
+        self,
+        request: ImportRequest,
+        folder: Path,
+        limits: ImportSettings,
+        found: Format,
+        engines: tuple[str, ...],
     ) -> None:
         self._request = request
         self._folder = folder
-        self._limits = limits
         self._format = found
-        self._deadline = time.monotonic() + limits.timeout_s
-        self._source_bytes = request.file.stat().st_size
-        self._tried: list[dict[str, str]] = []
-        self._durations_s: dict[str, float] = {}
+        self._engines = engines
+        self._stages = Stages(folder, limits)
+        self._allow_code = request.allow_code and limits.allow_code
+        # with what lies beside the model: an ONNX file may have its weights there
+        unpacked = folder / UNPACKED
+        self._source_bytes = size_bytes(unpacked if unpacked.is_dir() else request.file)
+        self._steps: list[dict[str, str]] = []
 
     def run(self, progress: Progress) -> ImportResult:
-        progress(f"converting the {FRAMEWORKS[self._format] or 'pickled'} model to ONNX", 0.1)
-        converted = self._convert()
+        progress(f"converting the {FRAMEWORKS[self._format] or 'pickled'} model", 0.1)
+        converted, folder, ended = self._convert()
         progress("comparing its answers with the framework's", 0.6)
-        options, verified = self._verify(converted)
+        trials = self._verify_all(converted, folder)
+        failed = [Trial(engine=t.engine, outcome=t.outcome) for t in (*ended, *converted.tried)]
+        trials = sorted([*trials, *failed], key=lambda trial: self._engines.index(trial.engine))
+        choice = choose(trials, self._request.engine)
+        if choice is None:
+            raise no_engine(trials)
+        described = Description()
+        signature = _served(converted.signature, choice)
+        if self._request.table is not None:
+            progress("describing the training data", 0.85)
+            order = self._profile_job(self._request.table, choice.trial, signature)
+            described = describe(self._stages, self._folder, order)
         progress("parity proven", 1.0)
-        signature = converted.signature
-        if not verified.row_independent:
-            signature = msgspec.structs.replace(signature, batched=False)
+        return self._result(converted, trials, choice, described)
+
+    def _convert(self) -> tuple[job.Converted, Path, list[Tried]]:
+        """Converts; again without an engine that ended the child while it was worked on."""
+        engines, ended = list(self._engines), list[Tried]()
+        while engines:
+            name = f"convert-{len(ended)}"
+            seconds = self._stages.remaining_s / (2 if len(engines) > 1 else 1)
+            report = self._stages.run("convert", name, self._convert_job(engines), seconds)
+            if isinstance(report, job.Refused):
+                raise refusal(report)
+            if isinstance(report, job.Converted):
+                self._check_claims(report, self._folder / name)
+                return report, self._folder / name, ended
+            if not isinstance(report, Broken):
+                raise Unprocessable("the import process left a report of something else")
+            engine = _noted_engine(self._folder / name)
+            if engine not in engines:
+                raise report.error
+            engines.remove(engine)
+            ended.append(Tried(engine=engine, outcome=report.outcome))
+            error = report.error
+        if len(ended) == 1:
+            raise error
+        raise no_engine([Trial(engine=t.engine, outcome=t.outcome) for t in ended])
+
+    def _convert_job(self, engines: list[str]) -> job.ConvertJob:
+        request = self._request
+        return job.ConvertJob(
+            file=str(request.file.absolute()),
+            format=self._format,
+            table=str(request.table.absolute()) if request.table else None,
+            preprocessing=str(request.preprocessing.absolute()) if request.preprocessing else None,
+            engines=tuple(engines),
+            confinement=self._confinement(),
+        )
+
+    def _check_claims(self, report: job.Converted, folder: Path) -> None:
+        """Holds a report against the files there are; a file that runs code may have forged it."""
+        names = {name for c in report.candidates for name in (c.file, c.weights) if name}
+        for name in (job.REFERENCE_FILE, *names):
+            file = folder / name
+            if Path(name).name != name or file.is_symlink() or not file.is_file():
+                raise Unprocessable(
+                    "the import process claims success but left no model; the file cannot be "
+                    "trusted"
+                )
+        if not self._allow_code and any(
+            candidate.runtime == "python" or candidate.options.get("format") == "pickle"
+            for candidate in report.candidates
+        ):
+            raise Unprocessable(
+                "the import process proposes to serve a pickle, which runs code; this needs "
+                "importing.allow_code on the server and allow_code on the request"
+            )
+        engines = [candidate.runtime for candidate in report.candidates]
+        if len(set(engines)) != len(engines):
+            raise Unprocessable("the import process proposes an engine twice; try again")
+        for engine in (*engines, *(tried.engine for tried in report.tried)):
+            if engine not in self._engines:
+                raise Unprocessable(
+                    f"the import process proposes the engine {engine[:64]}, which was not asked "
+                    "for; the file cannot be trusted"
+                )
+
+    def _verify_all(self, converted: job.Converted, folder: Path) -> list[Trial]:
+        """Trials of all candidates; the later ones only if they could be worth it."""
+        if not converted.candidates:
+            return []
+        first, *others = sorted(
+            converted.candidates, key=lambda candidate: self._engines.index(candidate.runtime)
+        )
+        trials = [self._verify(converted, folder, first, None)]
+        passed = trials[0].outcome == OK
+        if passed and is_beyond_reach(trials[0]):
+            why = f"not needed: {first.runtime} is faster than the way to another process"
+            return trials + [Trial(engine=other.runtime, outcome=why) for other in others]
+        with ThreadPoolExecutor(PARALLEL_TRIALS) as threads:
+            seconds = SECOND_LOOK_S if passed else None
+            later = threads.map(lambda c: self._verify(converted, folder, c, seconds), others)
+            return trials + list(later)
+
+    def _verify(
+        self, converted: job.Converted, folder: Path, candidate: Candidate, seconds: float | None
+    ) -> Trial:
+        """Tries one candidate; ONNX also with less optimisation when its process crashes."""
+        onnx = candidate.runtime == "onnx"
+        levels = OPTIMIZATIONS if onnx and "optimization" not in candidate.options else ("",)
+        trial = Trial(engine=candidate.runtime, outcome="not tried")
+        for level in levels:
+            options = dict(candidate.options)
+            if level not in ("", OPTIMIZATIONS[0]):
+                options["optimization"] = level
+            order = self._verify_job(converted, folder, candidate, options)
+            name = f"verify-{candidate.runtime}{level and '-'}{level}"
+            report = self._stages.run("verify", name, order, seconds)
+            trial = _trial(candidate, options, order, report)
+            step = {"engine": candidate.runtime, "outcome": trial.outcome}
+            self._steps.append({**step, "optimization": level} if onnx else step)
+            if not trial.outcome.startswith("crashed"):
+                break
+        return trial
+
+    def _verify_job(
+        self, converted: job.Converted, folder: Path, candidate: Candidate, options: dict[str, str]
+    ) -> job.VerifyJob:
+        folder = folder.absolute()
+        return job.VerifyJob(
+            model=str(folder / candidate.file),
+            weights=str(folder / candidate.weights) if candidate.weights else None,
+            reference=str(folder / job.REFERENCE_FILE),
+            runtime=candidate.runtime,
+            options=options,
+            signature=converted.signature,
+            confinement=self._confinement(),
+        )
+
+    def _profile_job(self, table: Path, chosen: Trial, signature: Signature) -> job.ProfileJob:
+        return job.ProfileJob(
+            table=str(table.absolute()),
+            model=chosen.file,
+            weights=chosen.weights,
+            runtime=chosen.engine,
+            options=chosen.options,
+            signature=signature,
+            seconds=seconds_for_answers(self._stages),
+            confinement=self._confinement(),
+        )
+
+    def _result(
+        self,
+        converted: job.Converted,
+        trials: list[Trial],
+        choice: Choice,
+        described: Description,
+    ) -> ImportResult:
+        chosen = choice.trial
+        imported = Imported(
+            format=self._format,
+            converted=converted,
+            trials=trials,
+            choice=choice,
+            steps=self._steps,
+            source_bytes=self._source_bytes,
+            durations_s=self._stages.durations_s,
+        )
         return ImportResult(
             framework=converted.framework,
             framework_version=converted.framework_version,
-            runtime=RUNTIME,
-            servable=self._convert_folder / job.MODEL_FILE,
-            signature=signature,
-            options=options,
-            report=self._report(converted, verified, options),
+            runtime=chosen.engine,
+            servable=Path(chosen.file),
+            weights=Path(chosen.weights) if chosen.weights else None,
+            signature=_served(converted.signature, choice),
+            options=chosen.options,
+            report={**import_report(imported), "training_data": described.report},
+            profile=described.profile,
+            examples=described.examples,
+            allowed_code=converted.allowed_code or CONVERTERS[self._format].runs_code,
         )
-
-    @property
-    def _convert_folder(self) -> Path:
-        return self._folder / "convert"
-
-    def _convert(self) -> job.Converted:
-        table = self._request.table
-        order = job.ConvertJob(
-            file=str(self._request.file.absolute()),
-            format=self._format,
-            table=str(table.absolute()) if table else None,
-            confinement=self._confinement(),
-        )
-        report = self._child("convert", self._convert_folder, order)
-        produced = (job.MODEL_FILE, job.REFERENCE_FILE)
-        if not isinstance(report, job.Converted) or not all(
-            (self._convert_folder / name).is_file() for name in produced
-        ):
-            raise Unprocessable(
-                "the import process claims success but left no model; the file cannot be trusted"
-            )
-        return report
-
-    def _verify(self, converted: job.Converted) -> tuple[dict[str, str], job.Verified]:
-        for attempt, options in enumerate(OPTIMIZATIONS):
-            order = job.VerifyJob(
-                model=str(self._convert_folder.absolute() / job.MODEL_FILE),
-                reference=str(self._convert_folder.absolute() / job.REFERENCE_FILE),
-                runtime=RUNTIME,
-                options=options,
-                signature=converted.signature,
-                confinement=self._confinement(),
-            )
-            step = {"engine": RUNTIME, "optimization": options.get("optimization", "all")}
-            try:
-                report = self._child("verify", self._folder / f"verify-{attempt}", order)
-            except _Crashed as crash:
-                self._tried.append({**step, "outcome": f"crashed ({crash.cause})"})
-                last = crash
-                continue
-            if not isinstance(report, job.Verified):
-                raise Unprocessable("the trial run left no result; try again")
-            self._tried.append({**step, "outcome": "ok"})
-            return options, report
-        raise last
-
-    def _child(self, stage: str, folder: Path, order: job.Job) -> job.Report:
-        """Runs one child; raises what it refused, and for every end but a report."""
-        folder.mkdir(mode=0o700)
-        (folder / job.JOB_FILE).write_bytes(msgspec.json.encode(order))
-        ending = run_child(CHILD, folder, Budget(self._deadline, self._limits.memory_bytes))
-        self._durations_s[stage] = round(self._durations_s.get(stage, 0.0) + ending.duration_s, 2)
-        self._check_ending(ending)
-        report = _read_report(folder / job.REPORT_FILE, ending)
-        if isinstance(report, job.Refused):
-            raise ERRORS.get(report.kind, Unprocessable)(report.message)
-        return report
-
-    def _check_ending(self, ending: Ending) -> None:
-        if ending.end is End.TIMED_OUT:
-            raise DeadlineExceeded(
-                f"the import did not end within {self._limits.timeout_s:g} s and was stopped; "
-                "raise importing.timeout_s or register a smaller model"
-            )
-        if ending.end is End.OUT_OF_MEMORY:
-            raise InsufficientStorage(
-                f"the import used more than {self._limits.memory_bytes} bytes of memory and was "
-                "stopped; raise importing.memory_bytes or register a smaller model"
-            )
-        if ending.signal == signal.SIGKILL.name:
-            raise InsufficientStorage(
-                "the import was killed by the operating system, most likely because memory ran "
-                "out; lower importing.memory_bytes or register a smaller model"
-            )
-        if ending.end is End.SIGNALLED:
-            raise _Crashed(ending.signal)
 
     def _confinement(self) -> job.Confinement:
+        request = self._request
+        given = filter(None, (request.file, request.table, request.preprocessing))
         return job.Confinement(
             file_bytes=FILE_ALLOWANCE_BYTES + FILE_FACTOR * self._source_bytes,
-            cpu_s=math.ceil(max(0.0, self._deadline - time.monotonic())) + 1,
+            cpu_s=math.ceil(self._stages.remaining_s) + 1,
+            readable=tuple(str(file.absolute()) for file in given),
         )
 
-    def _report(
-        self, converted: job.Converted, verified: job.Verified, options: dict[str, str]
-    ) -> dict[str, Any]:
-        outputs = verified.outputs
-        return {
-            "format": str(self._format),
-            "engine": RUNTIME,
-            "optimization": options.get("optimization", "all"),
-            "tried": self._tried,
-            "parity": {
-                "rows": verified.rows,
-                "batches": list(verified.batches),
-                "max_abs_error": max((o.max_abs_error for o in outputs.values()), default=0.0),
-                "max_rel_error": max((o.max_rel_error for o in outputs.values()), default=0.0),
-                "label_differences": outputs["label"].different if "label" in outputs else 0,
-                "row_independent": verified.row_independent,
-                "outputs": msgspec.to_builtins(outputs),
-            },
-            "versions": {**converted.versions, **verified.versions},
-            "sizes": {
-                "source_bytes": self._source_bytes,
-                "servable_bytes": (self._convert_folder / job.MODEL_FILE).stat().st_size,
-                "memory_bytes": verified.memory_bytes,
-            },
-            "latency_ms": verified.latency_ms,
-            "load_ms": verified.load_ms,
-            "durations_s": self._durations_s,
-            "network_cut": converted.network_cut,
-            "notes": list(converted.notes),
-        }
+
+def _served(signature: Signature, choice: Choice) -> Signature:
+    """The signature as the chosen engine keeps it: rows that depend on each other are no batch."""
+    verified = choice.trial.verified
+    if verified is None or verified.row_independent:
+        return signature
+    return msgspec.structs.replace(signature, batched=False)
 
 
-class _Crashed(Unprocessable):
-    def __init__(self, cause: str) -> None:
-        super().__init__(
-            f"the import process crashed ({cause}) on this model; save it again with a current "
-            "version of its framework, or export it to ONNX"
+def _trial(
+    candidate: Candidate,
+    options: dict[str, str],
+    order: job.VerifyJob,
+    report: job.Report | Broken,
+) -> Trial:
+    if isinstance(report, job.Verified):
+        return Trial(
+            engine=candidate.runtime,
+            outcome=OK,
+            options=options,
+            file=order.model,
+            weights=order.weights,
+            verified=report,
         )
-        self.cause = cause
+    if isinstance(report, job.Refused):
+        outcome = f"{'mismatch' if report.mismatch else 'failed'}: {report.message}"
+    else:
+        outcome = report.outcome if isinstance(report, Broken) else "failed: no result was left"
+    return Trial(engine=candidate.runtime, outcome=outcome)
 
 
-def _read_report(file: Path, ending: Ending) -> job.Report:
-    try:
-        with file.open("rb") as stream:
-            report: job.Report = msgspec.json.decode(stream.read(MAX_REPORT_BYTES), type=job.Report)
-            return report
-    except FileNotFoundError:
-        what = "ended without a report"
-    except (OSError, msgspec.MsgspecError) as error:
-        what = f"left a report that cannot be read ({error})"
-    said = f"; it said: {ending.log_tail[-LOG_CHARACTERS:]}" if ending.log_tail else ""
-    raise Unprocessable(f"the import process {what}{said}")
+def _noted_engine(folder: Path) -> str:
+    """The engine the child was working on when it ended; empty if none."""
+    note = folder / ENGINE_FILE
+    if note.is_symlink() or not note.is_file():
+        return ""
+    return note.read_bytes()[:64].decode("utf-8", "replace")

@@ -14,8 +14,11 @@ from augurium.core.errors import AuguriumError, Unprocessable
 from augurium.core.signature import Signature
 from augurium.core.tensors import FLOATS, Array, TensorSpec
 from augurium.importing import graph
-from augurium.importing.conversion import Conversion
+from augurium.importing.attempts import Attempts
+from augurium.importing.conversion import Candidate, Conversion
+from augurium.importing.external_data import Weights, consolidate, has_external_data
 from augurium.importing.table import Table, numbers, texts
+from augurium.importing.weight_sharing import LARGE_BYTES, Sharing, measured_sharing
 from augurium.runtimes.runtime import load
 
 # domains whose operators ONNX Runtime brings along
@@ -25,28 +28,63 @@ ROWS = 256
 CASES = 3
 FREE_EXTENT = 4
 RUNTIME = "onnx"
+MODEL_FILE = "model.onnx"
 
 
-def import_file(file: Path, table: Table | None) -> Conversion:
+def import_file(file: Path, table: Table | None, engines: frozenset[str]) -> Conversion:
     """Checks a file and makes inputs for its trial run; it is its own reference.
 
-    Raises Unprocessable for custom operators, external data, and inputs or outputs that cannot be
-    served.
+    Weights in other files are taken along where they came with the model, as a folder. Raises
+    Unprocessable for custom operators, external data that is not beside the model, and inputs or
+    outputs that cannot be served.
     """
     content = file.read_bytes()
     model = _parsed(content)
     _check_parts(model.graph, {function.domain for function in model.functions}, 0)
+    weights = _weights(model, file)
+    if weights is not None:
+        content = model.SerializeToString()
     _check_rules(content)
+    Path(MODEL_FILE).write_bytes(content)
     signature = _with_features(_signature(model.graph), table)
     inputs = _inputs(signature, table)
+    attempts = Attempts(engines)
+    sharing = _sharing(weights)
+    attempts.make(RUNTIME, lambda: _candidate(weights, sharing))
     return Conversion(
         framework="onnx",
         framework_version=_opset(model),
-        model=content,
-        signature=_with_nullable(signature, file, inputs),
+        candidates=attempts.candidates,
+        tried=attempts.tried,
+        signature=_with_nullable(signature, weights, inputs),
         inputs=inputs,
         versions={"onnx": onnx.__version__, "producer": _producer(model)},
+        notes=sharing.notes,
     )
+
+
+def _weights(model: Any, file: Path) -> Weights | None:
+    """One file with all weights that lie apart; None when there are none."""
+    if not has_external_data(model):
+        return None
+    if not file.absolute().is_relative_to(Path.cwd().parent):
+        # beside a file that was uploaded by itself lie the files of others
+        raise Unprocessable(
+            "the model's weights lie in other files (external data), which are not here; register"
+            " the folder that holds the model and its weights"
+        )
+    return consolidate(model, file.parent)
+
+
+def _sharing(weights: Weights | None) -> Sharing:
+    if weights is None or weights.size_bytes < LARGE_BYTES:
+        return Sharing()
+    return measured_sharing(Path(MODEL_FILE), Path(weights.name).absolute(), weights.size_bytes)
+
+
+def _candidate(weights: Weights | None, sharing: Sharing) -> Candidate:
+    name = weights.name if weights else None
+    return Candidate(runtime=RUNTIME, file=MODEL_FILE, weights=name, options=sharing.options)
 
 
 def _parsed(content: bytes) -> Any:
@@ -66,11 +104,9 @@ def _check_rules(content: bytes) -> None:
 
 
 def _check_parts(part: Any, own_domains: set[str], depth: int) -> None:
-    """Goes through nodes and weights, also of subgraphs."""
+    """Goes through nodes, also of subgraphs."""
     if depth > MAX_DEPTH:
         raise Unprocessable(f"the graph nests deeper than {MAX_DEPTH} levels")
-    for weight in part.initializer:
-        _check_weight(weight)
     for node in part.node:
         if node.domain not in DOMAINS | own_domains:
             raise Unprocessable(
@@ -79,18 +115,8 @@ def _check_parts(part: Any, own_domains: set[str], depth: int) -> None:
                 "only"
             )
         for attribute in node.attribute:
-            for weight in (attribute.t, *attribute.tensors):
-                _check_weight(weight)
             for subgraph in (attribute.g, *attribute.graphs):
                 _check_parts(subgraph, own_domains, depth + 1)
-
-
-def _check_weight(weight: Any) -> None:
-    if weight.data_location == onnx.TensorProto.EXTERNAL or weight.external_data:
-        raise Unprocessable(
-            f"weight '{weight.name}' lies in another file (external data), which cannot be "
-            "imported yet; save the model as one file: onnx.save(onnx.load(path), 'model.onnx')"
-        )
 
 
 def _signature(parsed: Any) -> Signature:
@@ -116,11 +142,18 @@ def _is_matrix_for(signature: Signature, table: Table) -> bool:
     return signature.batched and len(signature.inputs) == 1 and fits
 
 
-def _with_nullable(signature: Signature, file: Path, inputs: dict[str, Array]) -> Signature:
+def _with_nullable(
+    signature: Signature, weights: Weights | None, inputs: dict[str, Array]
+) -> Signature:
     """A float may be missing where NaN leads to an answer that is a number."""
     try:
         # with the least machinery: whether full optimisation is safe is found out by the trial run
-        model = load(RUNTIME, file, {"optimization": "disabled"})
+        model = load(
+            RUNTIME,
+            Path(MODEL_FILE),
+            {"optimization": "disabled", "prepacking": "off"},
+            Path(weights.name).absolute() if weights else None,
+        )
     except AuguriumError:
         # the trial run will say so with all it knows
         return signature

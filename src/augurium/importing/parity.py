@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from augurium.core.errors import Unprocessable
 from augurium.core.tensors import Array
 from augurium.importing.job import OutputParity
 
@@ -14,6 +15,10 @@ class Tolerance(msgspec.Struct, frozen=True):
 
     rtol: float = 0.0
     atol: float = 0.0
+
+
+class Mismatch(Unprocessable):
+    """The model runs, and its answers are not the framework's."""
 
 
 class Comparison(msgspec.Struct):

@@ -12,22 +12,27 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A model file to make servable.
 
     `filename` is the name the file had at its owner, because the content alone may not tell a
-    format. `framework` is None when it shall be detected. `table` is a JSON file with rows of the
-    training data: `{"columns": [{"name": "age", "values": [31, null]}]}`, numbers, strings,
-    booleans and nulls. `allow_code` permits pickles where the server's settings permit them too.
+    format. `framework` is None when it shall be detected. `table` holds the training data as
+    Parquet, Arrow IPC, CSV or JSON, see `training_table.py`. `preprocessing` is the JSON of fitted
+    transforms. `engine` names the one that shall serve the model, None means the best.
+    `allow_code` permits pickles where the server's settings permit them too.
     """
 
     file: Path
     filename: str
     framework: str | None = None
     table: Path | None = None
+    preprocessing: Path | None = None
+    engine: str | None = None
     allow_code: bool = False
 
 
 class ImportResult(msgspec.Struct, frozen=True, kw_only=True):
     """A servable model that passed its parity check.
 
-    `servable` lies in the working folder of the import.
+    `servable`, the external `weights` beside it, and the reference `profile` lie in the working
+    folder of the import. `examples` are rows as v1 instances. `allowed_code`: the source ran code
+    when it was loaded.
     """
 
     framework: str
@@ -37,3 +42,7 @@ class ImportResult(msgspec.Struct, frozen=True, kw_only=True):
     signature: Signature
     options: dict[str, str] = {}
     report: dict[str, Any] = {}
+    weights: Path | None = None
+    profile: Path | None = None
+    examples: tuple[Any, ...] = ()
+    allowed_code: bool = False

@@ -1,8 +1,10 @@
 """A child process of an import: confined, watched, and ended with everything it started."""
 
+import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from enum import StrEnum
@@ -10,11 +12,12 @@ from pathlib import Path
 
 import msgspec
 
-from augurium.importing import process_group
+from augurium.importing import process_tree, warden
 
 LOG_FILE = "child.log"
 LOG_TAIL_BYTES = 4096
 WATCH_INTERVAL_S = 0.1
+GRACE_S = 5.0
 # found by the child's loader and interpreter; everything else of the environment stays outside
 PASSED_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH")
 SINGLE_THREAD = dict.fromkeys(
@@ -57,13 +60,13 @@ class Ending(msgspec.Struct, frozen=True):
 def run_child(command: Sequence[str], folder: Path, budget: Budget) -> Ending:
     """Runs `command` in the private folder `folder` until it ends or its budget does.
 
-    The child gets an own session, an environment without secrets, and no standard input. Whatever
-    is left of its process group is killed when this returns. Blocking.
+    The child gets an own session, an environment without secrets, and no standard input. Nothing
+    that it started is left when this returns, on Linux not even what left its session. Blocking.
     """
     started = time.monotonic()
     with (folder / LOG_FILE).open("wb") as log:
         process = subprocess.Popen(
-            command,
+            [*_warden(), *command],
             cwd=folder,
             env=_environment(folder),
             stdin=subprocess.DEVNULL,
@@ -74,8 +77,7 @@ def run_child(command: Sequence[str], folder: Path, budget: Budget) -> Ending:
     try:
         end, peak_bytes = _watch(process, budget)
     finally:
-        process_group.kill(process.pid)
-        process.wait()
+        _end(process)
     return Ending(
         end=end,
         signal=_signal_name(process.returncode) if end is End.SIGNALLED else "",
@@ -85,13 +87,31 @@ def run_child(command: Sequence[str], folder: Path, budget: Budget) -> Ending:
     )
 
 
+def _warden() -> list[str]:
+    """What stands before a command to start it under a warden, where there can be one."""
+    if sys.platform != "linux":
+        return []
+    return [sys.executable, "-I", "-S", str(warden.__file__), str(os.getpid())]
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ends the child with all that came of it."""
+    if _warden():
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_S)
+            return
+    process_tree.kill_group(process.pid)
+    process.wait()
+
+
 def _watch(process: subprocess.Popen[bytes], budget: Budget) -> tuple[End, int]:
     peak_bytes = 0
     while (remaining_s := budget.deadline - time.monotonic()) > 0:
         try:
             process.wait(min(WATCH_INTERVAL_S, remaining_s))
         except subprocess.TimeoutExpired:
-            peak_bytes = max(peak_bytes, process_group.memory_bytes(process.pid))
+            peak_bytes = max(peak_bytes, process_tree.memory_bytes(process.pid))
             if peak_bytes > budget.memory_bytes:
                 return End.OUT_OF_MEMORY, peak_bytes
         else:

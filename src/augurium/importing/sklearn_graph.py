@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+import onnx
 import skl2onnx
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
@@ -12,7 +13,7 @@ from augurium.importing import graph
 from augurium.importing.hard_rows import Column
 from augurium.importing.sklearn_native import NativeModel
 from augurium.importing.sklearn_parts import parts
-from augurium.importing.sklearn_patches import patch_converters
+from augurium.importing.sklearn_patches import patch_converters, rewrite_model
 
 INPUT = "features"
 OUTPUTS = ("label", "probabilities", "prediction")
@@ -24,17 +25,17 @@ class Layout(msgspec.Struct, frozen=True):
     """How columns become inputs: one matrix of numbers, or an input per column."""
 
     columns: tuple[Column, ...]
-    named: bool
     is_matrix: bool
 
 
 def to_onnx(native: NativeModel, layout: Layout, outputs: dict[str, Array]) -> Any:
-    """Converts the model, which was rewritten before.
+    """Converts the model, which is changed on the way.
 
     `outputs` are its answers, which tell what is wanted.
 
     Raises Unprocessable when the converter does not know a part of it, or says that it fails.
     """
+    rewrite_model(native.model)
     patch_converters()
     _register_boosting(native.model)
     if layout.is_matrix:
@@ -53,12 +54,18 @@ def to_onnx(native: NativeModel, layout: Layout, outputs: dict[str, Array]) -> A
     return model
 
 
+def versions() -> dict[str, str]:
+    return {"skl2onnx": skl2onnx.__version__, "onnx": onnx.__version__}
+
+
 def _convert(model: Any, types: list[Any], is_classifier: bool) -> Any:
     options = {"zipmap": False} if is_classifier else {}
     try:
         return skl2onnx.convert_sklearn(
             model, initial_types=types, options=options, target_opset=TARGET_OPSET
         )
+    except MemoryError:
+        raise
     except Exception as error:  # the converter raises classes of its own and Python's
         lines = str(error).splitlines() or [""]
         raise Unprocessable(
@@ -68,12 +75,17 @@ def _convert(model: Any, types: list[Any], is_classifier: bool) -> Any:
 
 
 def _register_boosting(model: Any) -> None:
-    if not any(type(part).__module__.startswith("xgboost.") for part in parts(model)):
-        return
-    # here, not above: few pipelines hold one, and XGBoost takes long to import
-    from augurium.importing import sklearn_boosting
+    packages = {type(part).__module__.partition(".")[0] for part in parts(model)}
+    # here, not above: few pipelines hold one, and libraries of trees take long to import
+    if "xgboost" in packages:
+        from augurium.importing import sklearn_xgboost
 
-    sklearn_boosting.register()
+        sklearn_xgboost.register()
+    if "lightgbm" in packages:
+        from augurium.importing import sklearn_lightgbm
+
+        sklearn_lightgbm.register()
+        sklearn_lightgbm.narrow_thresholds(parts(model))
 
 
 def _look_up_missing(model: Any) -> None:

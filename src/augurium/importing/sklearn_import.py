@@ -1,88 +1,213 @@
-"""scikit-learn to ONNX.
+"""scikit-learn models: candidates for ONNX, treelite and scikit-learn itself, and its answers.
 
-Imports scikit-learn and its converter, therefore used in child processes only.
+Imports scikit-learn, therefore used in child processes only.
 """
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
-import onnx
-import skl2onnx
 import sklearn
 
 from augurium.core.errors import Unprocessable
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
-from augurium.importing.conversion import Conversion
+from augurium.importing import sklearn_rules
+from augurium.importing.attempts import Attempts
+from augurium.importing.conversion import Candidate, Conversion
 from augurium.importing.formats import Format
 from augurium.importing.hard_rows import Column, Rows, hard_rows
-from augurium.importing.sklearn_columns import column_names, columns_of, facts_of
-from augurium.importing.sklearn_graph import INPUT, Layout, to_onnx
+from augurium.importing.sklearn_columns import Facts, column_names, columns_of, facts_of
 from augurium.importing.sklearn_loading import load_model
 from augurium.importing.sklearn_native import (
     MIN_ROWS,
     NativeModel,
     accepted,
+    check_certain,
     probed,
     subset,
     uncertain_rows,
 )
-from augurium.importing.sklearn_parts import check_supported, parts
-from augurium.importing.sklearn_patches import MISSING_TEXT, rewrite_model
+from augurium.importing.sklearn_parts import check_servable, parts
 from augurium.importing.table import Table
-from augurium.importing.xgboost_rules import read_supported
+from augurium.runtimes.sklearn_rows import MISSING_TEXT, RowColumn, RowLayout
+
+INPUT = "features"
+ONNX_FILE = "model.onnx"
+NATIVE_FILES = {Format.SKOPS: "model.skops", Format.PICKLE: "model.pkl"}
 
 
-def import_file(file: Path, found: Format, table: Table | None) -> Conversion:
-    """Converts a saved model. Raises Unprocessable and InvalidArgument, see `import_estimator`."""
+def import_file(file: Path, table: Table | None, engines: frozenset[str]) -> Conversion:
+    """Converts a skops file.
+
+    Raises Unprocessable for models that cannot be served, InvalidArgument for a table that does
+    not fit.
+    """
+    return _import(file, Format.SKOPS, table, engines)
+
+
+def import_pickle(file: Path, table: Table | None, engines: frozenset[str]) -> Conversion:
+    """Converts a pickle or joblib file, which runs its code. Raises as `import_file` does."""
+    converted = _import(file, Format.PICKLE, table, engines)
+    converted.allowed_code = True
+    return converted
+
+
+def _import(file: Path, found: Format, table: Table | None, engines: frozenset[str]) -> Conversion:
     model = load_model(file, found)
-    if type(model).__module__.startswith("xgboost."):
-        # here, not above: XGBoost takes long to import
+    package = type(model).__module__.partition(".")[0]
+    # here, not above: libraries of trees take long to import
+    if package == "xgboost":
         from augurium.importing import xgboost_import
 
         booster = model.get_booster() if hasattr(model, "get_booster") else model
-        content = bytes(booster.save_raw("ubj"))
-        return xgboost_import.import_content(content, read_supported(content), table)
-    return import_estimator(model, table)
+        return xgboost_import.import_content(bytes(booster.save_raw("ubj")), table, engines)
+    if package == "lightgbm":
+        from augurium.importing import lightgbm_import
+
+        return lightgbm_import.import_content(lightgbm_import.text_of(model), table, engines)
+    return _Estimator(model, table).convert(file, found, engines)
 
 
-def import_estimator(model: Any, table: Table | None) -> Conversion:
-    """Converts a fitted estimator, which is changed on the way.
+class _Estimator:
+    """A fitted estimator, the rows it was asked, and its answers."""
 
-    Raises Unprocessable for models that cannot be converted, InvalidArgument for a table that does
-    not fit.
-    """
-    check_supported(model)
-    _use_one_thread(model)
-    facts = facts_of(model)
-    columns = columns_of(model, facts, table)
-    named = column_names(model) is not None
-    missing_as_none = (
-        c.name for c, fact in zip(columns, facts, strict=True) if fact.none_is_missing
+    def __init__(self, model: Any, table: Table | None) -> None:
+        check_servable(model)
+        _use_one_thread(model)
+        facts = facts_of(model)
+        columns = columns_of(model, facts, table)
+        self._model = model
+        self._named = column_names(model) is not None
+        columns = probed(NativeModel(model, _rows(columns, facts, self._named)), columns)
+        self._columns = columns
+        self._native = NativeModel(model, _rows(columns, facts, self._named))
+        self._rows, self._outputs, self._uncertain = _reference(self._native, columns)
+        # a matrix, where all columns are numbers and all or none may be missing
+        self._is_matrix = not any(column.is_text for column in columns) and (
+            len({column.nullable for column in columns}) == 1
+        )
+        self._shows_names = self._named or table is not None
+        self._used: set[str] | None = None
+
+    def convert(self, file: Path, found: Format, engines: frozenset[str]) -> Conversion:
+        """Makes the candidates; treelite's before ONNX's, which changes the model."""
+        attempts = Attempts(engines)
+        self._make_treelite(attempts)
+        self._make_onnx(attempts)
+        signature = self._signature()
+        attempts.make("sklearn", lambda: self._candidate(file, found, signature))
+        return Conversion(
+            framework="sklearn",
+            framework_version=sklearn.__version__,
+            candidates=attempts.candidates,
+            tried=attempts.tried,
+            signature=signature,
+            inputs=self._inputs(signature),
+            outputs=self._outputs,
+            uncertain=self._uncertain,
+            versions={"scikit-learn": sklearn.__version__, **attempts.versions},
+            notes=_notes(self._columns),
+        )
+
+    def _make_onnx(self, attempts: Attempts) -> None:
+        wrong, fails = sklearn_rules.wrong_in_onnx(self._model), ""
+        if wrong:
+            attempts.refuse("onnx", wrong)
+        else:
+            fails = sklearn_rules.unsupported_in_onnx(self._model)
+        if fails:
+            attempts.skip("onnx", fails)
+        if not wrong and not fails:
+            attempts.make("onnx", lambda: self._onnx(attempts))
+
+    def _onnx(self, attempts: Attempts) -> Candidate:
+        from augurium.importing import sklearn_graph
+
+        check_certain(self._uncertain)
+        attempts.versions.update(sklearn_graph.versions())
+        layout = sklearn_graph.Layout(tuple(self._columns), self._is_matrix)
+        converted = sklearn_graph.to_onnx(self._native, layout, self._outputs)
+        Path(ONNX_FILE).write_bytes(converted.SerializeToString())
+        self._used = {value.name for value in converted.graph.input}
+        return Candidate(runtime="onnx", file=ONNX_FILE)
+
+    def _make_treelite(self, attempts: Attempts) -> None:
+        if self._is_matrix and sklearn_rules.is_known_to_treelite(self._model):
+            attempts.make("treelite", lambda: self._treelite(attempts))
+        else:
+            attempts.skip("treelite", "it takes ensembles of trees alone, without steps before")
+
+    def _treelite(self, attempts: Attempts) -> Candidate:
+        from augurium.importing import treelite_model
+
+        attempts.versions.update(treelite_model.version())
+        return treelite_model.from_sklearn(self._model)
+
+    def _candidate(self, file: Path, found: Format, signature: Signature) -> Candidate:
+        """The file as it came, which holds all that answers."""
+        native = NATIVE_FILES[found]
+        shutil.copyfile(file, native)
+        fills = subset(self._rows, np.arange(1))
+        columns = tuple(
+            msgspec.structs.replace(column, fill=_plain(fills[column.name][0]))
+            for column in self._native.layout.columns
+        )
+        rows = RowLayout(columns, named=self._named, is_matrix=self._is_matrix)
+        options = {"format": found.value, "rows": json.dumps(msgspec.to_builtins(rows))}
+        return Candidate(runtime="sklearn", file=native, options=options)
+
+    def _signature(self) -> Signature:
+        """Columns that the graph does not use are not asked for, whichever engine serves."""
+        inputs = (
+            (self._matrix_spec(),)
+            if self._is_matrix
+            else tuple(
+                _column_spec(column)
+                for column in self._columns
+                if self._used is None or column.name in self._used
+            )
+        )
+        outputs = tuple(_output_spec(name, answer) for name, answer in self._outputs.items())
+        return Signature(inputs, outputs)
+
+    def _matrix_spec(self) -> TensorSpec:
+        names = tuple(column.name for column in self._columns) if self._shows_names else ()
+        nullable = self._columns[0].nullable
+        return TensorSpec(
+            INPUT, "FP32", (-1, len(self._columns)), features=names, nullable=nullable
+        )
+
+    def _inputs(self, signature: Signature) -> dict[str, Array]:
+        """The rows as the served model takes them."""
+        if self._is_matrix:
+            return {INPUT: np.column_stack(list(self._rows.values())).astype(np.float32)}
+        found = {}
+        for spec in signature.inputs:
+            values = self._rows[spec.name].copy()
+            if spec.datatype == "BYTES":
+                values[[value is None for value in values]] = MISSING_TEXT
+            found[spec.name] = values.reshape(-1, 1)
+        return found
+
+
+def _rows(columns: list[Column], facts: list[Facts], named: bool) -> RowLayout:
+    return RowLayout(
+        tuple(
+            RowColumn(column.name, column.is_text, fact.none_is_missing)
+            for column, fact in zip(columns, facts, strict=True)
+        ),
+        named=named,
     )
-    native = NativeModel(model, named, frozenset(missing_as_none))
-    columns = probed(native, columns)
-    rows, outputs, uncertain = _reference(native, columns)
-    layout = _layout(columns, named or table is not None)
-    rewrite_model(model)
-    converted = to_onnx(native, layout, outputs)
-    signature = _signature(layout, outputs, {value.name for value in converted.graph.input})
-    return Conversion(
-        framework="sklearn",
-        framework_version=sklearn.__version__,
-        model=converted.SerializeToString(),
-        signature=signature,
-        inputs=_inputs(layout, signature, rows),
-        outputs=outputs,
-        uncertain=uncertain,
-        versions={
-            "scikit-learn": sklearn.__version__,
-            "skl2onnx": skl2onnx.__version__,
-            "onnx": onnx.__version__,
-        },
-        notes=_notes(columns),
-    )
+
+
+def _plain(value: Any) -> float | str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return None if np.isnan(value) else float(value)
 
 
 def _use_one_thread(model: Any) -> None:
@@ -107,35 +232,6 @@ def _reference(
     return rows, outputs, uncertain_rows(native, rows, outputs, steady)
 
 
-def _layout(columns: list[Column], named: bool) -> Layout:
-    """A matrix, where all columns are numbers and all or none may be missing."""
-    is_matrix = not any(column.is_text for column in columns) and (
-        len({column.nullable for column in columns}) == 1
-    )
-    return Layout(tuple(columns), named, is_matrix)
-
-
-def _signature(layout: Layout, outputs: dict[str, Array], used: set[str]) -> Signature:
-    """Columns the graph does not use are not asked for."""
-    inputs = (
-        (_matrix_spec(layout),)
-        if layout.is_matrix
-        else tuple(_column_spec(column) for column in layout.columns if column.name in used)
-    )
-    return Signature(inputs, tuple(_output_spec(name, answer) for name, answer in outputs.items()))
-
-
-def _matrix_spec(layout: Layout) -> TensorSpec:
-    names = tuple(column.name for column in layout.columns) if layout.named else ()
-    return TensorSpec(
-        INPUT,
-        "FP32",
-        (-1, len(layout.columns)),
-        features=names,
-        nullable=layout.columns[0].nullable,
-    )
-
-
 def _column_spec(column: Column) -> TensorSpec:
     return TensorSpec(
         column.name,
@@ -149,19 +245,6 @@ def _column_spec(column: Column) -> TensorSpec:
 def _output_spec(name: str, answer: Array) -> TensorSpec:
     datatype = {"f": "FP32", "i": "INT64", "O": "BYTES"}[answer.dtype.kind]
     return TensorSpec(name, datatype, (-1, *answer.shape[1:]))
-
-
-def _inputs(layout: Layout, signature: Signature, rows: Rows) -> dict[str, Array]:
-    """The rows as the served model takes them."""
-    if layout.is_matrix:
-        return {INPUT: np.column_stack(list(rows.values())).astype(np.float32)}
-    found = {}
-    for spec in signature.inputs:
-        values = rows[spec.name].copy()
-        if spec.datatype == "BYTES":
-            values[[value is None for value in values]] = MISSING_TEXT
-        found[spec.name] = values.reshape(-1, 1)
-    return found
 
 
 def _notes(columns: list[Column]) -> tuple[str, ...]:

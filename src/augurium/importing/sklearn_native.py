@@ -4,7 +4,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import pandas as pd
 from sklearn.base import is_classifier
 
 from augurium.core.errors import Unprocessable
@@ -12,6 +11,8 @@ from augurium.core.tensors import Array
 from augurium.importing.conversion import RELATIVE_TOLERANCE, absolute_tolerance
 from augurium.importing.hard_rows import Column, Rows, head, plain_rows, unseen_values, with_values
 from augurium.importing.parity import Tolerance, compare
+from augurium.runtimes.sklearn_answers import answers
+from augurium.runtimes.sklearn_rows import RowLayout
 
 MAX_PREDICTIONS = 300
 PROBE_ROWS = 3
@@ -23,34 +24,18 @@ ROUNDING = 2.0**-21
 
 
 class NativeModel(msgspec.Struct, frozen=True):
-    """A model and how it wants its rows: as a frame with names or as a plain matrix.
-
-    `none_is_missing` names the columns in which None stands for a missing text; NaN elsewhere.
-    """
+    """A model and how it wants its rows."""
 
     model: Any
-    named: bool
-    none_is_missing: frozenset[str]
+    layout: RowLayout
 
     @property
     def is_classifier(self) -> bool:
         return bool(is_classifier(self.model))
 
-    @property
-    def has_probabilities(self) -> bool:
-        return hasattr(self.model, "predict_proba")
-
     def answers(self, rows: Rows) -> dict[str, Array]:
         """Outputs by name. Raises whatever scikit-learn raises for rows it does not take."""
-        frame = self._frame(rows)
-        if not self.is_classifier:
-            prediction = np.asarray(self.model.predict(frame), np.float32)
-            flat = prediction.reshape(-1) if prediction.shape[1:] in ((), (1,)) else prediction
-            return {"prediction": flat}
-        found = {"label": as_labels(np.asarray(self.model.predict(frame)))}
-        if self.has_probabilities:
-            found["probabilities"] = np.asarray(self.model.predict_proba(frame), np.float32)
-        return found
+        return answers(self.model, self.layout.frame(rows))
 
     def takes(self, rows: Rows) -> bool:
         """Whether the model answers all of these rows."""
@@ -59,38 +44,6 @@ class NativeModel(msgspec.Struct, frozen=True):
         except Exception:  # an estimator refuses rows with an error of any class
             return False
         return True
-
-    def _frame(self, rows: Rows) -> Any:
-        columns = {name: self._column(name, values) for name, values in rows.items()}
-        if self.named:
-            return pd.DataFrame({n: pd.Series(v, dtype=v.dtype) for n, v in columns.items()})
-        return np.column_stack(list(columns.values()))
-
-    def _column(self, name: str, values: Array) -> Array:
-        """Numbers in double precision and texts with the missing mark, as they were in training."""
-        if values.dtype != np.object_:
-            return values.astype(np.float64)
-        if name in self.none_is_missing:
-            return values
-        marked = values.copy()
-        marked[[value is None for value in values]] = np.nan
-        return marked
-
-
-def as_labels(labels: Array) -> Array:
-    """Labels as texts or 64-bit integers. Raises Unprocessable for labels that are neither."""
-    if labels.dtype.kind in "OU":
-        if not all(isinstance(label, str) for label in labels.ravel()):
-            raise Unprocessable(
-                "the classes mix texts and other values; expected texts or integers"
-            )
-        found = np.empty(labels.shape, np.object_)
-        found[:] = [str(label) for label in labels]
-        return found
-    integers = labels.astype(np.int64)
-    if (integers != labels).any():
-        raise Unprocessable("the classes are fractions; expected texts or integers")
-    return integers
 
 
 def probed(native: NativeModel, columns: list[Column]) -> list[Column]:
@@ -158,7 +111,7 @@ def uncertain_rows(
 
     The graph computes in single precision: where the framework's answer hangs on the last digits,
     for instance at a threshold of a tree behind a scaler, either side is right. Columns in `steady`
-    are not changed. Raises Unprocessable when too few rows are left to compare.
+    are not changed.
     """
     masks = {name: np.zeros(len(answer), bool) for name, answer in outputs.items()}
     for direction in (1, -1):
@@ -172,6 +125,11 @@ def uncertain_rows(
     if "probabilities" in outputs:
         best = np.sort(outputs["probabilities"], axis=1)[:, -2:]
         masks["label"] |= masks["probabilities"] | (best[:, -1] - best[:, 0] < TIE)
+    return masks
+
+
+def check_certain(masks: dict[str, Array]) -> None:
+    """Raises Unprocessable when too few rows are left to compare single precision by."""
     for name, mask in masks.items():
         if 1 - mask.mean() < MIN_CERTAIN_SHARE:
             raise Unprocessable(
@@ -179,7 +137,6 @@ def uncertain_rows(
                 "model's own answer changes with the last digits of the input; scale the features "
                 "differently"
             )
-    return masks
 
 
 def _nudged(values: Array, direction: int) -> Array:

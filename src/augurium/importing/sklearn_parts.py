@@ -1,4 +1,4 @@
-"""The estimators a fitted scikit-learn model is made of, and which of them cannot be served yet."""
+"""The estimators a fitted scikit-learn model is made of, and whether it can be served at all."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,8 +10,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from augurium.core.errors import Unprocessable
 from augurium.core.tensors import Array
-from augurium.importing.xgboost_file import inspect, read_document
-from augurium.importing.xgboost_rules import LATER, unsupported
 
 MAX_DEPTH = 32
 
@@ -23,8 +21,8 @@ def parts(model: Any) -> list[Any]:
     return list(found.values())
 
 
-def check_supported(model: Any) -> None:
-    """Raises Unprocessable for models without answers and for those known to convert wrongly."""
+def check_servable(model: Any) -> None:
+    """Raises Unprocessable for models without answers that a signature can describe."""
     if not isinstance(model, BaseEstimator) or not (is_classifier(model) or is_regressor(model)):
         raise Unprocessable(
             f"a {type(model).__name__} cannot be served; expected a fitted scikit-learn "
@@ -39,12 +37,14 @@ def check_supported(model: Any) -> None:
     if not hasattr(model, "n_features_in_"):
         raise Unprocessable(
             f"this {type(model).__name__} does not take a table of columns, as models of text do "
-            f"not; {LATER}"
+            "not; put its vectorizer into a ColumnTransformer over a column of text"
+        )
+    if is_classifier(model) and isinstance(getattr(model, "classes_", None), list):
+        raise Unprocessable(
+            f"this {type(model).__name__} has several outputs with labels, and one is supported; "
+            "register a model per output"
         )
     for part in parts(model):
-        reason = _unsupported(part)
-        if reason:
-            raise Unprocessable(f"{type(part).__name__} cannot be served yet: {reason}; {LATER}")
         _check_trees(part)
 
 
@@ -73,28 +73,6 @@ def _inside(value: Any) -> Iterator[Any]:
 def _may_hold_estimators(values: Any) -> bool:
     """Long lists hold numbers or names; those of estimators hold nothing else."""
     return len(values) > 0 and not isinstance(values[0], str | int | float | np.generic | None)
-
-
-def _unsupported(part: Any) -> str:
-    if getattr(part, "_infrequent_enabled", False):
-        return "grouping of infrequent categories fails in ONNX at the first unseen category"
-    if getattr(part, "handle_unknown", "") == "infrequent_if_exist":
-        return "handle_unknown='infrequent_if_exist' fails in ONNX at the first unseen category"
-    if getattr(part, "indicator_", None) is not None:
-        return "the converter forgets the indicators of missing values (add_indicator)"
-    if hasattr(part, "_predictors") and part.is_categorical_ is not None:
-        return "its categorical features have no counterpart in ONNX"
-    if isinstance(getattr(part, "classes_", None), list):
-        return "it has several outputs with labels, and one is supported"
-    if type(part).__module__.startswith("xgboost."):
-        return _unsupported_boosting(part)
-    return ""
-
-
-def _unsupported_boosting(part: Any) -> str:
-    if not part.__sklearn_is_fitted__():
-        return ""
-    return unsupported(inspect(read_document(bytes(part.get_booster().save_raw("ubj")))))
 
 
 def _check_trees(part: Any) -> None:

@@ -17,8 +17,7 @@ from skl2onnx.operator_converters.ordinal_encoder import convert_sklearn_ordinal
 from sklearn.compose import ColumnTransformer
 
 from augurium.importing.sklearn_parts import parts
-
-MISSING_TEXT = "__NA__"
+from augurium.runtimes.sklearn_rows import MISSING_TEXT
 
 
 def rewrite_model(model: Any) -> None:

@@ -39,26 +39,14 @@ class Table(msgspec.Struct, frozen=True):
 
 
 def read_table(file: Path) -> Table:
-    """Reads the JSON of `ImportRequest.table`.
+    """A sample of the training data: all of a small table, 2000 telling rows of a large one.
 
-    Raises InvalidArgument for what is not such a table.
+    Raises InvalidArgument for what is not a table, see `training_table.py`.
     """
-    try:
-        table = msgspec.json.decode(file.read_bytes(), type=Table)
-    except msgspec.MsgspecError as error:
-        raise InvalidArgument(
-            f'the table of sample rows cannot be read: {error}; expected {{"columns": '
-            '[{"name": "age", "values": [31, null]}]}'
-        ) from error
-    lengths = {len(column.values) for column in table.columns}
-    if len(lengths) != 1 or lengths == {0}:
-        raise InvalidArgument(
-            f"the columns of the table have {sorted(lengths)[:8]} values; all need the same "
-            "number, at least 1"
-        )
-    if len(set(table.names)) != len(table.names):
-        raise InvalidArgument("the table names a column twice; give every column its own name")
-    return table
+    # it imports this module
+    from augurium.importing.table_sample import read_sample
+
+    return read_sample(file)
 
 
 def numbers(column: TableColumn) -> Array:

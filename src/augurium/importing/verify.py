@@ -1,6 +1,6 @@
 """The trial run of a servable file, in a fresh process and with the very runtime that serves it."""
 
-import resource
+import contextlib
 import sys
 import time
 from collections.abc import Callable
@@ -10,20 +10,20 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-import onnxruntime
 
 from augurium.core.errors import AuguriumError, Unprocessable
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
 from augurium.importing.job import OutputParity, Verified, VerifyJob
-from augurium.importing.parity import Comparison, Tolerance, compare
+from augurium.importing.memory import MemoryGrowth, resident_bytes
+from augurium.importing.parity import Comparison, Mismatch, Tolerance, compare
 from augurium.importing.reference import Reference, read_reference, unpack, unpack_all
-from augurium.runtimes.runtime import LoadedModel, load
+from augurium.runtimes.runtime import LoadedModel, load, prepare
 
 BATCHES = (64, 3, 1)
 # a fault that shows in small batches only shows in the hard rows, which come first
 SMALL_BATCH_ROWS = 600
-SMALL_BATCH_S = 5.0
+SMALL_BATCH_S = 2.0
 TIMED_BATCHES = (1, 64, 1024)
 TIMED_S = 0.2
 MAX_TIMED_RUNS = 50
@@ -45,6 +45,16 @@ class TrialRun:
         self._reference = reference
         self._inputs = unpack_all(reference.inputs)
         self.rows = len(next(iter(self._inputs.values())))
+
+    def warm_up(self) -> None:
+        """Runs a usual batch, or one whole case, so that all memory of a run is taken."""
+        count = BATCHES[0] if self._signature.batched else 1
+        inputs = {name: values[:count] for name, values in self._inputs.items()}
+        if not self._signature.batched:
+            inputs = {name: values[0] for name, values in inputs.items()}
+        with contextlib.suppress(AuguriumError, ValueError):
+            # whatever is wrong is found again, and said, by the comparison
+            self._run(inputs)
 
     def against_reference(self) -> dict[str, OutputParity]:
         """Compares with the other framework's answers.
@@ -86,14 +96,40 @@ class TrialRun:
         return agreement, True
 
     def whole_cases(self) -> dict[str, OutputParity]:
-        """Runs every case of a model without a batch dimension twice."""
+        """Runs every case of a model without a batch dimension.
+
+        Compares with the other framework's answers, or else with a second run. Raises Mismatch for
+        the first difference from a framework.
+        """
+        cases = [
+            {name: values[case] for name, values in self._inputs.items()}
+            for case in range(self.rows)
+        ]
+        found = [self._run(inputs) for inputs in cases]
+        if self._reference.outputs is not None:
+            return self._cases_against_reference(found)
         agreement = {}
-        for case in range(self.rows):
-            inputs = {name: values[case] for name, values in self._inputs.items()}
-            first, second = self._run(inputs), self._run(inputs)
+        for inputs, first in zip(cases, found, strict=True):
+            second = self._run(inputs)
             for spec in self._signature.outputs:
                 one, other = np.atleast_1d(first[spec.name]), np.atleast_1d(second[spec.name])
                 agreement[spec.name] = _compare_with_itself(one, other).parity
+        return agreement
+
+    def _cases_against_reference(self, found: list[Tensors]) -> dict[str, OutputParity]:
+        agreement = {}
+        for name, expected in unpack_all(self._reference.outputs or {}).items():
+            answers = np.stack([tensors[name] for tensors in found])
+            if answers.shape != expected.shape:
+                raise Mismatch(
+                    f"the converted model is wrong: output '{name}' has the shape "
+                    f"{list(answers.shape[1:])}, that of {self._reference.original} "
+                    f"{list(expected.shape[1:])}"
+                )
+            result = self._compare(name, expected, answers)
+            if len(result.differing):
+                raise self._mismatch(name, result, 1)
+            agreement[name] = result.parity
         return agreement
 
     def latency_ms(self) -> dict[str, float]:
@@ -108,14 +144,14 @@ class TrialRun:
         for batch, larger in pairwise((*TIMED_BATCHES, 0)):
             positions = np.arange(batch) % self.rows
             inputs = {name: values[positions] for name, values in self._inputs.items()}
-            before_bytes = _peak_bytes()
+            growth_of_run = MemoryGrowth()
             try:
                 timed[str(batch)] = _median_ms(partial(self._run, inputs))
             except AuguriumError:
                 # rows that run alone may not run together; that is reported as row dependence
                 break
             growth = larger / batch
-            takes_ms, takes_bytes = timed[str(batch)], _peak_bytes() - before_bytes
+            takes_ms, takes_bytes = timed[str(batch)], growth_of_run.bytes()
             if growth * takes_ms > MAX_TIMED_MS or growth * takes_bytes > MAX_TIMED_BYTES:
                 break
         return timed
@@ -157,7 +193,7 @@ class TrialRun:
         )
         return compare(expected[:count], found, mask, tolerance)
 
-    def _mismatch(self, name: str, result: Comparison, batch: int) -> Unprocessable:
+    def _mismatch(self, name: str, result: Comparison, batch: int) -> Mismatch:
         parity, row = result.parity, int(result.differing[0])
         difference = (
             f" (largest difference {parity.max_abs_error:.3g}, allowed {parity.atol:.1g} + "
@@ -166,7 +202,7 @@ class TrialRun:
             else ""
         )
         shown = ", ".join(f"{key}={values[row]}" for key, values in self._inputs.items())
-        return Unprocessable(
+        return Mismatch(
             f"the converted model is wrong: output '{name}' differs from "
             f"{self._reference.original} in {parity.different} of {parity.rows} rows at batch size "
             f"{batch}{difference}; first for {shown[:SHOWN_CHARACTERS]}"
@@ -179,10 +215,15 @@ def verify(job: VerifyJob) -> Verified:
     Raises Unprocessable for answers that differ, ModelFailed when the file does not load or run.
     """
     reference = read_reference(Path(job.reference))
-    before_bytes, started = _peak_bytes(), time.perf_counter()
-    model = load(job.runtime, Path(job.model), job.options)
+    # what the framework itself takes is shared by all models of a process, and not this one's
+    prepare(job.runtime)
+    growth, started = MemoryGrowth(), time.perf_counter()
+    weights = Path(job.weights) if job.weights else None
+    model = load(job.runtime, Path(job.model), job.options, weights)
     load_ms = (time.perf_counter() - started) * 1000
     trial = TrialRun(model, job.signature, reference)
+    trial.warm_up()
+    memory_bytes = growth.bytes()
     independent = True
     if not job.signature.batched:
         outputs = trial.whole_cases()
@@ -197,9 +238,16 @@ def verify(job: VerifyJob) -> Verified:
         row_independent=independent,
         latency_ms=trial.latency_ms(),
         load_ms=round(load_ms, 2),
-        memory_bytes=max(0, _peak_bytes() - before_bytes),
-        versions={"onnxruntime": onnxruntime.__version__},
+        memory_bytes=memory_bytes,
+        process_bytes=resident_bytes(),
+        versions=_version(job.runtime),
     )
+
+
+def _version(runtime: str) -> dict[str, str]:
+    package = "onnxruntime" if runtime == "onnx" else runtime
+    version = getattr(sys.modules.get(package), "__version__", None)
+    return {package: str(version)} if version else {}
 
 
 class _RowsLost(Unprocessable):
@@ -233,14 +281,3 @@ def _median_ms(run: Callable[[], object]) -> float:
         run()
         times.append(time.perf_counter() - before)
     return round(median(times) * 1000, 4)
-
-
-def _peak_bytes() -> int:
-    """The largest resident memory so far: what loading and running add to it the model takes."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # not from getrusage, where a child begins with the peak of the process that started it
-        fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        return int(fields["VmHWM"].split()[0]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

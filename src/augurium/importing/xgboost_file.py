@@ -33,7 +33,8 @@ class XgboostFile(msgspec.Struct, kw_only=True):
     """What a checked file says about its model.
 
     `thresholds` holds the numbers each feature is compared with and `levels` the number of levels
-    of each categorical feature.
+    of each categorical feature. `vector_leaves`: a leaf holds all outputs; `has_categories`: the
+    values of categories are kept beside their codes.
     """
 
     objective: str
@@ -42,6 +43,7 @@ class XgboostFile(msgspec.Struct, kw_only=True):
     num_target: int
     num_feature: int
     vector_leaves: bool
+    has_categories: bool
     feature_names: list[str]
     feature_types: list[str]
     thresholds: dict[int, Any]
@@ -81,15 +83,29 @@ def _inspect(learner: dict[str, Any]) -> XgboostFile:
         num_target=int(parameters.get("num_target", 1)),
         num_feature=int(parameters["num_feature"]),
         vector_leaves=False,
+        has_categories=False,
         feature_names=[str(name) for name in learner.get("feature_names", [])],
         feature_types=[str(kind) for kind in learner.get("feature_types", [])],
         thresholds={},
         levels={},
     )
     _check_header(found)
-    if found.booster == "gbtree":
+    if found.booster == "gblinear":
+        _check_linear(booster["model"], found)
+    elif found.booster == "dart":
+        _read_trees(booster["gbtree"]["model"], found)
+        _floats(booster["weight_drop"], len(booster["gbtree"]["model"]["trees"]), "weight_drop")
+    elif found.booster == "gbtree":
         _read_trees(booster["model"], found)
+    else:
+        raise damaged(f"the booster '{found.booster[:32]}', expected gbtree, dart or gblinear")
     return found
+
+
+def _check_linear(model: Mapping[str, Any], found: XgboostFile) -> None:
+    """A weight per feature and one bias, for each output."""
+    groups = max(1, found.num_class, found.num_target)
+    _floats(model["weights"], (found.num_feature + 1) * groups, "weights")
 
 
 def _check_header(found: XgboostFile) -> None:
@@ -112,9 +128,7 @@ def _read_trees(model: Mapping[str, Any], found: XgboostFile) -> None:
     if groups.min() < 0 or groups.max() >= max(1, found.num_class, found.num_target):
         raise damaged("a tree for an output that does not exist")
     _check_iterations(model, len(trees))
-    if any(int(saved["tree_param"].get("size_leaf_vector", 1)) > 1 for saved in trees):
-        found.vector_leaves = True
-        return
+    found.has_categories = bool(model.get("cats", {}).get("enc"))
     found.thresholds = _thresholds(
         [_read_tree(saved, found, number) for number, saved in enumerate(trees)]
     )
@@ -154,13 +168,31 @@ def _read_tree(saved: Mapping[str, Any], found: XgboostFile, number: int) -> Tre
     )
     _integers(saved["default_left"], count, "default_left")
     _integers(saved["parents"], count, "parents")
-    _floats(saved["base_weights"], count, "base_weights")
+    _check_leaves(saved, tree, found, number)
     _check_children(tree, count, number)
     used = tree.feature[tree.left != NO_CHILD]
     if len(used) and (used.min() < 0 or used.max() >= found.num_feature):
         raise damaged(f"a split on a feature that does not exist in tree {number}")
     _read_categories(saved, tree, found, number)
     return tree
+
+
+def _check_leaves(saved: Mapping[str, Any], tree: Tree, found: XgboostFile, number: int) -> None:
+    """One number in each leaf, or a vector of all outputs, which then lies in `leaf_weights`."""
+    count, size = len(tree.left), int(saved["tree_param"].get("size_leaf_vector", 1))
+    if size <= 1:
+        _floats(saved["base_weights"], count, "base_weights")
+        return
+    if size != max(found.num_class, found.num_target):
+        raise damaged(f"leaves of {size} numbers in tree {number}")
+    found.vector_leaves = True
+    _floats(saved["base_weights"], count * size, "base_weights")
+    leaves = tree.left == NO_CHILD
+    _floats(saved["leaf_weights"], int(leaves.sum()) * size, "leaf_weights")
+    # a leaf names its place in leaf_weights where other nodes have their right child
+    if not np.array_equal(np.sort(tree.right[leaves]), np.arange(leaves.sum())):
+        raise damaged(f"a leaf without numbers in tree {number}")
+    tree.right[leaves] = NO_CHILD
 
 
 def _check_children(tree: Tree, count: int, number: int) -> None:

@@ -1,140 +1,171 @@
-"""XGBoost to ONNX. Imports xgboost and its converter, therefore used in child processes only."""
+"""XGBoost models: candidates for ONNX, treelite and XGBoost itself, and what XGBoost answers.
 
+Imports xgboost, therefore used in child processes only.
+"""
+
+import json
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnx
-import onnxmltools
 import xgboost
-from onnxmltools.convert.common.data_types import FloatTensorType
 
-from augurium.core.signature import Signature
-from augurium.core.tensors import Array, TensorSpec
-from augurium.importing import graph
-from augurium.importing.conversion import Conversion
-from augurium.importing.hard_rows import Column, hard_rows
-from augurium.importing.table import Table, find_columns, numbers
+from augurium.core.errors import Unprocessable
+from augurium.core.tensors import Array
+from augurium.importing import tree_reference
+from augurium.importing.attempts import Attempts
+from augurium.importing.conversion import Candidate, Conversion
+from augurium.importing.table import Table
 from augurium.importing.xgboost_file import XgboostFile
-from augurium.importing.xgboost_rules import CLASSIFIERS, REGRESSORS
+from augurium.importing.xgboost_rules import (
+    BINARY,
+    CLASSIFIERS,
+    read_supported,
+    unsupported_in_onnx,
+    unsupported_in_treelite,
+    wrong_in_onnx,
+)
+from augurium.runtimes import tree_answers
+from augurium.runtimes.tree_answers import Meaning
 
-INPUT = "features"
-TIE = 1e-5
+NATIVE_FILE = "model.ubj"
+JSON_FILE = "model.json"
+NO_CATEGORIES: dict[str, list[Any]] = {"enc": [], "feature_segments": [], "sorted_idx": []}
 
 
-def import_content(content: bytes, found: XgboostFile, table: Table | None) -> Conversion:
-    """Converts a saved model that was read and found supported. Blocking.
+def import_file(file: Path, table: Table | None, engines: frozenset[str]) -> Conversion:
+    """Converts a saved model, UBJSON or JSON. Raises as `import_content` does."""
+    return import_content(file.read_bytes(), table, engines)
 
-    Raises InvalidArgument for a table that does not fit.
+
+def import_content(content: bytes, table: Table | None, engines: frozenset[str]) -> Conversion:
+    """Converts the content of a saved model. Blocking.
+
+    Raises Unprocessable for damage and for objectives that are not known, InvalidArgument for a
+    table that does not fit.
     """
-    found.feature_names = _feature_names(found, table)
-    booster = xgboost.Booster({"nthread": 1})
-    booster.load_model(bytearray(content))
-    booster = _used_part(booster)
-    native = _native(booster, found)
-    rows = hard_rows(_columns(found, table))
-    inputs = np.column_stack([rows[name] for name in found.feature_names])
-    outputs, uncertain = _answers(native, inputs)
+    found = read_supported(content)
+    names = tree_reference.feature_names(found.feature_names, found.num_feature, table)
+    levels = {feature: range(count) for feature, count in found.levels.items()}
+    inputs = tree_reference.matrix(names, found.thresholds, levels, table)
+    booster = _anonymous(_used_part(_loaded(content), found), found)
+    meaning = meaning_of(found)
+    outputs = meaning.answers(_native_answers(booster, inputs))
+    attempts = Attempts(engines)
+    _make_candidates(attempts, booster, found, meaning)
     return Conversion(
         framework="xgboost",
         framework_version=xgboost.__version__,
-        model=_converted(native, found).SerializeToString(),
-        signature=_signature(found, outputs),
-        inputs={INPUT: inputs},
+        candidates=attempts.candidates,
+        tried=attempts.tried,
+        signature=tree_reference.signature(names, outputs),
+        inputs={tree_reference.INPUT: inputs},
         outputs=outputs,
-        uncertain=uncertain,
-        versions={
-            "xgboost": xgboost.__version__,
-            "onnxmltools": onnxmltools.__version__,
-            "onnx": onnx.__version__,
-        },
-        notes=_notes(found, booster),
+        uncertain=tree_reference.ties(meaning, outputs),
+        versions={"xgboost": xgboost.__version__, **attempts.versions},
+        notes=_notes(found, names, booster),
     )
 
 
-def _used_part(booster: Any) -> Any:
+def meaning_of(found: XgboostFile) -> Meaning:
+    """What the model's raw numbers are, by its objective."""
+    if found.objective == BINARY:
+        several = found.num_target > 1
+        return Meaning(tree_answers.MULTILABEL if several else tree_answers.BINARY)
+    if found.objective in CLASSIFIERS:
+        return Meaning(tree_answers.MULTICLASS)
+    return Meaning(tree_answers.NUMBERS)
+
+
+def _loaded(content: bytes) -> Any:
+    booster = xgboost.Booster({"nthread": 1})
+    try:
+        booster.load_model(bytearray(content))
+    except xgboost.core.XGBoostError as error:
+        raise Unprocessable(
+            f"XGBoost {xgboost.__version__} cannot load the model: {str(error).splitlines()[0]}; "
+            "save it again with save_model"
+        ) from error
+    return booster
+
+
+def _used_part(booster: Any, found: XgboostFile) -> Any:
     """The trees up to the best iteration after early stopping, as in XGBoost's own wrappers."""
     best = booster.attr("best_iteration")
-    return booster[: int(best) + 1] if best is not None else booster
+    if best is None or found.booster == "gblinear":
+        return booster
+    return booster[: int(best) + 1]
 
 
-def _native(booster: Any, found: XgboostFile) -> Any:
-    """The booster inside the wrapper that fits its objective, with anonymous features."""
+def _anonymous(booster: Any, found: XgboostFile) -> Any:
+    """Without names, which stand in the signature, and with probabilities instead of classes."""
     booster.feature_names = None
     booster.set_attr(scikit_learn=None)
     if found.objective == "multi:softmax":
         # the two differ in what they answer, a class or probabilities, not in what they learned
         booster.set_param({"objective": "multi:softprob", "num_class": found.num_class})
-    is_classifier = found.objective in CLASSIFIERS
-    native = xgboost.XGBClassifier() if is_classifier else xgboost.XGBRegressor()
-    native.load_model(booster.save_raw("ubj"))
-    return native
+    return booster
 
 
-def _feature_names(found: XgboostFile, table: Table | None) -> list[str]:
-    """The model's own, else those of a table that fits, else f0, f1 and so on as XGBoost counts."""
-    if found.feature_names:
-        return found.feature_names
-    if table is not None and len(table.columns) == found.num_feature:
-        return table.names
-    return [f"f{index}" for index in range(found.num_feature)]
-
-
-def _columns(found: XgboostFile, table: Table | None) -> list[Column]:
-    given = find_columns(table, found.feature_names) if table else []
-    return [
-        Column(
-            name=name,
-            categories=tuple(range(found.levels[index])) if index in found.levels else (),
-            landmarks=tuple(found.thresholds.get(index, ())),
-            values=numbers(given[index]) if given else (),
-        )
-        for index, name in enumerate(found.feature_names)
-    ]
-
-
-def _answers(native: Any, inputs: Array) -> tuple[dict[str, Array], dict[str, Array]]:
-    if isinstance(native, xgboost.XGBClassifier):
-        probabilities = native.predict_proba(inputs).astype(np.float32)
-        labels = native.predict(inputs).astype(np.int64)
-        best = np.sort(probabilities, axis=1)[:, -2:]
-        return (
-            {"label": labels, "probabilities": probabilities},
-            {"label": best[:, 1] - best[:, 0] < TIE},
-        )
-    return {"prediction": native.predict(inputs).astype(np.float32)}, {}
-
-
-def _converted(native: Any, found: XgboostFile) -> Any:
-    model = onnxmltools.convert_xgboost(
-        native,
-        initial_types=[(INPUT, FloatTensorType([None, found.num_feature]))],
+def _native_answers(booster: Any, inputs: Array) -> Array:
+    rows = xgboost.DMatrix(
+        inputs, feature_types=booster.feature_types, enable_categorical=True, nthread=1
     )
-    names = [output.name for output in model.graph.output]
-    if found.objective in CLASSIFIERS:
-        graph.rename(model.graph, dict(zip(names, ("label", "probabilities"), strict=True)))
+    raw: Array = booster.predict(rows, validate_features=False)
+    return raw
+
+
+def _make_candidates(
+    attempts: Attempts, booster: Any, found: XgboostFile, meaning: Meaning
+) -> None:
+    wrong, unsupported = wrong_in_onnx(found), unsupported_in_onnx(found)
+    if wrong:
+        attempts.refuse("onnx", f"{wrong}, and the converted model would be silently wrong")
+    elif unsupported:
+        attempts.skip("onnx", unsupported)
     else:
-        graph.rename(model.graph, {names[0]: "prediction"})
-        graph.flatten_output(model.graph, "prediction")
-    return model
+        # each engine imports what it needs: converters take long, and may be missing
+        attempts.make("onnx", lambda: _onnx(attempts, booster, found))
+    unsupported = unsupported_in_treelite(found)
+    if unsupported:
+        attempts.skip("treelite", unsupported)
+    else:
+        attempts.make("treelite", lambda: _treelite(attempts, booster, found, meaning))
+    attempts.make("xgboost", lambda: _native(booster, meaning))
 
 
-def _signature(found: XgboostFile, outputs: dict[str, Array]) -> Signature:
-    features = TensorSpec(
-        INPUT, "FP32", (-1, found.num_feature), features=tuple(found.feature_names), nullable=True
-    )
-    if found.objective in REGRESSORS:
-        return Signature((features,), (TensorSpec("prediction", "FP32", (-1,)),))
-    classes = outputs["probabilities"].shape[1]
-    label = TensorSpec("label", "INT64", (-1,))
-    return Signature((features,), (label, TensorSpec("probabilities", "FP32", (-1, classes))))
+def _onnx(attempts: Attempts, booster: Any, found: XgboostFile) -> Candidate:
+    from augurium.importing import xgboost_graph
+
+    attempts.versions.update(xgboost_graph.versions())
+    return xgboost_graph.write(booster, found)
 
 
-def _notes(found: XgboostFile, booster: Any) -> tuple[str, ...]:
+def _treelite(attempts: Attempts, booster: Any, found: XgboostFile, meaning: Meaning) -> Candidate:
+    from augurium.importing import treelite_model
+
+    attempts.versions.update(treelite_model.version())
+    if not found.has_categories:
+        booster.save_model(NATIVE_FILE)
+        return treelite_model.write(treelite_model.from_xgboost(Path(NATIVE_FILE)), meaning)
+    # Treelite refuses the values of categories, which are of no use for rows of codes
+    document = json.loads(bytes(booster.save_raw("json")))
+    gradient_booster = document["learner"]["gradient_booster"]
+    gradient_booster.get("gbtree", gradient_booster)["model"]["cats"] = NO_CATEGORIES
+    Path(JSON_FILE).write_text(json.dumps(document))
+    return treelite_model.write(treelite_model.from_xgboost(Path(JSON_FILE)), meaning)
+
+
+def _native(booster: Any, meaning: Meaning) -> Candidate:
+    booster.save_model(NATIVE_FILE)
+    return Candidate(runtime="xgboost", file=NATIVE_FILE, options=meaning.options())
+
+
+def _notes(found: XgboostFile, names: list[str], booster: Any) -> tuple[str, ...]:
     notes = []
     if found.levels:
-        names = [found.feature_names[feature] for feature in sorted(found.levels)]
-        notes.append(f"send categories as their codes (0, 1, ...) in {', '.join(names)}")
-    if booster.attr("best_iteration") is not None:
+        coded = [names[feature] for feature in sorted(found.levels)]
+        notes.append(f"send categories as their codes (0, 1, ...) in {', '.join(coded)}")
+    if booster.attr("best_iteration") is not None and found.booster != "gblinear":
         notes.append(
             f"trees up to the best iteration are used: {booster.num_boosted_rounds()} rounds"
         )

@@ -28,6 +28,7 @@ class Import(Protocol):
         framework: str | None = ...,
         table: bytes | None = ...,
         limits: ImportSettings = ...,
+        engine: str | None = ...,
     ) -> ImportResult: ...
 
 
@@ -40,6 +41,7 @@ def import_content(tmp_path: Path) -> Import:
         framework: str | None = None,
         table: bytes | None = None,
         limits: ImportSettings = LIMITS,
+        engine: str | None = None,
     ) -> ImportResult:
         file, rows, folder = tmp_path / "upload", tmp_path / "table.json", tmp_path / "work"
         file.write_bytes(content)
@@ -51,6 +53,7 @@ def import_content(tmp_path: Path) -> Import:
             framework=framework,
             table=rows if table else None,
             allow_code=limits.allow_code,
+            engine=engine,
         )
         return import_model(request, folder, limits, lambda stage, share: None)
 
@@ -61,13 +64,14 @@ def import_content(tmp_path: Path) -> Import:
 def import_packaged(import_content: Import) -> Callable[..., ImportResult]:
     """Packages a model in memory as a client does, and imports it."""
 
-    def run(model: object, data: object = None) -> ImportResult:
+    def run(model: object, data: object = None, engine: str | None = None) -> ImportResult:
         packaged = package(model, data)
         return import_content(
             packaged.content,
             packaged.filename,
             framework=packaged.framework,
             table=packaged.table,
+            engine=engine,
         )
 
     return run
@@ -79,7 +83,7 @@ def ask() -> Callable[[ImportResult, Mapping[str, Any]], Answers]:
 
     def run(result: ImportResult, inputs: Mapping[str, Any]) -> Answers:
         names = [spec.name for spec in result.signature.outputs]
-        model = load(result.runtime, result.servable, result.options)
+        model = load(result.runtime, result.servable, result.options, result.weights)
         return dict(zip(names, model.run(inputs, names), strict=True))
 
     return run

@@ -1,6 +1,9 @@
 """A child of an import, whatever it does: real processes that hang, allocate, crash and print."""
 
+import json
 import os
+import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -67,6 +70,55 @@ def test_what_a_child_leaves_running_ends_with_it(run: Run, tmp_path: Path) -> N
     assert ended(int((tmp_path / "pid").read_text()))
 
 
+DAEMON = (
+    "import os, time, pathlib\n"
+    "if not os.fork():\n"
+    "    os.setsid()\n"
+    "    if os.fork():\n"
+    "        os._exit(0)\n"
+    "    held = bytearray(b'x' * {held})\n"
+    "    pathlib.Path('new').write_text(str(os.getpid()))\n"
+    "    os.rename('new', 'pid')\n"
+    "    time.sleep(600)\n"
+    "while not os.path.exists('pid'): time.sleep(0.01)\n"
+)
+
+
+def test_what_leaves_the_session_of_a_child_ends_with_it(run: Run, tmp_path: Path) -> None:
+    assert run(DAEMON.format(held=1)).end is End.EXITED
+    assert ended(int((tmp_path / "pid").read_text()))
+
+
+def test_what_leaves_the_session_of_a_child_that_hangs_ends_with_it(
+    run: Run, tmp_path: Path
+) -> None:
+    ending = run(DAEMON.format(held=1) + "time.sleep(600)", seconds=2.0)
+    assert ending.end is End.TIMED_OUT
+    assert ended(int((tmp_path / "pid").read_text()))
+
+
+def test_the_memory_of_what_leaves_the_session_counts(run: Run) -> None:
+    script = DAEMON.format(held=300_000_000) + "time.sleep(600)"
+    assert run(script, memory_bytes=250_000_000).end is End.OUT_OF_MEMORY
+
+
+def test_nothing_is_left_when_the_server_that_started_a_child_dies(tmp_path: Path) -> None:
+    server = (
+        "import sys, time, pathlib\n"
+        "from augurium.importing.sandbox import Budget, run_child\n"
+        f"script = {DAEMON.format(held=1) + 'time.sleep(600)'!r}\n"
+        "budget = Budget(time.monotonic() + 600, 10**9)\n"
+        f"run_child([sys.executable, '-c', script], pathlib.Path({str(tmp_path)!r}), budget)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", server])
+    while not (tmp_path / "pid").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert ended(int((tmp_path / "pid").read_text()))
+
+
 def test_a_child_that_takes_too_much_memory_is_stopped(run: Run) -> None:
     script = "import time\nheld = bytearray(b'x' * 400_000_000)\ntime.sleep(600)"
     ending = run(script, memory_bytes=200_000_000)
@@ -128,12 +180,43 @@ def test_a_confined_child_is_polite_and_leaves_no_core(run: Run) -> None:
     assert core == "(0, 0)"
 
 
-def test_a_confined_child_reaches_no_network_where_it_says_so(run: Run) -> None:
+def test_a_confined_child_is_cut_off_from_what_it_says(run: Run, tmp_path: Path) -> None:
+    work, secret = tmp_path / "import" / "work", tmp_path / "registry.db"
+    work.mkdir(parents=True)
+    secret.write_text("secret")
+    given = tmp_path / "given"
+    given.write_text("rows")
+    listener = socket.create_server(("127.0.0.1", 0))
+    private = socket.socket(socket.AF_UNIX)
+    private.bind(str(tmp_path / "link.sock"))
+    private.listen()
     script = (
-        "import socket\n"
-        "server = socket.socket(); server.bind(('127.0.0.1', 0))\n"
-        "print(cut, sorted(name for _, name in socket.if_nameindex()))"
+        "import json, os, signal, socket\n"
+        "from augurium.importing.confinement import confine\n"
+        "from augurium.importing.job import Confinement\n"
+        f"given = {str(given)!r}\n"
+        "isolation = confine(Confinement(file_bytes=1000, cpu_s=5, readable=(given,)))\n"
+        "def succeeds(action):\n"
+        "    try: action()\n"
+        "    except OSError: return False\n"
+        "    return True\n"
+        "print(json.dumps([*isolation] + [succeeds(action) for action in (\n"
+        f"    lambda: socket.create_connection({listener.getsockname()!r}, 1),\n"
+        f"    lambda: socket.socket(socket.AF_UNIX).connect({str(tmp_path / 'link.sock')!r}),\n"
+        f"    lambda: open({str(secret)!r}),\n"
+        f"    lambda: open({str(tmp_path / 'new')!r}, 'w'),\n"
+        f"    lambda: os.rename({str(secret)!r}, 'mine'),\n"
+        f"    lambda: open(given, 'a'),\n"
+        "    lambda: os.listdir('/proc/1'),\n"
+        "    lambda: open(given),\n"
+        "    lambda: open('own', 'w'),\n"
+        "    lambda: __import__('numpy'),\n"
+        ")]))"
     )
-    ending = run(confined(script))
-    assert ending.end is End.EXITED
-    assert ending.log_tail == "True ['lo']" or ending.log_tail.startswith("False [")
+    budget = Budget(time.monotonic() + 60, GIBIBYTE)
+    with listener, private:
+        ending = run_child([sys.executable, "-c", script], work, budget)
+    cut, confined, *found = json.loads(ending.log_tail)
+    files = [not confined] * 5
+    assert found == [not cut, not cut, *files, True, True, True]
+    assert secret.read_text() == "secret"

@@ -1,5 +1,6 @@
 """XGBoost models become servable and answer as before."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,11 +10,12 @@ import pytest
 import xgboost
 from xgboost import XGBClassifier, XGBRegressor
 
-from augurium.core.errors import Unprocessable
+from augurium.core.errors import InvalidArgument, Unprocessable
 from augurium.core.tensors import TensorSpec
 from augurium.importing.result import ImportResult
 
 Packaged = Callable[..., ImportResult]
+Import = Callable[..., ImportResult]
 Ask = Callable[[ImportResult, Mapping[str, Any]], dict[str, Any]]
 
 RNG = np.random.default_rng(5)
@@ -94,40 +96,137 @@ def test_few_categories_are_served_by_their_codes(import_packaged: Packaged, ask
     np.testing.assert_allclose(found["probabilities"], model.predict_proba(frame), atol=1e-5)
 
 
-def many_categories() -> Any:
-    frame = pd.DataFrame({"c": pd.Categorical(np.arange(800) % 60)})
-    model = XGBRegressor(n_estimators=3, enable_categorical=True)
-    return model.fit(frame, np.sin(np.arange(800) % 60))
+def several_outputs(**settings: Any) -> Any:
+    return XGBRegressor(n_estimators=10, **settings).fit(HOLED, ROWS[:, :2] * 100)
+
+
+def several_labels() -> Any:
+    return XGBClassifier(n_estimators=10).fit(HOLED, (ROWS[:, :2] > 0).astype(int))
+
+
+def quantiles() -> Any:
+    model = XGBRegressor(n_estimators=10, objective="reg:quantileerror", quantile_alpha=[0.1, 0.9])
+    return model.fit(HOLED, TARGET)
 
 
 def ranker() -> Any:
     groups = np.arange(800) // 20
-    return xgboost.XGBRanker(n_estimators=3).fit(ROWS, np.digitize(TARGET, [0]), qid=groups)
+    return xgboost.XGBRanker(n_estimators=10).fit(HOLED, np.digitize(TARGET, [0]), qid=groups)
+
+
+def dart(**settings: Any) -> Any:
+    model = XGBRegressor(n_estimators=10, booster="dart", rate_drop=0.5, **settings)
+    return model.fit(HOLED, TARGET)
+
+
+def chance() -> Any:
+    return XGBRegressor(n_estimators=5, objective="reg:logistic").fit(HOLED, TARGET > 0)
+
+
+def survival() -> Any:
+    return XGBRegressor(n_estimators=5, objective="survival:cox").fit(HOLED, TARGET)
 
 
 @pytest.mark.parametrize(
-    ("make", "says"),
+    ("make", "outcome"),
     [
-        (lambda: XGBRegressor(n_estimators=3).fit(ROWS, ROWS[:, :2]), "has 2 outputs"),
+        (several_outputs, "refused: it has 2 outputs, and .* silently wrong"),
+        (quantiles, "refused: it has 2 outputs"),
         (
-            lambda: XGBRegressor(n_estimators=3, multi_strategy="multi_output_tree").fit(
-                ROWS, ROWS[:, :2]
-            ),
-            "multi_output_tree",
+            lambda: several_outputs(multi_strategy="multi_output_tree"),
+            "refused: multi_output_tree keeps several outputs in one leaf",
         ),
-        (lambda: XGBRegressor(n_estimators=3, booster="dart").fit(ROWS, TARGET), "dart"),
-        (lambda: XGBRegressor(n_estimators=3, booster="gblinear").fit(ROWS, TARGET), "gblinear"),
-        (ranker, "rank:ndcg ranks rows against each other"),
-        (many_categories, "category 'c' has 60 levels, and at most 40"),
-        (
-            lambda: XGBRegressor(n_estimators=3, objective="reg:logistic").fit(ROWS, TARGET > 0),
-            "objective reg:logistic is not one of",
-        ),
+        (ranker, "refused: objective rank:ndcg ranks rows against each other"),
+        (dart, "unsupported: booster dart weighs its trees"),
+        (chance, "unsupported: the converter does not know objective reg:logistic"),
+        (survival, "unsupported: the converter does not know objective survival:cox"),
     ],
 )
-def test_models_that_convert_wrongly_are_refused_before_it_is_tried(
-    import_packaged: Packaged, make: Callable[[], Any], says: str
+def test_what_converts_wrongly_to_onnx_never_gets_there_and_is_served_by_treelite(
+    import_packaged: Packaged, ask: Ask, make: Callable[[], Any], outcome: str
 ) -> None:
-    with pytest.raises(Unprocessable, match=says) as refused:
-        import_packaged(make())
-    assert "needs an engine that is not part of this release" in str(refused.value)
+    model = make()
+    result = import_packaged(model)
+    assert result.runtime == "treelite"
+    assert re.match(outcome, result.report["engines"]["onnx"]["outcome"])
+    assert result.report["engines"]["xgboost"]["outcome"] == "ok"
+    expected = model.predict(HOLED)
+    assert result.signature.outputs[0].shape == (-1, *expected.shape[1:])
+    found = ask(result, {"features": HOLED})
+    np.testing.assert_allclose(found["prediction"], expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_model_of_several_labels_answers_all_of_them(import_packaged: Packaged, ask: Ask) -> None:
+    model = several_labels()
+    result = import_packaged(model)
+    assert result.runtime == "treelite"
+    found = ask(result, {"features": HOLED})
+    assert (found["label"] == model.predict(HOLED)).all()
+    np.testing.assert_allclose(found["probabilities"], model.predict_proba(HOLED), atol=1e-5)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_linear_booster_is_served_by_xgboost_itself(
+    import_packaged: Packaged, ask: Ask, classes: int
+) -> None:
+    model = XGBClassifier(n_estimators=10, booster="gblinear")
+    model.fit(ROWS, np.digitize(TARGET, [0] if classes == 2 else [-1, 1]))
+    result = import_packaged(model)
+    assert result.runtime == "xgboost"
+    found = ask(result, {"features": ROWS})
+    assert (found["label"] == model.predict(ROWS)).all()
+    np.testing.assert_allclose(found["probabilities"], model.predict_proba(ROWS), atol=1e-6)
+
+
+def test_categories_of_many_levels_are_served_by_treelite(
+    import_packaged: Packaged, ask: Ask
+) -> None:
+    codes = np.arange(800) % 60
+    frame = pd.DataFrame({"c": pd.Categorical(codes)})
+    model = XGBRegressor(n_estimators=20, enable_categorical=True).fit(frame, np.sin(codes))
+    result = import_packaged(model)
+    assert result.runtime == "treelite"
+    assert "category 'c' has 60 levels" in result.report["engines"]["onnx"]["outcome"]
+    rows = np.array([*range(60), np.nan, 60, 99, -1], np.float32).reshape(-1, 1)
+    expected = model.get_booster().inplace_predict(rows, validate_features=False)
+    found = ask(result, {"features": rows})
+    np.testing.assert_allclose(found["prediction"], expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ["treelite", "xgboost", "native"])
+@pytest.mark.parametrize("objective", ["binary:logistic", "multi:softprob"])
+def test_an_engine_that_passes_parity_may_be_asked_for(
+    import_packaged: Packaged, ask: Ask, engine: str, objective: str
+) -> None:
+    labels = np.digitize(TARGET, [0] if objective.startswith("binary") else [-1, 1])
+    model = XGBClassifier(n_estimators=10, objective=objective).fit(HOLED, labels)
+    result = import_packaged(model, engine=engine)
+    assert result.runtime == {"native": "xgboost"}.get(engine, engine)
+    assert result.report["chosen_because"] == f"engine {engine} was asked for"
+    found = ask(result, {"features": HOLED})
+    assert (found["label"] == model.predict(HOLED)).all()
+    np.testing.assert_allclose(found["probabilities"], model.predict_proba(HOLED), atol=1e-5)
+
+
+def test_an_engine_that_is_known_to_be_wrong_cannot_be_asked_for(
+    import_packaged: Packaged,
+) -> None:
+    with pytest.raises(Unprocessable, match=r"no engine can .*onnx: refused: it has 2 outputs"):
+        import_packaged(several_outputs(), engine="onnx")
+
+
+def test_an_engine_must_exist(import_packaged: Packaged) -> None:
+    with pytest.raises(InvalidArgument, match="engine 'tensorrt' is not known; expected native or"):
+        import_packaged(ranker(), engine="tensorrt")
+
+
+def test_an_engine_of_another_framework_is_refused(import_packaged: Packaged) -> None:
+    with pytest.raises(Unprocessable, match="lightgbm cannot serve such a file; expected one of"):
+        import_packaged(ranker(), engine="lightgbm")
+
+
+def test_an_objective_of_the_owners_own_is_refused(import_content: Import) -> None:
+    model = XGBRegressor(n_estimators=3).fit(ROWS, TARGET)
+    content = bytes(model.get_booster().save_raw("json"))
+    with pytest.raises(Unprocessable, match="objective 'mine' is not one of XGBoost's own"):
+        import_content(content.replace(b'"name":"reg:squarederror"', b'"name":"mine"'))

@@ -58,6 +58,9 @@ def found(tmp_path: Path, content: bytes, name: str = "model.bin", allow_code: b
     [
         (onnx_content(), Format.ONNX),
         (zipped(("schema.json", b"{}"), ("1.npy", b"x")), Format.SKOPS),
+        (zipped(("m/models/model.json", b"{}"), ("m/byteorder", b"little")), Format.PT2),
+        (zipped(("config.json", b"{}"), ("metadata.json", b"{}")), Format.KERAS),
+        (b"tree\nversion=v4\n", Format.LIGHTGBM),
         (UBJ_HEAD, Format.XGBOOST_UBJ),
         (b'{"learner":{}}', Format.XGBOOST_JSON),
         (b' {\n "version": [3], "learner":{}}', Format.XGBOOST_JSON),
@@ -113,7 +116,6 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
         (onnx_content()[:-1], "not a known model format"),
         (onnx_content() + b"\x00", "not a known model format"),
         (b"\x89HDF\r\n", "HDF5"),
-        (b"tree\nversion=v4", "LightGBM"),
         (b"binf", "retired binary format"),
         (b"PK\x03\x04 but no archive", "damaged zip"),
         (zipped(("weights.npy", b"x")), "not of skops"),
@@ -163,7 +165,57 @@ def test_a_declared_framework_that_differs_from_the_content_is_refused() -> None
 
 def test_a_framework_of_a_later_release_is_refused_with_the_way_out() -> None:
     with pytest.raises(Unprocessable, match="not part of this release; export the model to ONNX"):
-        check_framework("lightgbm", Format.ONNX)
+        check_framework("catboost", Format.ONNX)
+
+
+@pytest.mark.parametrize(
+    ("declared", "found"),
+    [
+        ("pytorch", Format.PT2),
+        ("tensorflow", Format.KERAS),
+        ("keras", Format.SAVED_MODEL),
+        ("mlflow", Format.MLFLOW),
+        ("sklearn", Format.MLFLOW),
+        ("python", Format.PYTHON),
+    ],
+)
+def test_names_of_one_framework_are_taken_for_each_other(declared: str, found: Format) -> None:
+    check_framework(declared, found)
+
+
+@pytest.mark.parametrize("name", ["model.pt", "model.PTH"])
+def test_a_pytorch_pickle_says_how_to_export(tmp_path: Path, name: str) -> None:
+    old = pickle.dumps({"state": 1})
+    zipped_one = zipped(("archive/data.pkl", old))
+    for content in (old, zipped_one):
+        with pytest.raises(Unprocessable, match=r"runs code.*torch\.export\.save.*model=module"):
+            found(tmp_path, content, name, allow_code=True)
+
+
+def test_torchscript_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    content = zipped(("m/data.pkl", b""), ("m/code/__torch__.py", b""), ("m/constants.pkl", b""))
+    with pytest.raises(Unprocessable, match=r"TorchScript.*write files.*torch\.export\.save"):
+        found(tmp_path, content, "model.pt")
+
+
+def test_a_pickled_function_is_told_from_a_pickled_model_by_its_name(tmp_path: Path) -> None:
+    content = pickle.dumps([1])
+    assert found(tmp_path, content, "f.cloudpickle", allow_code=True) == Format.PYTHON
+    with pytest.raises(Unprocessable, match=r"pickled Python function.*importing\.allow_code"):
+        found(tmp_path, content, "f.cloudpickle")
+
+
+def test_folders_are_told_by_their_marks(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "MLmodel").touch()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "saved_model.pb").touch()
+    (tmp_path / "c").mkdir()
+    assert detect(tmp_path / "a", "a", allow_code=False) == Format.MLFLOW
+    assert detect(tmp_path / "a", "a", allow_code=True) == Format.MLFLOW_CODE
+    assert detect(tmp_path / "b", "b", allow_code=False) == Format.SAVED_MODEL
+    with pytest.raises(Unprocessable, match="holds no model; expected the folder"):
+        detect(tmp_path / "c", "c", allow_code=False)
 
 
 def test_an_unknown_framework_is_an_invalid_argument() -> None:

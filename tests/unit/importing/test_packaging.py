@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
+import lightgbm
 import numpy as np
 import onnx.helper as oh
 import pandas as pd
 import pytest
 import skops.io
+import torch
 import xgboost
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -15,6 +17,7 @@ from sklearn.model_selection import GridSearchCV
 from augurium.client.packaging import package
 from augurium.core.errors import InvalidArgument, Unprocessable
 from augurium.importing.formats import Format, detect
+from tests.support import keras_models
 
 ROWS = np.random.default_rng(0).normal(size=(60, 3))
 LABELS = (ROWS[:, 0] > 0).astype(int)
@@ -88,3 +91,63 @@ def test_categories_go_along_as_the_codes_xgboost_learned_from() -> None:
     table = package(model, frame).table
     assert table is not None
     assert json.loads(table)["columns"][0]["values"] == [0, 1, None, 0]
+
+
+def test_a_lightgbm_model_becomes_its_text(tmp_path: Path) -> None:
+    model = lightgbm.LGBMClassifier(n_estimators=2, verbose=-1).fit(ROWS, LABELS)
+    packaged = package(model)
+    (tmp_path / "m").write_bytes(packaged.content)
+    assert detect(tmp_path / "m", packaged.filename, allow_code=False) == Format.LIGHTGBM
+    assert packaged.content == package(model.booster_).content
+
+
+def test_labels_of_a_lightgbm_model_go_along_behind_its_text() -> None:
+    model = lightgbm.LGBMClassifier(n_estimators=2, verbose=-1).fit(ROWS, LABELS + 1)
+    assert package(model).content.endswith(b"\naugurium_classes:[1,2]\n")
+
+
+def test_a_module_becomes_a_program_and_stays_as_it_was(tmp_path: Path) -> None:
+    module = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Dropout()).train()
+    packaged = package(module, example_inputs=ROWS[:4])
+    (tmp_path / "m").write_bytes(packaged.content)
+    assert detect(tmp_path / "m", packaged.filename, allow_code=False) == Format.PT2
+    assert (packaged.framework, packaged.filename) == ("torch", "model.pt2")
+    assert module.training
+
+
+def test_an_exported_program_is_saved_as_it_is(tmp_path: Path) -> None:
+    program = torch.export.export(torch.nn.Linear(3, 2), (torch.randn(4, 3),))
+    (tmp_path / "m").write_bytes(package(program).content)
+    assert detect(tmp_path / "m", "m", allow_code=False) == Format.PT2
+
+
+@pytest.mark.parametrize(
+    ("inputs", "says"),
+    [
+        (None, "needs to see inputs to be exported; expected example_inputs="),
+        (object(), "is no tensor"),
+        (pd.DataFrame({"a": ["x"]}), "columns that are not numbers"),
+    ],
+)
+def test_example_inputs_that_do_not_fit_are_refused(inputs: object, says: str) -> None:
+    with pytest.raises(InvalidArgument, match=says):
+        package(torch.nn.Linear(3, 2), example_inputs=inputs)
+
+
+def test_a_module_that_does_not_take_its_inputs_is_refused() -> None:
+    with pytest.raises(Unprocessable, match=r"cannot export this Linear: RuntimeError"):
+        package(torch.nn.Linear(3, 2), example_inputs=torch.randn(2, 7))
+
+
+def test_a_keras_model_becomes_a_keras_file(tmp_path: Path) -> None:
+    packaged = package(keras_models.classifier())
+    (tmp_path / "m").write_bytes(packaged.content)
+    assert detect(tmp_path / "m", packaged.filename, allow_code=False) == Format.KERAS
+
+
+def test_a_function_becomes_a_pickle_that_needs_permission(tmp_path: Path) -> None:
+    packaged = package(lambda columns: columns["a"])
+    (tmp_path / "m").write_bytes(packaged.content)
+    assert detect(tmp_path / "m", packaged.filename, allow_code=True) == Format.PYTHON
+    with pytest.raises(Unprocessable, match="runs code"):
+        detect(tmp_path / "m", packaged.filename, allow_code=False)

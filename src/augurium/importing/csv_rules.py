@@ -1,0 +1,40 @@
+"""What holds for CSV however it is read: UTF-8, one header, texts that stand for nothing."""
+
+from pathlib import Path
+
+from augurium.core.errors import InvalidArgument
+
+MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None")
+SCAN_BYTES = 1024**2
+UNNAMED = "column {number} (it has no name)"
+
+
+def check_bytes(file: Path) -> bool:
+    """Whether the quotation marks of a file come in pairs.
+
+    Raises InvalidArgument for a NUL byte: such a file is binary, or not UTF-8.
+    """
+    offset = quotes = 0
+    with file.open("rb") as stream:
+        while chunk := stream.read(SCAN_BYTES):
+            position = chunk.find(b"\0")
+            if position >= 0:
+                raise InvalidArgument(
+                    f"the training table looks like CSV, but has a NUL byte at {offset + position};"
+                    " save it as UTF-8 text"
+                )
+            quotes += chunk.count(b'"')
+            offset += len(chunk)
+    return quotes % 2 == 0
+
+
+def check_header(names: list[str]) -> tuple[str, ...]:
+    """The columns without a name, for people. Raises InvalidArgument for repeated names."""
+    named = [name for name in names if name]
+    twice = sorted({name for name in named if named.count(name) > 1})
+    if twice:
+        raise InvalidArgument(
+            f"the header of the training table names a column twice: {twice[:8]}; give every "
+            "column its own name"
+        )
+    return tuple(UNNAMED.format(number=number) for number, name in enumerate(names, 1) if not name)

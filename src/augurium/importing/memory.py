@@ -1,0 +1,52 @@
+"""How much memory something takes: the growth of this process's largest resident size."""
+
+import contextlib
+import ctypes
+import gc
+import resource
+import sys
+from pathlib import Path
+
+STATUS = Path("/proc/self/status")
+CLEAR_REFS = Path("/proc/self/clear_refs")
+# see proc_pid_clear_refs(5): the peak begins anew at the present size
+RESET_PEAK = "5"
+
+
+class MemoryGrowth:
+    """Measures from its creation on.
+
+    Freed memory is given back to the system first, for what is taken again from the allocator's
+    store would not show.
+    """
+
+    def __init__(self) -> None:
+        gc.collect()
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
+        with contextlib.suppress(OSError):
+            CLEAR_REFS.write_text(RESET_PEAK)
+        self._before_bytes = resident_bytes()
+
+    def bytes(self) -> int:
+        """The largest resident size since then, above that at the beginning."""
+        return max(0, peak_bytes() - self._before_bytes)
+
+
+def peak_bytes() -> int:
+    """The largest resident size so far, or since the last measurement began."""
+    if STATUS.exists():
+        # not from getrusage, where a child begins with the peak of the process that started it
+        return _status_bytes("VmHWM")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def resident_bytes() -> int:
+    """The resident size now; where the system does not tell, the largest so far."""
+    return _status_bytes("VmRSS") if STATUS.exists() else peak_bytes()
+
+
+def _status_bytes(field: str) -> int:
+    fields = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
+    return int(fields[field].split()[0]) * 1024

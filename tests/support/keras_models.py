@@ -1,0 +1,163 @@
+"""Keras and TensorFlow models of tests, saved as their owners save them."""
+
+import contextlib
+import io
+import json
+import os
+import tarfile
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import keras
+    import tensorflow as tensorflow
+
+layers = keras.layers
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without TensorFlow's warnings of its own changes to come."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def sequential(*parts: Any) -> Any:
+    """Layers one after the other, with the same random weights every time."""
+    keras.utils.set_random_seed(0)
+    return keras.Sequential(list(parts))
+
+
+def classifier() -> Any:
+    """Four features to three probabilities."""
+    return sequential(
+        layers.Input((4,), name="features"),
+        layers.Dense(8, activation="relu"),
+        layers.Dense(3, activation="softmax", name="scores"),
+    )
+
+
+def normalized() -> Any:
+    """With statistics of the data in its first layer."""
+    normalization = layers.Normalization()
+    normalization.adapt(numbers(40, 4) * 3 + 1)
+    return sequential(
+        layers.Input((4,), name="features"), normalization, layers.Dense(1, name="price")
+    )
+
+
+def recurrent() -> Any:
+    return sequential(layers.Input((5, 3), name="days"), layers.LSTM(4), layers.Dense(2))
+
+
+def convolutional() -> Any:
+    return sequential(
+        layers.Input((8, 8, 1), name="image"),
+        layers.Rescaling(1 / 255),
+        layers.Conv2D(4, 3, activation="relu"),
+        layers.BatchNormalization(),
+        layers.MaxPooling2D(),
+        layers.Flatten(),
+        layers.Dropout(0.1),
+        layers.Dense(3, activation="softmax"),
+    )
+
+
+def attentive() -> Any:
+    given = keras.Input((6, 8), name="tokens")
+    found = layers.MultiHeadAttention(2, 4)(given, given)
+    return keras.Model(given, layers.Dense(2)(layers.GlobalAveragePooling1D()(found)))
+
+
+def several() -> Any:
+    """Two inputs by name, two outputs by name, and an operation."""
+    keras.utils.set_random_seed(0)
+    left, right = keras.Input((4,), name="left"), keras.Input((2,), name="right")
+    outputs = {
+        "price": layers.Dense(3)(left) + 1.0,
+        "risk": keras.ops.tanh(layers.Dense(1)(right)),
+    }
+    return keras.Model({"left": left, "right": right}, outputs)
+
+
+def of_texts() -> Any:
+    """Looks cities up, which ONNX has no operator for."""
+    return sequential(
+        layers.Input((1,), dtype="string", name="city"),
+        layers.StringLookup(vocabulary=["Bern", "Wien"]),
+        layers.Embedding(4, 3),
+        layers.Flatten(),
+        layers.Dense(1, name="price"),
+    )
+
+
+def numbers(*shape: int) -> Any:
+    return tensorflow.random.stateless_normal(shape, (1, 2)).numpy()
+
+
+def answers(model: Any, *inputs: Any) -> Any:
+    with quiet():
+        return model(*[tensorflow.constant(given) for given in inputs], training=False)
+
+
+def saved(model: Any, folder: Path) -> bytes:
+    """The content of a .keras file."""
+    with quiet():
+        model.save(folder / "saved.keras")
+    return (folder / "saved.keras").read_bytes()
+
+
+def exported(model: Any, folder: Path) -> Path:
+    """The folder of a SavedModel."""
+    with quiet(), contextlib.redirect_stdout(io.StringIO()):
+        model.export(folder / "exported", verbose=False)
+    return folder / "exported"
+
+
+def saved_module(call: Callable[..., Any], folder: Path) -> Path:
+    """A SavedModel whose signature computes `call` of three numbers a row, `x`."""
+
+    class Module(tensorflow.Module):  # type: ignore[misc]
+        @tensorflow.function(  # type: ignore[untyped-decorator]
+            input_signature=[tensorflow.TensorSpec((None, 3), tensorflow.float32, name="x")]
+        )
+        def answer(self, x: Any) -> Any:
+            return {"y": call(x)}
+
+    module = Module()
+    with quiet():
+        tensorflow.saved_model.save(module, folder / "saved", signatures=module.answer)
+    return folder / "saved"
+
+
+def packed(folder: Path) -> bytes:
+    """A folder as one tar file, as it is uploaded."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        archive.add(folder, arcname=folder.name)
+    return buffer.getvalue()
+
+
+def edited(content: bytes, edit: Callable[[Any], None]) -> bytes:
+    """A .keras file with another configuration."""
+    changed = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(content)) as archive,
+        zipfile.ZipFile(changed, "w") as written,
+    ):
+        for name in archive.namelist():
+            held = archive.read(name)
+            if name == "config.json":
+                config = json.loads(held)
+                edit(config)
+                held = json.dumps(config).encode()
+            written.writestr(name, held)
+    return changed.getvalue()
