@@ -5,33 +5,63 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI
 
+from augurium.access.keys import IssuedKey, KeyDraft
 from augurium.control.deployments import Deployment
 from augurium.control.errors import ErrorBody
 from augurium.control.import_pipeline import ImportOrder
 from augurium.control.imports import Import
 from augurium.control.routes.aliases import AliasOrder
 from augurium.control.routes.answers import REFERENCE, described
+from augurium.control.routes.approvals import ApprovalOrder, ApprovalRequest, ApprovalRule
 from augurium.control.routes.audit import AuditList
+from augurium.control.routes.cards import Card
 from augurium.control.routes.deployments import DeploymentOrder, Undeployment
-from augurium.control.routes.models import ModelList
+from augurium.control.routes.garbage import CollectionOrder
+from augurium.control.routes.history import History
+from augurium.control.routes.keys import KeyList
+from augurium.control.routes.models import ModelChange, ModelList
 from augurium.control.routes.server import Liveness, Readiness, Server
-from augurium.control.routes.versions import VersionList
-from augurium.registry.records import Artifact
+from augurium.control.routes.transfers import TrustOrder
+from augurium.control.routes.versions import VersionChange, VersionList
+from augurium.control.transfers import TrustedKeys
+from augurium.registry.chain import AuditCheck
+from augurium.registry.garbage import Collection
+from augurium.registry.records import Artifact, SearchPage
+from augurium.registry.signing import TrustedKey
+from augurium.statistics.profiles import Profile
 
 STRUCTS = (
     AliasOrder,
+    ApprovalOrder,
+    ApprovalRequest,
+    ApprovalRule,
     Artifact,
+    AuditCheck,
     AuditList,
+    Card,
+    Collection,
+    CollectionOrder,
     Deployment,
     DeploymentOrder,
     ErrorBody,
+    History,
     Import,
+    IssuedKey,
+    KeyDraft,
+    KeyList,
     ImportOrder,
     Liveness,
+    ModelChange,
     ModelList,
+    Profile,
     Readiness,
+    SearchPage,
     Server,
     Undeployment,
+    VersionChange,
+    TrustedKey,
+    TrustedKeys,
+    TrustOrder,
     VersionList,
 )
 ANY_REFUSAL = {"description": "A refusal", **described(ErrorBody)["responses"][200]}

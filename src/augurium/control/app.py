@@ -13,19 +13,46 @@ from augurium.control.edge import Edge
 from augurium.control.errors import KIND_OF_STATUS, error_response
 from augurium.control.routes import (
     aliases,
+    approvals,
     artifacts,
     audit,
+    cards,
     deployments,
+    garbage,
+    history,
     imports,
+    keys,
     metrics,
     models,
+    profiles,
+    removals,
+    search,
     server,
+    transfers,
     versions,
 )
 from augurium.control.services import Services
 from augurium.core.errors import ErrorKind
 
-API = (server, models, versions, artifacts, imports, deployments, aliases, audit)
+API = (
+    server,
+    models,
+    versions,
+    profiles,
+    artifacts,
+    imports,
+    deployments,
+    aliases,
+    audit,
+    keys,
+    cards,
+    approvals,
+    removals,
+    history,
+    search,
+    garbage,
+    transfers,
+)
 DOCS_HEADERS = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
 
@@ -48,7 +75,7 @@ def create_app(services: Services) -> FastAPI:
     _add_docs(app)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_middleware(Edge)
+    app.add_middleware(Edge, access=services.access)
     return app
 
 

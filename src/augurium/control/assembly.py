@@ -2,24 +2,36 @@
 
 import asyncio
 import contextlib
+import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Any
 
+from sqlalchemy import Engine
+
+from augurium.access.sql_key_store import SqlKeyStore
+from augurium.control.access_keeper import AccessKeeper
 from augurium.control.deployments import Deployments
 from augurium.control.import_pipeline import ImportPipeline, Progress
 from augurium.control.imports import Imports
 from augurium.control.link_hub import LinkHub
+from augurium.control.profiles import Profiles
 from augurium.control.services import Services
 from augurium.control.snapshots import Snapshots
+from augurium.control.transfers import Note, Transfers
+from augurium.control.upload_sweep import UploadSweep
 from augurium.control.uploads import Uploads
-from augurium.core.clock import SystemClock
+from augurium.core.clock import Clock, SystemClock
 from augurium.core.errors import NotReady
-from augurium.core.home import Home, NodeConfig
+from augurium.core.home import NodeConfig
 from augurium.core.settings import ImportSettings
 from augurium.importing.result import ImportRequest, ImportResult
+from augurium.registry.artifact_location import Artifacts, open_artifacts, pending_uploads
+from augurium.registry.change import changing
 from augurium.registry.database import open_database, sqlite_url
-from augurium.registry.obstore_artifacts import ObstoreArtifacts
+from augurium.registry.garbage import Garbage
+from augurium.registry.signing import SigningKeys
 from augurium.registry.sql_registry import SqlRegistry
 
 
@@ -27,42 +39,65 @@ from augurium.registry.sql_registry import SqlRegistry
 async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
     """The services of a node's control process, running, with the engine link open."""
     clock = SystemClock()
-    artifacts = _prepare(config.home)
-    with contextlib.closing(
-        SqlRegistry(open_database(sqlite_url(config.home.database)), clock)
-    ) as registry:
+    artifacts = _prepare(config)
+    database = open_database(
+        config.settings.storage.database_url or sqlite_url(config.home.database)
+    )
+    with contextlib.closing(SqlRegistry(database, clock, artifacts.contains)) as registry:
         hub = LinkHub(config.home.link_socket)
         snapshots = Snapshots(registry, artifacts, config.settings.batching, hub)
         pipeline = ImportPipeline(
             registry, artifacts, _import_model, config.settings.importing, config.home.staging
         )
+        uploads = Uploads(artifacts, config.settings.limits.max_artifact_bytes)
+        keys = SqlKeyStore(database, clock, config.settings.access.environment)
         services = Services(
             node=config,
             registry=registry,
             hub=hub,
             deployments=Deployments(registry, artifacts, snapshots, hub),
             imports=Imports(pipeline, clock),
-            uploads=Uploads(artifacts, config.settings.limits.max_artifact_bytes),
+            uploads=uploads,
+            transfers=Transfers(
+                registry,
+                artifacts,
+                SigningKeys(config.home.keys),
+                uploads,
+                _audit_note(database, clock),
+                config.settings.importing.allow_code,
+            ),
+            profiles=Profiles(registry, artifacts),
+            access=AccessKeeper(config.settings, config.home, keys, snapshots),
+            garbage=Garbage(registry, artifacts, clock),
         )
-        async with _running(services, snapshots):
+        sweep = UploadSweep(pending_uploads(config.settings.storage, os.environ))
+        async with _running(services, snapshots, sweep):
             yield services
 
 
 @contextlib.asynccontextmanager
-async def _running(services: Services, snapshots: Snapshots) -> AsyncIterator[None]:
+async def _running(
+    services: Services, snapshots: Snapshots, sweep: UploadSweep
+) -> AsyncIterator[None]:
+    # before anyone can ask: an engine that is told of no keys refuses everyone
+    await services.access.start()
     await snapshots.publish()
     await services.hub.start()
     services.imports.start()
+    sweep.start()
     try:
         yield
     finally:
+        await sweep.stop()
         services.uploads.stop()
         await asyncio.to_thread(services.imports.stop)
         await services.hub.stop()
+        await services.access.stop()
 
 
-def _prepare(home: Home) -> ObstoreArtifacts:
+def _prepare(config: NodeConfig) -> Artifacts:
     """Makes the folders and removes what an earlier run left half-done."""
+    home = config.home
     try:
         home.create()
     except OSError as error:
@@ -74,9 +109,19 @@ def _prepare(home: Home) -> ObstoreArtifacts:
             shutil.rmtree(leftover, ignore_errors=True)
         else:
             leftover.unlink(missing_ok=True)
-    artifacts = ObstoreArtifacts(home.artifacts)
+    artifacts = open_artifacts(config.settings.storage, home.artifacts, home.cache, os.environ)
     artifacts.sweep_staging()
     return artifacts
+
+
+def _audit_note(database: Engine, clock: Clock) -> Note:
+    def note(
+        actor: str, action: str, model: str, version: int | None, details: Mapping[str, Any]
+    ) -> None:
+        with changing(database, clock, actor) as change:
+            change.record(action, model, version, **details)
+
+    return note
 
 
 def _import_model(

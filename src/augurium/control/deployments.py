@@ -102,6 +102,13 @@ class Deployments:
             await self._publish()
         log.info("undeployed", model=model, version=number)
 
+    async def clear_default(self, model: str, actor: str) -> Model:
+        """Takes the default away from a model. Raises NotFound."""
+        async with self._turns.of(model):
+            await _complete(self._registry.clear_default, model, actor)
+            await self._publish()
+        return await asyncio.to_thread(self._registry.model, model)
+
     async def set_alias(self, model: str, alias: str, number: int, actor: str) -> Model:
         """Points an alias at a deployed version.
 
@@ -150,11 +157,15 @@ class Deployments:
 
     def _loadable(self, model: str, number: int) -> Version:
         version = self._registry.version(model, number)
-        if not self._artifacts.contains(version.servable.digest):
+        try:
+            # fetched here, so that whoever deploys is told why if that fails
+            for file in filter(None, (version.servable, version.weights)):
+                self._artifacts.local_path(file.digest)
+        except NotFound as error:
             raise Unprocessable(
                 f"the servable file of {model}@{number} is missing from the artifact store; "
                 "register the model again"
-            )
+            ) from error
         return version
 
     def _require_held(self, model: str, number: int) -> None:

@@ -6,30 +6,51 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from augurium.access.rate import Quota
+from augurium.control.access_keeper import AccessKeeper
+from augurium.control.authorization import Authorization
 from augurium.control.errors import HttpRefusal, internal_response, refusal
 from augurium.control.origin import check_origin
 from augurium.core.errors import AuguriumError, ErrorKind, InvalidArgument
 from augurium.core.identifiers import check_request_id, new_id
+from augurium.protocols.errors_http import quota_headers
 
 REQUEST_ID = "x-request-id"
+# where the host puts the names of the caller's certificate
+CERTIFICATE_NAMES = "certificate_names"
 log = structlog.get_logger()
 
 
 class Edge:
-    """ASGI middleware: gives each request an id, refuses strangers, answers every error."""
+    """ASGI middleware: gives each request an id, refuses strangers, answers every error.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Routes find who asks in `request.state.caller`.
+    """
+
+    def __init__(self, app: ASGIApp, access: AccessKeeper) -> None:
         self._app = app
+        self._access = access
+        self._authorization = Authorization(access)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         reply = _Reply(send, _request_id(scope))
-        scope.setdefault("state", {})["request_id"] = reply.request_id
+        state = scope.setdefault("state", {})
+        state["request_id"] = reply.request_id
         try:
             _check_framing(scope["headers"])
-            check_origin(scope["method"], scope["headers"])
+            check_origin(scope["method"], scope["headers"], self._access.hosts)
+            caller = await self._authorization.caller(
+                scope["method"],
+                scope["path"],
+                scope["query_string"].decode("latin-1"),
+                scope["headers"],
+                state.get(CERTIFICATE_NAMES, ()),
+            )
+            state["caller"] = caller.principal
+            reply.quota = caller.quota
             await self._app(scope, receive, reply.send)
         except ClientDisconnect:
             log.debug("the caller left", request_id=reply.request_id, path=scope["path"])
@@ -60,6 +81,7 @@ class _Reply:
         self._send = send
         self._begun = False
         self.request_id = request_id
+        self.quota: Quota | None = None
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -67,6 +89,8 @@ class _Reply:
             headers = MutableHeaders(raw=message["headers"])
             headers[REQUEST_ID] = self.request_id
             headers["x-content-type-options"] = "nosniff"
+            if self.quota is not None:
+                headers.update(quota_headers(self.quota))
         await self._send(message)
 
     async def finish(self, response: Response, scope: Scope, receive: Receive) -> None:

@@ -6,7 +6,7 @@ import msgspec
 from starlette.responses import Response
 
 from augurium.core.errors import AuguriumError, ErrorKind
-from augurium.protocols.errors_http import HTTP_STATUS, RETRY_AFTER_S, RETRYABLE
+from augurium.protocols.errors_http import HTTP_STATUS, error_headers
 
 KIND_OF_STATUS = {
     404: ErrorKind.NOT_FOUND,
@@ -35,11 +35,10 @@ def error_response(
     kind: ErrorKind, message: str, status: int | None = None, headers: Mapping[str, str] = {}
 ) -> Response:
     """The answer for one error; `status` overrides the table where HTTP is finer than our kinds."""
-    extra = {"retry-after": str(RETRY_AFTER_S)} if kind in RETRYABLE else {}
     return Response(
         msgspec.json.encode(ErrorBody(message, kind.value)),
         status or HTTP_STATUS[kind],
-        headers={**extra, **headers},
+        headers={**error_headers(kind), **headers},
         media_type="application/json",
     )
 
@@ -48,7 +47,7 @@ def refusal(error: AuguriumError | HttpRefusal) -> Response:
     """The answer for an error whose message may be shown to the caller."""
     if isinstance(error, HttpRefusal):
         return error_response(KIND_OF_STATUS[error.status], str(error), error.status)
-    return error_response(error.kind, str(error))
+    return error_response(error.kind, str(error), headers=error_headers(error.kind, error))
 
 
 def internal_response(request_id: str) -> Response:

@@ -3,6 +3,7 @@
 import shutil
 import stat
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -10,12 +11,13 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from augurium.core.errors import InvalidArgument, NotFound, PermissionDenied, Unprocessable
+from augurium.core.errors import InvalidArgument, NotFound, PermissionDenied
 from augurium.core.files import sha256_of_file
 from augurium.core.settings import ImportSettings
 from augurium.importing.result import ImportRequest, ImportResult
 from augurium.registry.artifacts import ArtifactStore
-from augurium.registry.records import Artifact, Version, VersionDraft
+from augurium.registry.draft_limits import check_card, check_lineage, check_tags
+from augurium.registry.records import Artifact, Lineage, Version, VersionDraft
 from augurium.registry.registry import Registry
 
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", min_length=64, max_length=64)]
@@ -25,15 +27,24 @@ MAX_FILENAME_LENGTH = 255
 
 
 class ImportOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a caller says about an uploaded model. `artifact` and `table` are digests of uploads."""
+    """What a caller says about an uploaded model.
+
+    `artifact`, `table` (training data) and `preprocessing` (fitted transforms) are digests of
+    uploads. `engine` names the one that shall serve, `card` is Markdown. The digest of the dataset
+    is the table's unless the lineage says another.
+    """
 
     artifact: Digest
     filename: str
     framework: Annotated[str, Meta(max_length=64)] | None = None
     table: Digest | None = None
+    preprocessing: Digest | None = None
+    engine: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
     metrics: dict[str, float] | None = None
     tags: dict[str, str] | None = None
     description: str | None = None
+    card: str | None = None
+    lineage: Lineage | None = None
     trained_at: Annotated[datetime, Meta(tz=True)] | None = None
     idempotency_key: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
     allow_code: bool | None = None
@@ -56,19 +67,25 @@ class ImportPipeline:
         self._limits = limits
         self._staging = staging
 
-    def check(self, order: ImportOrder) -> None:
+    def check(self, model: str, order: ImportOrder) -> None:
         """Refuses what can be refused at once.
 
-        Raises InvalidArgument, PermissionDenied, and NotFound for digests that were not uploaded.
+        Raises InvalidArgument, PermissionDenied, and NotFound for digests that were not uploaded
+        and a parent version that does not exist.
         """
         _check_filename(order.filename)
         _in_utc(order.trained_at)
+        check_tags(order.tags or {})
+        check_card(order.card or "")
+        check_lineage(order.lineage or Lineage())
         if order.allow_code and not self._limits.allow_code:
             raise PermissionDenied(
                 "this server does not accept formats that run code when they are loaded; if all "
                 "files are yours, set importing.allow_code (AUGURIUM_IMPORTING_ALLOW_CODE=true)"
             )
-        for digest in filter(None, (order.artifact, order.table)):
+        if order.lineage is not None and order.lineage.parent_version is not None:
+            self._registry.version(model, order.lineage.parent_version)
+        for digest in filter(None, (order.artifact, order.table, order.preprocessing)):
             if not self._artifacts.contains(digest):
                 raise NotFound(f"no artifact {digest} was uploaded; POST it to /api/v1/artifacts")
 
@@ -78,55 +95,80 @@ class ImportPipeline:
         """Imports and registers. The working folder is called `name` and gone in the end."""
         folder = self._staging / name
         folder.mkdir(mode=stat.S_IRWXU)
+        # leased files were hashed since they last changed and stay until the import ends
+        held = ExitStack()
         try:
             progress("checking the upload", 0.0)
-            request = self._request(order)
+            request = self._request(order, held)
             result = self._importer(
                 request, folder, self._limits, lambda stage, share: progress(stage, 0.9 * share)
             )
             progress("storing the servable model", 0.92)
-            servable = self._artifacts.put_file(result.servable)
+            draft = self._draft(order, result)
             progress("registering the version", 0.98)
-            return self._registry.register(model, self._draft(order, result, servable), actor)
+            return self._registry.register(model, draft, actor)
         finally:
+            held.close()
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _request(self, order: ImportOrder) -> ImportRequest:
-        allow_code = self._limits.allow_code and order.allow_code is not False
+    def _request(self, order: ImportOrder, held: ExitStack) -> ImportRequest:
+        # to run code from a file is a decision that both sides make and that is kept
+        allow_code = self._limits.allow_code and bool(order.allow_code)
         return ImportRequest(
-            file=self._verified(order.artifact),
+            file=held.enter_context(self._artifacts.lease(order.artifact)),
             filename=order.filename,
             framework=order.framework,
-            table=self._verified(order.table) if order.table else None,
+            table=held.enter_context(self._artifacts.lease(order.table)) if order.table else None,
+            preprocessing=held.enter_context(self._artifacts.lease(order.preprocessing))
+            if order.preprocessing
+            else None,
+            engine=order.engine,
             allow_code=allow_code,
         )
 
-    def _verified(self, digest: str) -> Path:
-        file = self._artifacts.local_path(digest)
-        if sha256_of_file(file) != digest:
-            raise Unprocessable(
-                f"the stored content of artifact {digest} is damaged; upload the file again"
-            )
-        return file
-
-    def _draft(self, order: ImportOrder, result: ImportResult, servable: Artifact) -> VersionDraft:
-        size = self._artifacts.local_path(order.artifact).stat().st_size
+    def _draft(self, order: ImportOrder, result: ImportResult) -> VersionDraft:
+        """Stores the files that came out of an import and says what is to be registered."""
+        source = self._uploaded(order.artifact)
         return VersionDraft(
             framework=result.framework,
             framework_version=result.framework_version,
             runtime=result.runtime,
-            source=Artifact(order.artifact, size),
+            source=source,
             source_name=order.filename,
-            servable=servable,
+            servable=self._stored(result.servable, source),
+            weights=self._stored(result.weights, source) if result.weights else None,
+            profile=self._stored(result.profile, source) if result.profile else None,
+            preprocessing=self._uploaded(order.preprocessing) if order.preprocessing else None,
             signature=result.signature,
             options=result.options,
             report=result.report,
+            examples=result.examples,
+            allowed_code=result.allowed_code,
             metrics=order.metrics or {},
             tags=order.tags or {},
             description=order.description or "",
+            card=order.card or "",
+            lineage=_lineage(order),
             trained_at=_in_utc(order.trained_at),
             idempotency_key=order.idempotency_key,
         )
+
+    def _uploaded(self, digest: str) -> Artifact:
+        return Artifact(digest, self._artifacts.local_path(digest).stat().st_size)
+
+    def _stored(self, file: Path, source: Artifact) -> Artifact:
+        # a file that is served as it was uploaded is there already
+        same_size = file.stat().st_size == source.size_bytes
+        if same_size and sha256_of_file(file) == source.digest:
+            return source
+        return self._artifacts.put_file(file)
+
+
+def _lineage(order: ImportOrder) -> Lineage:
+    said = order.lineage or Lineage()
+    if order.table is None or said.dataset_digest:
+        return said
+    return msgspec.structs.replace(said, dataset_digest=order.table)
 
 
 def _check_filename(name: str) -> None:

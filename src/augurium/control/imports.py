@@ -3,6 +3,7 @@
 import contextlib
 import queue
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -84,18 +85,20 @@ class Imports:
         Raises what `ImportPipeline.check` raises, Conflict for a key that belongs to another file,
         and Overloaded when too many wait.
         """
-        self._pipeline.check(order)
+        self._pipeline.check(model, order)
         with self._lock:
             self._forget_old()
             job = self._known(model, order) or self._queue(model, order, actor)
             return self._view(job)
 
-    def get(self, import_id: str) -> Import:
-        """Raises NotFound for an id that never was or that ended more than an hour ago."""
+    def get(self, import_id: str, sees: Callable[[str], bool] = lambda model: True) -> Import:
+        """Raises NotFound for an id that never was, that ended more than an hour ago, or that is of
+        a model the caller does not see.
+        """
         with self._lock:
             self._forget_old()
             job = self._jobs.get(import_id)
-            if job is None:
+            if job is None or not sees(job.model):
                 raise NotFound(
                     "no such import; imports are forgotten one hour after they end, "
                     "and when the server restarts"

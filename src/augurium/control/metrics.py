@@ -27,6 +27,7 @@ FAILURE_REASONS: Mapping[str, str] = {
 VERSION_COUNTERS: tuple[tuple[str, str, Callable[[VersionMetrics], float]], ...] = (
     ("augurium_rows_total", "Rows that were inferred", lambda v: v.rows),
     ("augurium_executions_total", "Model runs", lambda v: v.executions),
+    ("augurium_runner_restarts_total", "Restarts of its runner", lambda v: v.runner_restarts),
     (
         "nv_inference_request_success",
         "Requests answered with success",

@@ -1,9 +1,10 @@
-"""Who may speak to the management API: this machine, and no web page of another origin.
+"""From where one may speak to the management API: by a known host, from no page of another origin.
 
-The API listens on loopback without keys, so a browser is the way in for strangers: DNS rebinding
-brings a foreign Host, cross-site requests a foreign Origin. Both are refused.
+Without keys a browser on this machine is the way in for strangers: DNS rebinding brings a foreign
+Host, cross-site requests a foreign Origin. Both are refused, and also with keys.
 """
 
+from collections.abc import Collection
 from ipaddress import ip_address
 
 from augurium.control.errors import HttpRefusal
@@ -13,17 +14,19 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 Headers = list[tuple[bytes, bytes]]
 
 
-def check_origin(method: str, headers: Headers) -> None:
+def check_origin(method: str, headers: Headers, hosts: Collection[str] = ()) -> None:
     """Refuses a foreign Host, and for unsafe methods a foreign Origin.
 
-    Raises InvalidArgument for no or two Hosts, HttpRefusal 421 for a foreign one, PermissionDenied
-    for a foreign Origin.
+    `hosts` are the names that are no strangers besides this machine's own; `*` among them means
+    any. Raises InvalidArgument for no or two Hosts, HttpRefusal 421 for a foreign one,
+    PermissionDenied for a foreign Origin.
     """
     host = _host(headers)
-    if not _is_loopback(host):
+    if not (_is_loopback(host) or "*" in hosts or _without_port(host) in hosts):
         raise HttpRefusal(
             421,
-            "the Host header does not name this machine; use http://127.0.0.1 or http://localhost",
+            "the Host header does not name this machine; use http://127.0.0.1 or http://localhost,"
+            " or add the name to access.hosts",
         )
     if method in SAFE_METHODS:
         return

@@ -14,6 +14,7 @@ from augurium.core.errors import AuguriumError
 from augurium.core.home import NodeConfig, read_config
 from augurium.core.logs import configure_logging
 from augurium.core.stopping import NO_LIFELINE, stop_requested
+from augurium.core.tls import server_tls
 
 OK = 0
 CANNOT_START = 1
@@ -58,19 +59,24 @@ def _run(config: NodeConfig, listener: socket.socket, lifeline: int) -> None:
 async def _serve(config: NodeConfig, listener: socket.socket, lifeline: int) -> None:
     from augurium.control.app import create_app
     from augurium.control.assembly import assembled
-    from augurium.control.http_server import http_server
+    from augurium.control.http_server import http_server, keep_certificate
+    from augurium.control.readiness import tell_readiness
 
     stop = await stop_requested(lifeline)
-    node = config.settings.node
+    node, tls = config.settings.node, server_tls(config.settings.tls)
     async with assembled(config) as services, asyncio.TaskGroup() as tasks:
-        server = http_server(create_app(services), math.ceil(node.drain_timeout_s))
+        server = http_server(create_app(services), math.ceil(node.drain_timeout_s), tls)
         tasks.create_task(server.serve([listener]))
+        keeper = tasks.create_task(keep_certificate(tls))
+        telling = await tell_readiness(config.home.ready_socket, services, server)
         log.info("up", port=node.control_port)
         await stop.wait()
         services.deployments.stop()
         # /ready says no from here on; whoever watches it gets the time to see that
         await asyncio.sleep(node.drain_delay_s)
         server.should_exit = True
+        telling.close()
+        keeper.cancel()
     log.info("stopped")
 
 

@@ -1,6 +1,13 @@
 """Readiness: whether every engine of the node serves what is wanted, and who is missing if not."""
 
+import asyncio
+from pathlib import Path
+
+import msgspec
+import uvicorn
+
 from augurium.control.link_hub import LinkHub
+from augurium.control.services import Services
 from augurium.core.home import NodeConfig
 
 
@@ -30,3 +37,23 @@ def waiting_for(node: NodeConfig, hub: LinkHub, stopping: bool) -> list[str]:
                 else f"{engine} has not taken over revision {hub.snapshot.revision}"
             )
     return reasons
+
+
+async def tell_readiness(
+    socket: Path, services: Services, server: uvicorn.Server
+) -> asyncio.Server:
+    """Tells whoever connects to `socket` what the node waits for: a JSON list, then the end.
+
+    It is how the supervisor asks, which has neither a key nor a certificate.
+    """
+
+    async def tell(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reasons = waiting_for(services.node, services.hub, services.deployments.stopping)
+        if not server.started:
+            reasons.append("the management API has not started")
+        writer.write(msgspec.json.encode(reasons))
+        await writer.drain()
+        writer.close()
+
+    # what an earlier run left there is replaced
+    return await asyncio.start_unix_server(tell, socket)

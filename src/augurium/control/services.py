@@ -2,14 +2,18 @@
 
 from dataclasses import dataclass
 
+from augurium.control.access_keeper import AccessKeeper
 from augurium.control.deployments import Deployments
 from augurium.control.imports import Imports
 from augurium.control.link_hub import LinkHub
+from augurium.control.profiles import Profiles
+from augurium.control.transfers import Transfers
 from augurium.control.uploads import Uploads
 from augurium.core.home import NodeConfig
+from augurium.registry.garbage import Garbage
 from augurium.registry.registry import Registry
 
-ACTOR = "local"  # who changes are ascribed to as long as there are no keys
+ACTOR = "local"  # of changes that no request asked for; routes take `parameters.ActorOf`
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +26,7 @@ class Services:
     deployments: Deployments
     imports: Imports
     uploads: Uploads
+    transfers: Transfers
+    profiles: Profiles
+    access: AccessKeeper
+    garbage: Garbage

@@ -1,17 +1,19 @@
 """Snapshots: what the registry wants, in the form in which engines take it."""
 
 import asyncio
+from collections.abc import Iterable
 from itertools import groupby
 from operator import attrgetter
 
 import msgspec
 import structlog
 
+from augurium.access.access import Access
 from augurium.control.link_hub import LinkHub
-from augurium.core.errors import NotFound
+from augurium.core.errors import AuguriumError
 from augurium.core.settings import BatchingSettings
 from augurium.registry.artifacts import ArtifactStore
-from augurium.registry.records import Version
+from augurium.registry.records import Artifact, Version
 from augurium.registry.registry import Registry
 from augurium.serving.snapshot import BatchingPolicy, DesiredModel, DesiredVersion, Snapshot
 
@@ -33,12 +35,23 @@ class Snapshots:
         self._artifacts = artifacts
         self._batching = batching
         self._hub = hub
+        self._access = Access()
 
     async def publish(self) -> int:
         """Pushes what the registry wants now to every engine; the revision that was pushed."""
         snapshot = await asyncio.to_thread(self.build)
-        self._hub.push(snapshot)
+        # put in here, not in `build`: a slow build must not bring a revoked key back
+        self._hub.push(msgspec.structs.replace(snapshot, access=self._access))
         return snapshot.revision
+
+    async def renew(self, access: Access) -> None:
+        """Pushes who may call; returns when the engines that answer have taken it over."""
+        if access == self._access:
+            return
+        self._access = access
+        self._hub.push(msgspec.structs.replace(self._hub.snapshot, access=access))
+        # engines take messages in their order, so whoever answers this has taken the one before
+        await self._hub.collect()
 
     def build(self) -> Snapshot:
         """The desired state, whole and of one revision. Blocking."""
@@ -50,8 +63,11 @@ class Snapshots:
                 return Snapshot(revision, models)
 
     def _models(self) -> tuple[DesiredModel, ...]:
-        deployed = groupby(self._registry.deployed(), key=attrgetter("model"))
-        versions = {model: tuple(map(self._desired, group)) for model, group in deployed}
+        deployed = self._registry.deployed()
+        # first, so that fetching the files of one version does not drop those of another
+        self._artifacts.pin(_loaded_files(deployed))
+        by_model = groupby(deployed, key=attrgetter("model"))
+        versions = {model: tuple(map(self._desired, group)) for model, group in by_model}
         return tuple(
             DesiredModel(model.name, versions[model.name], model.default_version, model.aliases)
             for model in self._registry.models()
@@ -63,8 +79,10 @@ class Snapshots:
             model=version.model,
             version=version.version,
             runtime=version.runtime,
-            path=self._path(version),
+            path=self._path(version, version.servable),
             digest=version.servable.digest,
+            weights_path=self._path(version, version.weights) if version.weights else None,
+            weights_digest=version.weights.digest if version.weights else None,
             signature=version.signature,
             options={
                 key: value
@@ -74,13 +92,13 @@ class Snapshots:
             batching=self._policy(version),
         )
 
-    def _path(self, version: Version) -> str:
+    def _path(self, version: Version, artifact: Artifact) -> str:
         try:
-            return str(self._artifacts.local_path(version.servable.digest))
-        except NotFound:
+            return str(self._artifacts.local_path(artifact.digest))
+        except AuguriumError:
             # an engine that holds the version keeps it; another says which file is missing
             log.exception("servable file is missing", model=version.model, version=version.version)
-            return f"missing-artifact-{version.servable.digest}"
+            return f"missing-artifact-{artifact.digest}"
 
     def _policy(self, version: Version) -> BatchingPolicy:
         own = {
@@ -100,3 +118,9 @@ class Snapshots:
                 reason=str(error),
             )
         return msgspec.convert(settings, BatchingPolicy, from_attributes=True)
+
+
+def _loaded_files(versions: Iterable[Version]) -> set[str]:
+    """The digests of what engines load."""
+    files = (file for version in versions for file in (version.servable, version.weights) if file)
+    return {file.digest for file in files}

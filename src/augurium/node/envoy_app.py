@@ -10,6 +10,7 @@ from typing import Any
 
 from augurium.core.errors import AuguriumError, DeadlineExceeded, TooLarge
 from augurium.node.departures import Departures
+from augurium.node.envoy_tls import NAMES_HEADER, forwarded_names
 from augurium.protocols.grpc_frames import (
     OK_TRAILERS,
     frame,
@@ -66,7 +67,10 @@ class GrpcOverAsgi:
             raise DeadlineExceeded("Request timeout expired")
         task = self._departures.enter(lambda: _until_left(receive))
         try:
-            return await self._api.call(path, message, limit_s)
+            if not self._api.asks_who_calls:
+                return await self._api.call(path, message, limit_s)
+            names = forwarded_names(headers.get(NAMES_HEADER))
+            return await self._api.call(path, message, limit_s, _authorization(headers), names)
         finally:
             self._departures.leave(task)
 
@@ -121,6 +125,11 @@ async def _until_left(receive: Receive) -> None:
 def _limit_s(headers: dict[bytes, bytes]) -> float | None:
     text = headers.get(b"grpc-timeout")
     return None if text is None else timeout_s(text.decode("latin-1"))
+
+
+def _authorization(headers: dict[bytes, bytes]) -> str | None:
+    value = headers.get(b"authorization")
+    return None if value is None else value.decode("latin-1")
 
 
 async def _fail(send: Send, error: AuguriumError) -> None:

@@ -17,6 +17,7 @@ from augurium.node.departures import Departures
 from augurium.node.engine_start import ENGINE_VARIABLE, EngineStart
 from augurium.node.envoy import drain_envoy, quit_envoy
 from augurium.node.envoy_app import GrpcOverAsgi, Receive, Send
+from augurium.node.envoy_tls import keep_certificate
 from augurium.protocols.oip_grpc import GrpcApi
 from augurium.serving.app import Engine
 
@@ -55,13 +56,17 @@ class EnvoyEngine:
         engine = Engine(config, start.slot, "envoy")
         engine.start()
         departures = Departures()
-        api = GrpcApi(engine.plane)
+        api = GrpcApi(engine.plane, engine.gateway)
         self._engine = engine
         self._calls = GrpcOverAsgi(api, config.settings.limits.max_body_bytes, departures)
         self._tasks = [
             asyncio.create_task(departures.watch()),
             asyncio.create_task(_stop_with_supervisor(engine, config, start)),
         ]
+        tls = config.settings.tls
+        if tls.enabled:
+            keeping = keep_certificate(tls, config.home.envoy_tls)
+            self._tasks.append(asyncio.create_task(keeping))
 
 
 async def _stop_with_supervisor(engine: Engine, config: NodeConfig, start: EngineStart) -> None:

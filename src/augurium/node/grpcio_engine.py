@@ -4,13 +4,16 @@ augurium.node.grpcio_engine CONFIG SLOT [LIFELINE]`.
 
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import grpc
 
 from augurium.core.errors import AuguriumError
 from augurium.core.home import NodeConfig
+from augurium.core.settings import TlsSettings
 from augurium.core.stopping import stop_requested
+from augurium.core.tls import ServerTls
 from augurium.node.engine_process import run_engine
 from augurium.node.envoy import envoy_problem
 from augurium.protocols.errors_grpc import GRPC_STATUS
@@ -31,14 +34,22 @@ class RawCalls(grpc.GenericRpcHandler):  # type: ignore[misc]
         if path == self._api.watch_path:
             return grpc.unary_stream_rpc_method_handler(self._watch)
 
+        metadata = dict(handler_call_details.invocation_metadata or ())
+        authorization = metadata.get("authorization")
+
         async def call(message: bytes, context: Any) -> bytes:
-            return await self._answer(path, message, context)
+            return await self._answer(path, message, context, authorization)
 
         return grpc.unary_unary_rpc_method_handler(call)
 
-    async def _answer(self, path: str, message: bytes, context: Any) -> bytes:
+    async def _answer(
+        self, path: str, message: bytes, context: Any, authorization: str | None
+    ) -> bytes:
+        names = _certificate_names(context) if self._api.asks_who_calls else ()
         try:
-            return await self._api.call(path, message, context.time_remaining())
+            return await self._api.call(
+                path, message, context.time_remaining(), authorization, names
+            )
         except AuguriumError as error:
             await context.abort(_CODES[int(GRPC_STATUS[error.kind])], str(error))
             raise
@@ -46,6 +57,11 @@ class RawCalls(grpc.GenericRpcHandler):  # type: ignore[misc]
     async def _watch(self, message: bytes, _context: Any) -> AsyncIterator[bytes]:
         async for answer in self._api.watch(message):
             yield answer
+
+
+def _certificate_names(context: Any) -> tuple[str, ...]:
+    found = context.auth_context().get("x509_subject_alternative_name", ())
+    return tuple(name.decode("utf-8", "replace") for name in found)
 
 
 async def run(config: NodeConfig, slot: str, lifeline: int) -> None:
@@ -61,14 +77,37 @@ async def run(config: NodeConfig, slot: str, lifeline: int) -> None:
             ("grpc.max_send_message_length", -1),
         ]
     )
-    server.add_generic_rpc_handlers((RawCalls(GrpcApi(engine.plane)),))
-    server.add_insecure_port(f"{node.host}:{node.grpc_port}")
+    server.add_generic_rpc_handlers((RawCalls(GrpcApi(engine.plane, engine.gateway)),))
+    address = f"{node.url_host}:{node.grpc_port}"
+    if config.settings.tls.enabled:
+        server.add_secure_port(address, _credentials(config.settings.tls))
+    else:
+        server.add_insecure_port(address)
     await server.start()
     engine.start()
     await stop.wait()
     await engine.drain(node.drain_delay_s, node.drain_timeout_s)
     await server.stop(grace=1.0)
     await engine.stop()
+
+
+def _credentials(settings: TlsSettings) -> Any:
+    """TLS; the certificate is read again for each new connection when its file was replaced.
+
+    gRPC's server asks callers for a certificate always or never: `accepted` means never here.
+    """
+    required = settings.client_certificates == "required" and bool(settings.client_ca)
+    tls = ServerTls(settings)
+
+    def read() -> Any:
+        return grpc.ssl_server_certificate_configuration(
+            [(Path(settings.private_key).read_bytes(), Path(settings.certificate).read_bytes())],
+            Path(settings.client_ca).read_bytes() if required else None,
+        )
+
+    return grpc.dynamic_ssl_server_credentials(
+        read(), lambda: read() if tls.reload() else None, require_client_authentication=required
+    )
 
 
 def _notice(config: NodeConfig) -> str:

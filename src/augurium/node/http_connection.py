@@ -18,6 +18,7 @@ from urllib.parse import unquote
 import httptools
 
 from augurium.core.errors import AuguriumError, InvalidArgument, TooLarge
+from augurium.core.tls import certificate_names
 from augurium.protocols.http import HttpRequest, HttpResponse, error_response
 
 MAX_HEAD_BYTES = 32 * 1024
@@ -69,6 +70,7 @@ class HttpConnection(asyncio.Protocol):
         self._waiting: deque[tuple[HttpRequest, bool]] = deque()
         self._writable: asyncio.Event | None = None
         self._refused = False
+        self._caller: tuple[str, ...] = ()
         self._began = 0.0
         self._headers: dict[str, str] = {}
         self._body: bytes | bytearray = b""
@@ -91,6 +93,7 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
+        self._caller = certificate_names(transport.get_extra_info("peercert"))
         if not self._host.opened(self):
             self.close()
 
@@ -191,12 +194,16 @@ class HttpConnection(asyncio.Protocol):
             self._waiting.append((request, keep_alive))
 
     def _request(self) -> HttpRequest:
-        path = self._url.partition(b"?")[0].decode("latin-1")
+        address, _, query = self._url.partition(b"?")
+        path = address.decode("latin-1")
         if "%" in path:
             path = unquote(path)
         whole = self._body_bytes <= self._host.max_body_bytes
         method = self._parser.get_method().decode("latin-1")
-        return HttpRequest(method, path, self._headers.get, bytes(self._body) if whole else None)
+        body = bytes(self._body) if whole else None
+        return HttpRequest(
+            method, path, self._headers.get, body, self._caller, query.decode("latin-1")
+        )
 
     async def _answer(self, request: HttpRequest, keep_alive: bool) -> None:
         """Answers a request and those that came after it meanwhile."""

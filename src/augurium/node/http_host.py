@@ -8,23 +8,33 @@ import time
 from email.utils import formatdate
 
 from augurium.core.settings import LimitSettings
+from augurium.core.tls import ServerTls
 from augurium.node.http_connection import Handler, HttpConnection
 
 BACKLOG = 2048
 MAX_CONNECTIONS = 8192
 SWEEP_S = 1.0
+HANDSHAKE_TIMEOUT_S = 10.0
 
 
 class HttpHost:
     """Listens on one address. An async context manager; leaving it finishes what was accepted."""
 
-    def __init__(self, handler: Handler, limits: LimitSettings, address: str, port: int) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        limits: LimitSettings,
+        address: str,
+        port: int,
+        tls: ServerTls | None = None,
+    ) -> None:
         self.handler = handler
         self.max_body_bytes = limits.max_body_bytes
         self.stopping = False
         self.date_line = b""
         self._address = address
         self._port = port
+        self._tls = tls
         self._connections: set[HttpConnection] = set()
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
@@ -38,6 +48,8 @@ class HttpHost:
             self._port,
             backlog=BACKLOG,
             reuse_port=True,
+            ssl=self._tls.context if self._tls else None,
+            ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if self._tls else None,
         )
         self._sweeper = loop.create_task(self._sweep())
         return self
@@ -64,10 +76,12 @@ class HttpHost:
         self._connections.discard(connection)
 
     async def _sweep(self) -> None:
-        """Closes connections that are idle, or send their request too slowly; keeps the date."""
+        """Closes idle connections and slow requests; keeps the date and the certificate current."""
         while True:
             await asyncio.sleep(SWEEP_S)
             self._tell_time()
+            if self._tls is not None:
+                self._tls.reload()
             now = time.monotonic()
             for connection in list(self._connections):
                 if connection.overdue(now):

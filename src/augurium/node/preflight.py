@@ -1,39 +1,32 @@
 """What must hold before a node starts: an address it may bind, free ports, a home of its own."""
 
 import fcntl
-import ipaddress
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import msgspec
 
-from augurium.core.errors import Conflict, InsufficientStorage, InvalidArgument, PermissionDenied
+from augurium.core.errors import Conflict, InsufficientStorage, InvalidArgument
 from augurium.core.home import Home, NodeConfig
 from augurium.core.settings import NodeSettings, Settings
+from augurium.core.tls import server_tls
+from augurium.node.admittance import secured
 
 MOST_ENGINES_BY_DEFAULT = 8
 
 
-def check_host(host: str) -> None:
-    """Raises PermissionDenied unless `host` is a loopback address: the ports ask for no keys."""
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise PermissionDenied(
-            f"host '{host}' is not a loopback address; this release has no keys, so it serves this"
-            " machine only. Use --host 127.0.0.1, with a proxy that authenticates in front if"
-            " needed"
-        )
-
-
 def resolve(settings: Settings) -> NodeConfig:
-    """Real port numbers, engine counts and slots. Raises Conflict for a port that is in use."""
+    """Real port numbers, engine counts and slots.
+
+    Raises Conflict for a port that is in use, InvalidArgument for TLS files that cannot be used,
+    and what `secured` raises.
+    """
+    settings = secured(settings)
     node = settings.node
-    check_host(node.host)
+    server_tls(settings.tls)
     ports = _ports(node)
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -52,6 +45,8 @@ def resolve(settings: Settings) -> NodeConfig:
         msgspec.structs.replace(settings, node=resolved),
         tuple(f"rest-{number}" for number in range(rest)),
         tuple(f"grpc-{number}" for number in range(grpc)),
+        python=sys.executable,
+        python_path=os.environ.get("PYTHONPATH", ""),
     )
 
 

@@ -4,6 +4,7 @@ import sys
 
 from augurium.core.home import NodeConfig
 from augurium.core.stopping import stop_requested
+from augurium.core.tls import server_tls
 from augurium.node.engine_process import run_engine
 from augurium.node.http_host import HttpHost
 from augurium.protocols.rest import RestApi
@@ -15,8 +16,9 @@ async def run(config: NodeConfig, slot: str, lifeline: int) -> None:
     stop = await stop_requested(lifeline)
     node, limits = config.settings.node, config.settings.limits
     engine = Engine(config, slot, "httptools")
-    api = RestApi(engine.plane, limits)
-    async with HttpHost(api.handle, limits, node.host, node.port):
+    api = RestApi(engine.plane, limits, engine.gateway)
+    tls = server_tls(config.settings.tls)
+    async with HttpHost(api.handle, limits, node.host, node.port, tls):
         engine.start()
         await stop.wait()
         await engine.drain(node.drain_delay_s, node.drain_timeout_s)

@@ -2,13 +2,10 @@
 
 import asyncio
 import functools
-import json
 import os
 import signal
 import sys
 import time
-import urllib.error
-import urllib.request
 
 import msgspec
 import structlog
@@ -19,6 +16,7 @@ from augurium.core.files import write_atomically
 from augurium.core.home import NodeConfig
 from augurium.core.logs import configure_logging
 from augurium.core.settings import Settings
+from augurium.node.admittance import check_anyone_may_call
 from augurium.node.child import Child
 from augurium.node.commands import Commands
 from augurium.node.preflight import locked_home, resolve
@@ -27,6 +25,7 @@ EXIT_OK = 0
 EXIT_REFUSED = 1
 EXIT_AGAIN = 130
 READY_POLL_S = 0.05
+ASK_TIMEOUT_S = 2.0
 STILL_WAITING_S = 10.0
 
 log = structlog.get_logger()
@@ -38,6 +37,8 @@ def serve(settings: Settings) -> int:
     try:
         config = resolve(settings)
         with locked_home(config.home):
+            check_anyone_may_call(config)
+            config.home.ledger.unlink(missing_ok=True)
             write_atomically(config.home.config, msgspec.json.encode(config))
             return asyncio.run(Supervisor(config).run())
     except AuguriumError as error:
@@ -93,30 +94,32 @@ class Supervisor:
                 "gRPC runs on grpc.aio, several times slower than Envoy", reason=self._notice
             )
         next_word = started + STILL_WAITING_S
-        while (waiting_for := await asyncio.to_thread(self._waiting_for)) is not None:
+        while waiting_for := await self._waiting_for():
             if time.monotonic() > next_word:
                 next_word += STILL_WAITING_S
                 log.warning("not ready yet", waiting_for=waiting_for)
             await asyncio.sleep(READY_POLL_S)
-        node = self._config.settings.node
+        node, scheme = self._config.settings.node, self._config.settings.url_scheme
         print(  # noqa: T201 - the command's answer to its user
             f"augurium {__version__} is ready after {time.monotonic() - started:.1f} s:"
-            f" REST http://{node.url_host}:{node.port}, gRPC {node.url_host}:{node.grpc_port},"
-            f" management http://{node.url_host}:{node.control_port}"
-            " (loopback only, no keys)",
+            f" REST {scheme}://{node.url_host}:{node.port}, gRPC {node.url_host}:{node.grpc_port},"
+            f" management {scheme}://{node.url_host}:{node.control_port}"
+            f" ({_who_may_call(self._config.settings)})",
             flush=True,
         )
 
-    def _waiting_for(self) -> list[str] | None:
-        """What is not ready, as control sees it; None when everything is."""
-        node = self._config.settings.node
-        url = f"http://{node.url_host}:{node.control_port}/api/v1/ready"
+    async def _waiting_for(self) -> list[str]:
+        """What is not ready, as control sees it; empty when everything is."""
         try:
-            with urllib.request.urlopen(url, timeout=2):
-                return None
-        except urllib.error.HTTPError as error:
-            with error:
-                waiting_for: list[str] = json.load(error).get("waiting_for", [])
-            return waiting_for
-        except (OSError, ValueError):
+            async with asyncio.timeout(ASK_TIMEOUT_S):
+                socket = str(self._config.home.ready_socket)
+                reader, writer = await asyncio.open_unix_connection(socket)
+                answer = await reader.read()
+                writer.close()
+            return msgspec.json.decode(answer, type=list[str])
+        except (OSError, msgspec.MsgspecError):
             return ["control"]
+
+
+def _who_may_call(settings: Settings) -> str:
+    return "keys required" if settings.access.required else "this machine only, works without keys"

@@ -1,6 +1,9 @@
 """Error kinds as HTTP statuses. The only place that maps one to the other."""
 
-from augurium.core.errors import ErrorKind
+import math
+
+from augurium.access.rate import Quota
+from augurium.core.errors import ErrorKind, RateLimited
 
 HTTP_STATUS: dict[ErrorKind, int] = {
     ErrorKind.INVALID_ARGUMENT: 400,
@@ -24,3 +27,22 @@ HTTP_STATUS: dict[ErrorKind, int] = {
 }
 RETRY_AFTER_S = 1
 RETRYABLE = frozenset({ErrorKind.NOT_READY, ErrorKind.OVERLOADED, ErrorKind.RATE_LIMITED})
+
+
+def error_headers(kind: ErrorKind, error: Exception | None = None) -> dict[str, str]:
+    """What the headers of an error's answer say: when to try again, and how to say who one is."""
+    if isinstance(error, RateLimited):
+        return {"retry-after": str(max(1, math.ceil(error.retry_after_s)))}
+    if kind in RETRYABLE:
+        return {"retry-after": str(RETRY_AFTER_S)}
+    # RFC 6750, section 3
+    return {"www-authenticate": "Bearer"} if kind is ErrorKind.UNAUTHENTICATED else {}
+
+
+def quota_headers(quota: Quota) -> dict[str, str]:
+    """What is left of a caller's rate (draft-ietf-httpapi-ratelimit-headers, version 06)."""
+    return {
+        "ratelimit-limit": str(quota.limit),
+        "ratelimit-remaining": str(quota.remaining),
+        "ratelimit-reset": str(math.ceil(quota.reset_s)),
+    }

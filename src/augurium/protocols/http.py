@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from augurium.core.errors import AuguriumError
-from augurium.protocols.errors_http import HTTP_STATUS, RETRY_AFTER_S, RETRYABLE
+from augurium.protocols.errors_http import HTTP_STATUS, error_headers
 
 Headers = list[tuple[str, str]]
 JSON_TYPE = ("content-type", "application/json")
@@ -17,14 +17,16 @@ _encoder = msgspec.json.Encoder()
 
 class HttpRequest(NamedTuple):
     """`body` is None when it was above the limit and was thrown away. `path` is percent-decoded by
-    the host, once; `header` looks a header up by its lower-case
-    name.
+    the host, once; `header` looks a header up by its lower-case name. `certificate_names` are those
+    of the caller's certificate, if it showed one that is trusted; `query` follows the `?`.
     """
 
     method: str
     path: str
     header: Callable[[str], str | None]
     body: bytes | None
+    certificate_names: tuple[str, ...] = ()
+    query: str = ""
 
 
 class HttpResponse(NamedTuple):
@@ -42,7 +44,5 @@ def json_response(content: object, status: int = 200) -> HttpResponse:
 
 def error_response(error: AuguriumError) -> HttpResponse:
     """`{"error": text}`; its content type has no charset: clients compare it for equality."""
-    headers = [JSON_TYPE]
-    if error.kind in RETRYABLE:
-        headers.append(("retry-after", str(RETRY_AFTER_S)))
+    headers = [JSON_TYPE, *error_headers(error.kind, error).items()]
     return HttpResponse(HTTP_STATUS[error.kind], headers, _encoder.encode({"error": str(error)}))

@@ -4,17 +4,20 @@ Hosts carry the frames; here a call is a path, the bytes of a message, and what 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import NamedTuple, TypeVar
 
 import structlog
 from google.protobuf.message import DecodeError, Message
 
+from augurium.access.gateway import Gateway
+from augurium.access.principal import Principal
 from augurium.core.errors import (
     AuguriumError,
     Internal,
     InvalidArgument,
     NotFound,
+    Unauthenticated,
     Unimplemented,
 )
 from augurium.core.identifiers import ModelRef, model_ref, new_id
@@ -23,6 +26,7 @@ from augurium.protocols import oip, oip_messages
 from augurium.protocols.generated import health_pb2 as health
 from augurium.protocols.generated import inference_pb2 as pb
 from augurium.serving.plane import DataPlane
+from augurium.serving.router import unknown_model
 
 INFERENCE_SERVICE = "inference.GRPCInferenceService"
 HEALTH_SERVICE = "grpc.health.v1.Health"
@@ -31,7 +35,15 @@ _Tensor = pb.ModelMetadataResponse.TensorMetadata
 _Status = health.HealthCheckResponse
 
 M = TypeVar("M", bound=Message)
-Unary = Callable[[bytes, float | None], Awaitable[bytes]]
+Unary = Callable[[bytes, float | None, Principal | None], Awaitable[bytes]]
+
+
+class Method(NamedTuple):
+    """A unary method; `operation` is what `access/rights.py` calls it."""
+
+    operation: str
+    answer: Unary
+
 
 log = structlog.get_logger()
 
@@ -39,30 +51,56 @@ log = structlog.get_logger()
 class GrpcApi:
     """Answers every gRPC call of the data plane; raises AuguriumError and cancellation, nothing
     else.
+
+    Without a `gateway` nobody is asked who they are.
     """
 
-    def __init__(self, plane: DataPlane) -> None:
+    def __init__(self, plane: DataPlane, gateway: Gateway | None = None) -> None:
         self._plane = plane
+        self._gateway = gateway
         inference = f"/{INFERENCE_SERVICE}/"
-        self._unary: dict[str, Unary] = {
-            inference + "ModelInfer": self._infer,
-            inference + "ModelMetadata": self._model_metadata,
-            inference + "ModelReady": self._model_ready,
-            inference + "ServerLive": self._server_live,
-            inference + "ServerReady": self._server_ready,
-            inference + "ServerMetadata": self._server_metadata,
-            f"/{HEALTH_SERVICE}/Check": self._check,
+        self._unary: dict[str, Method] = {
+            inference + "ModelInfer": Method("infer", self._infer),
+            inference + "ModelMetadata": Method("metadata", self._model_metadata),
+            inference + "ModelReady": Method("model_ready", self._model_ready),
+            inference + "ServerLive": Method("live", self._server_live),
+            inference + "ServerReady": Method("ready", self._server_ready),
+            inference + "ServerMetadata": Method("server", self._server_metadata),
+            f"/{HEALTH_SERVICE}/Check": Method("ready", self._check),
         }
         self.watch_path = f"/{HEALTH_SERVICE}/Watch"
 
-    async def call(self, path: str, message: bytes, timeout_s: float | None = None) -> bytes:
-        """Answers one unary call; `timeout_s` is what is left of the caller's deadline."""
+    @property
+    def asks_who_calls(self) -> bool:
+        """Whether credentials matter; a host need not look for them otherwise."""
+        return self._gateway is not None
+
+    @property
+    def methods(self) -> Mapping[str, str]:
+        """Every method by its path, with its operation; `Health.Watch` is open as `Check` is."""
+        found = {path: method.operation for path, method in self._unary.items()}
+        return found | {self.watch_path: "ready"}
+
+    async def call(
+        self,
+        path: str,
+        message: bytes,
+        timeout_s: float | None = None,
+        authorization: str | None = None,
+        certificate_names: tuple[str, ...] = (),
+    ) -> bytes:
+        """Answers one unary call; `timeout_s` is what is left of the caller's deadline.
+
+        `authorization` is the header of that name.
+        """
+        method = self._unary.get(path)
+        caller = None
+        if self._gateway is not None:
+            caller = await self._admitted(self._gateway, method, authorization, certificate_names)
+        if method is None:
+            raise Unimplemented(f"method {path[:128]} is not implemented")
         try:
-            method = self._unary[path]
-        except KeyError:
-            raise Unimplemented(f"method {path[:128]} is not implemented") from None
-        try:
-            return await method(message, timeout_s)
+            return await method.answer(message, timeout_s, caller)
         except AuguriumError:
             raise
         except (
@@ -85,9 +123,29 @@ class GrpcApi:
                 yield _Status(status=status).SerializeToString()  # type: ignore[arg-type]
             await asyncio.sleep(WATCH_INTERVAL_S)
 
-    async def _infer(self, content: bytes, timeout_s: float | None) -> bytes:
+    async def _admitted(
+        self,
+        gateway: Gateway,
+        method: Method | None,
+        authorization: str | None,
+        names: tuple[str, ...],
+    ) -> Principal | None:
+        try:
+            if method is None:
+                return gateway.authenticate(authorization, names)
+            admission = gateway.admit(authorization, method.operation, names)
+        except Unauthenticated:
+            await gateway.patience.wait()
+            raise
+        return None if admission is None else admission.caller
+
+    async def _infer(
+        self, content: bytes, timeout_s: float | None, caller: Principal | None
+    ) -> bytes:
         try:
             message = oip_messages.parse(content)
+            if caller is not None:
+                _check_seen(caller, message.model_name)
             parameters = oip_messages.parameters_of(message) if message.parameters else {}
             if timeout_s is None and parameters:
                 timeout_s = oip.timeout_s(parameters)
@@ -98,8 +156,11 @@ class GrpcApi:
         response = await oip.infer(self._plane, request)
         return oip_messages.encode(response, bool(message.raw_input_contents))
 
-    async def _model_metadata(self, content: bytes, _: float | None) -> bytes:
+    async def _model_metadata(
+        self, content: bytes, _: float | None, caller: Principal | None
+    ) -> bytes:
         request = _parse(pb.ModelMetadataRequest, content)
+        _check_seen(caller, request.name)
         found = oip.model_metadata(self._plane, model_ref(request.name, request.version))
         return pb.ModelMetadataResponse(
             name=found.name,
@@ -109,23 +170,28 @@ class GrpcApi:
             outputs=[_tensor(spec) for spec in found.outputs],
         ).SerializeToString()
 
-    async def _model_ready(self, content: bytes, _: float | None) -> bytes:
+    async def _model_ready(
+        self, content: bytes, _: float | None, caller: Principal | None
+    ) -> bytes:
         request = _parse(pb.ModelReadyRequest, content)
+        _check_seen(caller, request.name)
         model = model_ref(request.name, request.version)
         return pb.ModelReadyResponse(ready=self._is_ready(model)).SerializeToString()
 
-    async def _server_live(self, _content: bytes, _: float | None) -> bytes:
+    async def _server_live(self, _content: bytes, _: float | None, __: Principal | None) -> bytes:
         return pb.ServerLiveResponse(live=True).SerializeToString()
 
-    async def _server_ready(self, _content: bytes, _: float | None) -> bytes:
+    async def _server_ready(self, _content: bytes, _: float | None, __: Principal | None) -> bytes:
         return pb.ServerReadyResponse(ready=self._plane.ready).SerializeToString()
 
-    async def _server_metadata(self, _content: bytes, _: float | None) -> bytes:
+    async def _server_metadata(
+        self, _content: bytes, _: float | None, __: Principal | None
+    ) -> bytes:
         return pb.ServerMetadataResponse(
             name=oip.SERVER_NAME, version=oip.server_version(), extensions=oip.EXTENSIONS
         ).SerializeToString()
 
-    async def _check(self, content: bytes, _: float | None) -> bytes:
+    async def _check(self, content: bytes, _: float | None, __: Principal | None) -> bytes:
         service = _parse(health.HealthCheckRequest, content).service
         status = self._status(service)
         if status is None:
@@ -148,6 +214,13 @@ class GrpcApi:
         except AuguriumError:
             return False
         return True
+
+
+def _check_seen(caller: Principal | None, model: str) -> None:
+    """A model the caller may not see is one that is not there."""
+    name = model.partition("@")[0]
+    if caller is not None and not caller.sees(name):
+        raise unknown_model(name)
 
 
 def _parse(kind: type[M], content: bytes) -> M:

@@ -1,5 +1,7 @@
 """Open Inference Protocol v2 over REST: inference, metadata and health."""
 
+from collections.abc import Callable
+
 from augurium.core.errors import AuguriumError, NotReady
 from augurium.core.identifiers import ModelRef
 from augurium.core.tensors import TensorSpec
@@ -53,9 +55,9 @@ class OipRest:
         self._plane.version(model)
         return json_response({"name": model.name, "ready": True})
 
-    async def models(self, _request: HttpRequest) -> HttpResponse:
+    async def models(self, _request: HttpRequest, sees: Callable[[str], bool]) -> HttpResponse:
         """`GET /v2/models`."""
-        return json_response({"models": self._plane.models()})
+        return json_response({"models": list(filter(sees, self._plane.models()))})
 
     async def server(self, _request: HttpRequest) -> HttpResponse:
         """`GET /v2`."""

@@ -2,6 +2,7 @@
 and status.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -61,9 +62,9 @@ class V1Rest:
         ]
         return json_response(content, status)
 
-    async def models(self, _request: HttpRequest) -> HttpResponse:
+    async def models(self, _request: HttpRequest, sees: Callable[[str], bool]) -> HttpResponse:
         """`GET /v1/models`."""
-        return json_response({"models": self._plane.models()})
+        return json_response({"models": list(filter(sees, self._plane.models()))})
 
     def _decode(self, body: bytes) -> Instances:
         check_depth(body, self._max_json_depth)

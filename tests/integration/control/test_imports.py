@@ -9,14 +9,21 @@ import pytest
 from augurium.control.import_pipeline import ImportOrder, ImportPipeline, Progress
 from augurium.control.imports import KEPT_S, MAX_WAITING, Import, Imports
 from augurium.core.clock import ManualClock
-from augurium.core.errors import Conflict, NotFound, Overloaded, Unprocessable
+from augurium.core.errors import (
+    Conflict,
+    InvalidArgument,
+    NotFound,
+    Overloaded,
+    PermissionDenied,
+    Unprocessable,
+)
 from augurium.core.settings import ImportSettings
 from augurium.core.signature import Signature
 from augurium.core.tensors import TensorSpec
 from augurium.importing.result import ImportRequest, ImportResult
 from augurium.registry.database import open_database, sqlite_url
 from augurium.registry.obstore_artifacts import ObstoreArtifacts
-from augurium.registry.records import Artifact
+from augurium.registry.records import Artifact, Lineage
 from augurium.registry.sql_registry import SqlRegistry
 
 
@@ -28,6 +35,8 @@ class Converter:
         self.gate.set()
         self.begun = threading.Event()
         self.failure: Exception | None = None
+        self.beside = False
+        self.as_it_is = False
         self.requests: list[ImportRequest] = []
 
     def __call__(
@@ -41,7 +50,10 @@ class Converter:
         if self.failure is not None:
             raise self.failure
         servable = folder / "model.onnx"
-        servable.write_bytes(b"servable " + request.file.read_bytes())
+        content = request.file.read_bytes()
+        servable.write_bytes(content if self.as_it_is else b"servable " + content)
+        (folder / "weights").write_bytes(b"weights")
+        (folder / "profile.json").write_bytes(b"{}")
         spec = TensorSpec("x", "FP32", (-1, 1))
         return ImportResult(
             framework="sklearn",
@@ -50,6 +62,10 @@ class Converter:
             servable=servable,
             signature=Signature((spec,), (spec,)),
             report={"tried": ["onnx"]},
+            weights=folder / "weights" if self.beside else None,
+            profile=folder / "profile.json" if self.beside else None,
+            examples=({"x": 1.0},) if self.beside else (),
+            allowed_code=self.beside,
         )
 
 
@@ -137,6 +153,83 @@ async def test_a_table_of_training_rows_goes_to_the_converter(workshop: Workshop
     (request,) = workshop.converter.requests
     assert request.table is not None
     assert request.table.read_bytes() == b'{"columns": []}'
+
+
+async def test_all_that_is_said_about_a_version_is_registered(workshop: Workshop) -> None:
+    table = workshop.upload(b'{"age": [31]}')
+    transforms = workshop.upload(b"{}")
+    first = await workshop.ended(workshop.submit())
+
+    ended = await workshop.ended(
+        workshop.submit(
+            table=table.digest,
+            preprocessing=transforms.digest,
+            engine="treelite",
+            card="# Iris",
+            lineage=Lineage(code_revision="4f2a", parent_version=first.version),
+            idempotency_key="second",
+        )
+    )
+
+    assert ended.error is None
+    version = workshop.registry.version("iris", 2)
+    assert version.preprocessing == transforms
+    assert version.card == "# Iris"
+    assert version.lineage == Lineage(
+        code_revision="4f2a", parent_version=1, dataset_digest=table.digest
+    )
+    request = workshop.converter.requests[-1]
+    assert request.engine == "treelite"
+    assert request.preprocessing is not None
+    assert request.preprocessing.read_bytes() == b"{}"
+
+
+async def test_every_file_of_an_import_is_stored(workshop: Workshop) -> None:
+    workshop.converter.beside = True
+
+    await workshop.ended(workshop.submit())
+
+    version = workshop.registry.version("iris", 1)
+    assert (version.examples, version.allowed_code) == (({"x": 1.0},), True)
+    for artifact, content in ((version.weights, b"weights"), (version.profile, b"{}")):
+        assert artifact is not None
+        assert workshop.artifacts.local_path(artifact.digest).read_bytes() == content
+
+
+async def test_a_file_that_is_served_as_it_was_uploaded_is_kept_once(workshop: Workshop) -> None:
+    workshop.converter.as_it_is = True
+
+    await workshop.ended(workshop.submit())
+
+    version = workshop.registry.version("iris", 1)
+    assert version.servable == version.source == workshop.upload()
+
+
+@pytest.mark.parametrize(
+    ("order", "error"),
+    [
+        ({"table": "0" * 64}, NotFound),
+        ({"preprocessing": "0" * 64}, NotFound),
+        ({"lineage": Lineage(parent_version=7)}, NotFound),
+        ({"lineage": Lineage(run_url="javascript:alert(1)")}, InvalidArgument),
+        ({"card": "x" * 300_000}, InvalidArgument),
+        ({"tags": {"team": "x" * 2000}}, InvalidArgument),
+    ],
+    ids=["table", "transforms", "parent", "run", "card", "tag"],
+)
+async def test_what_cannot_be_registered_is_refused_before_the_import(
+    order: dict[str, Any], error: type[Exception], workshop: Workshop
+) -> None:
+    with pytest.raises(error):
+        workshop.submit(**order)
+
+
+async def test_code_runs_only_if_server_and_caller_allow_it(workshop: Workshop) -> None:
+    await workshop.ended(workshop.submit())
+
+    assert not workshop.converter.requests[0].allow_code
+    with pytest.raises(PermissionDenied):
+        workshop.submit(allow_code=True)
 
 
 async def test_a_refused_import_says_why_and_registers_nothing(workshop: Workshop) -> None:

@@ -8,17 +8,21 @@ import httpx
 import pytest
 import structlog
 
+from augurium.access.memory_key_store import MemoryKeyStore
+from augurium.control.access_keeper import AccessKeeper
 from augurium.control.app import create_app
 from augurium.control.deployments import Deployments
 from augurium.control.import_pipeline import ImportPipeline, Progress
 from augurium.control.imports import Imports
 from augurium.control.link_hub import LinkHub
+from augurium.control.profiles import Profiles
 from augurium.control.services import Services
 from augurium.control.snapshots import Snapshots
+from augurium.control.transfers import Note, Transfers
 from augurium.control.uploads import Uploads
 from augurium.core.clock import ManualClock
 from augurium.core.errors import Unprocessable
-from augurium.core.home import NodeConfig
+from augurium.core.home import Home, NodeConfig
 from augurium.core.settings import (
     BatchingSettings,
     ImportSettings,
@@ -29,9 +33,11 @@ from augurium.core.settings import (
 from augurium.core.signature import Signature
 from augurium.core.tensors import TensorSpec
 from augurium.importing.result import ImportRequest, ImportResult
+from augurium.registry.garbage import Garbage
 from augurium.registry.memory_artifacts import MemoryArtifacts
 from augurium.registry.memory_registry import MemoryRegistry
 from augurium.registry.records import Artifact, VersionDraft
+from augurium.registry.signing import SigningKeys
 
 MAX_ARTIFACT_BYTES = 3 * 1024 * 1024
 
@@ -89,6 +95,14 @@ def _no_importer(
     raise Unprocessable("nothing can be imported here")
 
 
+def audit_note(registry: MemoryRegistry) -> Note:
+    return lambda actor, action, model, version, details: registry.note(actor, action, details)
+
+
+def note(actor: str, action: str, details: dict[str, object]) -> None:
+    """What these tests do with keys is in no audit log."""
+
+
 @pytest.fixture
 def services(
     tmp_path: Path, registry: MemoryRegistry, artifacts: MemoryArtifacts, clock: ManualClock
@@ -100,13 +114,25 @@ def services(
     hub = LinkHub(tmp_path / "link.sock")
     snapshots = Snapshots(registry, artifacts, BatchingSettings(), hub)
     pipeline = ImportPipeline(registry, artifacts, _no_importer, settings.importing, tmp_path)
+    uploads = Uploads(artifacts, MAX_ARTIFACT_BYTES)
     return Services(
         node=NodeConfig(settings, ("rest-0",), ("grpc-0",)),
         registry=registry,
         hub=hub,
         deployments=Deployments(registry, artifacts, snapshots, hub),
         imports=Imports(pipeline, clock),
-        uploads=Uploads(artifacts, MAX_ARTIFACT_BYTES),
+        uploads=uploads,
+        transfers=Transfers(
+            registry,
+            artifacts,
+            SigningKeys(tmp_path / "keys"),
+            uploads,
+            audit_note(registry),
+            False,
+        ),
+        profiles=Profiles(registry, artifacts),
+        access=AccessKeeper(settings, Home(tmp_path), MemoryKeyStore(clock, note), snapshots),
+        garbage=Garbage(registry, artifacts, clock),
     )
 
 

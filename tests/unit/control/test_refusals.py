@@ -61,7 +61,7 @@ async def test_an_unknown_route_is_not_found(path: str, api: httpx.AsyncClient) 
 
 
 async def test_a_method_that_a_route_does_not_know_is_not_allowed(api: httpx.AsyncClient) -> None:
-    reply = await api.patch(f"{API}/models/iris")
+    reply = await api.post(f"{API}/models/iris")
 
     _assert_refused(reply, 405, "method_not_allowed")
     assert reply.headers["allow"] == "GET"
@@ -242,7 +242,7 @@ async def test_a_page_of_another_site_changes_nothing(
 class _BrokenRegistry(MemoryRegistry):
     """An adapter with a fault."""
 
-    def models(self) -> list[Model]:
+    def models(self, deleted: bool = False) -> list[Model]:
         raise RuntimeError("the secret is 42")
 
 

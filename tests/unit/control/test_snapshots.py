@@ -69,6 +69,27 @@ def test_a_version_names_its_file_and_the_hash_it_must_have(
     assert version.digest == draft.servable.digest
 
 
+def test_external_weights_are_named_with_their_hash(
+    registry: MemoryRegistry,
+    snapshots: Snapshots,
+    draft: VersionDraft,
+    artifacts: MemoryArtifacts,
+) -> None:
+    weights = artifacts.put([b"weights"], 100)
+    version = _deployed(registry, snapshots, msgspec.structs.replace(draft, weights=weights))
+
+    assert Path(version.weights_path or "").read_bytes() == b"weights"
+    assert version.weights_digest == weights.digest
+
+
+def test_a_version_without_external_weights_names_none(
+    registry: MemoryRegistry, snapshots: Snapshots, draft: VersionDraft
+) -> None:
+    version = _deployed(registry, snapshots, draft)
+
+    assert (version.weights_path, version.weights_digest) == (None, None)
+
+
 def test_a_version_batches_as_the_settings_say(
     registry: MemoryRegistry, snapshots: Snapshots, draft: VersionDraft
 ) -> None:

@@ -8,8 +8,7 @@ from msgspec import Meta
 from starlette.responses import Response
 
 from augurium.control.routes.answers import answer, described
-from augurium.control.routes.parameters import AliasName, ModelName, ServicesOf, json_body
-from augurium.control.services import ACTOR
+from augurium.control.routes.parameters import ActorOf, AliasName, ModelName, ServicesOf, json_body
 from augurium.core.identifiers import MAX_VERSION
 from augurium.registry.records import Model
 
@@ -27,13 +26,15 @@ OrderBody = Annotated[AliasOrder, Depends(json_body(AliasOrder))]
 
 @router.put("/models/{model}/aliases/{alias}", **described(Model, takes=AliasOrder))
 async def set_alias(
-    model: ModelName, alias: AliasName, order: OrderBody, services: ServicesOf
+    model: ModelName, alias: AliasName, order: OrderBody, services: ServicesOf, actor: ActorOf
 ) -> Response:
     """Points an alias at a deployed version, creating or moving it."""
-    return answer(await services.deployments.set_alias(model, alias, order.version, ACTOR))
+    return answer(await services.deployments.set_alias(model, alias, order.version, actor))
 
 
 @router.delete("/models/{model}/aliases/{alias}", **described(Model))
-async def remove_alias(model: ModelName, alias: AliasName, services: ServicesOf) -> Response:
+async def remove_alias(
+    model: ModelName, alias: AliasName, services: ServicesOf, actor: ActorOf
+) -> Response:
     """Removes an alias; the version it pointed at stays deployed."""
-    return answer(await services.deployments.remove_alias(model, alias, ACTOR))
+    return answer(await services.deployments.remove_alias(model, alias, actor))

@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from fastapi import Depends, Request
 
+from augurium.access.principal import Principal
 from augurium.control.services import Services
 from augurium.core.errors import InvalidArgument, TooLarge, UnsupportedMedia
 from augurium.core.identifiers import check_alias, check_model_name, version_number
@@ -31,6 +32,17 @@ async def _alias(alias: str) -> str:
     return check_alias(alias)
 
 
+async def _caller(request: Request) -> Principal:
+    caller: Principal = request.state.caller
+    return caller
+
+
+async def _actor(request: Request) -> str:
+    return (await _caller(request)).name
+
+
+CallerOf = Annotated[Principal, Depends(_caller)]
+ActorOf = Annotated[str, Depends(_actor)]
 ServicesOf = Annotated[Services, Depends(_services)]
 ModelName = Annotated[str, Depends(_model)]
 VersionNumber = Annotated[int, Depends(_version)]

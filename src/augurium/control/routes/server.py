@@ -1,17 +1,20 @@
 """Routes: the server itself."""
 
 import msgspec
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 import augurium
+from augurium.access.principal import Principal
 from augurium.control.engine_slots import EngineSlot
 from augurium.control.readiness import expected_engines, waiting_for
 from augurium.control.routes.answers import answer, described
-from augurium.control.routes.parameters import ServicesOf
+from augurium.control.routes.parameters import CallerOf, ServicesOf
 from augurium.serving.snapshot import VersionState
 
 router = APIRouter(tags=["server"])
+# a node that listens on these has no address of its own to tell: the caller's is as good
+EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 
 class Engine(msgspec.Struct, frozen=True):
@@ -27,7 +30,7 @@ class Engine(msgspec.Struct, frozen=True):
 
 
 class Server(msgspec.Struct, frozen=True):
-    """Where the node listens, and its engines."""
+    """Where the node listens, its engines, and whether it asks for keys."""
 
     version: str
     rest_url: str
@@ -35,6 +38,7 @@ class Server(msgspec.Struct, frozen=True):
     control_url: str
     engines: list[Engine]
     expected_engines: list[str]
+    keys_required: bool
 
 
 class Liveness(msgspec.Struct, frozen=True):
@@ -51,16 +55,18 @@ class Readiness(msgspec.Struct, frozen=True):
 
 
 @router.get("/server", **described(Server))
-async def get_server(services: ServicesOf) -> Response:
+async def get_server(request: Request, services: ServicesOf, caller: CallerOf) -> Response:
     """Addresses of the data plane, and the engines with their states."""
-    node = services.node.settings.node
+    settings, node = services.node.settings, services.node.settings.node
+    host = node.url_host if node.host not in EVERY_ADDRESS else request.url.hostname or node.host
     server = Server(
         version=augurium.__version__,
-        rest_url=f"http://{node.url_host}:{node.port}",
-        grpc_url=f"{node.url_host}:{node.grpc_port}",
-        control_url=f"http://{node.url_host}:{node.control_port}",
-        engines=[_engine(slot) for slot in services.hub.slots()],
+        rest_url=f"{settings.url_scheme}://{host}:{node.port}",
+        grpc_url=f"{host}:{node.grpc_port}",
+        control_url=f"{settings.url_scheme}://{host}:{node.control_port}",
+        engines=[_engine(slot, caller) for slot in services.hub.slots()],
         expected_engines=expected_engines(services.node),
+        keys_required=services.access.required,
     )
     return answer(server)
 
@@ -78,7 +84,7 @@ async def get_readiness(services: ServicesOf) -> Response:
     return answer(Readiness(not reasons, reasons), 503 if reasons else 200)
 
 
-def _engine(slot: EngineSlot) -> Engine:
+def _engine(slot: EngineSlot, caller: Principal) -> Engine:
     applied = slot.link.applied if slot.link else None
     return Engine(
         engine=slot.hello.engine,
@@ -87,5 +93,7 @@ def _engine(slot: EngineSlot) -> Engine:
         notice=slot.hello.notice,
         connected=slot.link is not None,
         revision=max(applied.revision, 0) if applied else 0,
-        states=applied.states if applied else (),
+        states=tuple(state for state in applied.states if caller.sees(state.model))
+        if applied
+        else (),
     )

@@ -1,0 +1,242 @@
+"""A node that speaks TLS, on every port, with and without certificates of its callers."""
+
+import datetime
+import socket
+import ssl
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import grpc
+import httpx
+import pytest
+import tritonclient.grpc
+import trustme
+from cryptography.hazmat.primitives import serialization
+from tritonclient.utils import InferenceServerException
+
+from augurium.client import Client, TlsFiles
+from augurium.core.errors import InvalidArgument
+from tests.support.node import AUGURIUM, Node, clean_environment
+
+
+class Files(NamedTuple):
+    """An authority, and files it signed."""
+
+    authority: trustme.CA
+    folder: Path
+
+    @property
+    def ca(self) -> str:
+        return str(self.folder / "ca.pem")
+
+    def issue(self, name: str, *hosts: str, **options: Any) -> tuple[str, str]:
+        """The paths of a certificate and its key, which replace what was there."""
+        issued = self.authority.issue_cert(*hosts, **options)
+        certificate, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
+        for content, path in (
+            (issued.cert_chain_pems[0].bytes(), certificate),
+            (issued.private_key_pem.bytes(), key),
+        ):
+            fresh = path.with_suffix(".new")
+            fresh.write_bytes(content)
+            fresh.replace(path)
+        return str(certificate), str(key)
+
+    def config(self, **keys: str) -> Path:
+        """A settings file."""
+        file = self.folder / "augurium.toml"
+        file.write_text("[tls]\n" + "\n".join(f'{key} = "{value}"' for key, value in keys.items()))
+        return file
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    found = Files(trustme.CA(), tmp_path_factory.mktemp("tls"))
+    found.authority.cert_pem.write_to_path(found.ca)
+    return found
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Node]]:
+    nodes: list[Node] = []
+
+    def serve(config: Path, *flags: str) -> Node:
+        home = tmp_path_factory.mktemp("node") / "home"
+        nodes.append(Node(home, "--config", str(config), "--engines", "1", *flags))
+        return nodes[-1]
+
+    yield serve
+    for node in nodes:
+        node.stop()
+
+
+@pytest.fixture(scope="module")
+def mutual(files: Files, serve: Callable[..., Node]) -> Node:
+    """A node that talks to callers with a certificate only."""
+    certificate, key = files.issue("server", "127.0.0.1")
+    return serve(
+        files.config(
+            certificate=certificate,
+            private_key=key,
+            client_ca=files.ca,
+            client_certificates="required",
+        )
+    )
+
+
+def triton(address: str, ca: str, certificate: str | None = None, key: str | None = None) -> Any:
+    return tritonclient.grpc.InferenceServerClient(
+        address, ssl=True, root_certificates=ca, certificate_chain=certificate, private_key=key
+    )
+
+
+def test_every_port_answers_a_caller_with_a_certificate(mutual: Node, files: Files) -> None:
+    certificate, key = files.issue("caller", "caller.example")
+    with Client(mutual.management, tls=TlsFiles(files.ca, certificate, key)) as client:
+        assert client.ready().ready
+        assert client.rest_url.startswith("https://")
+    context = ssl.create_default_context(cafile=files.ca)
+    context.load_cert_chain(certificate, key)
+    assert httpx.get(f"{mutual.rest}/v2/health/ready", verify=context).status_code == 200
+    assert triton(mutual.grpc, files.ca, certificate, key).is_server_ready()
+
+
+def test_no_port_answers_a_caller_without_one(mutual: Node, files: Files) -> None:
+    context = ssl.create_default_context(cafile=files.ca)
+    for url in (f"{mutual.rest}/v2/health/live", f"{mutual.management}/api/v1/live"):
+        with pytest.raises(httpx.TransportError):
+            httpx.get(url, verify=context)
+    with pytest.raises(InferenceServerException):
+        triton(mutual.grpc, files.ca).is_server_live(client_timeout=5)
+
+
+def test_a_certificate_of_another_authority_is_refused(mutual: Node, files: Files) -> None:
+    stranger = trustme.CA().issue_cert("caller.example")
+    context = ssl.create_default_context(cafile=files.ca)
+    stranger.configure_cert(context)
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"{mutual.rest}/v2/health/live", verify=context)
+
+
+def test_plain_http_on_a_tls_port_harms_nobody(mutual: Node, files: Files) -> None:
+    address = mutual.rest.removeprefix("https://")
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"http://{address}/v2/health/live")
+    test_every_port_answers_a_caller_with_a_certificate(mutual, files)
+
+
+def test_the_client_says_whose_certificate_it_does_not_trust(mutual: Node) -> None:
+    with Client(mutual.management) as client, pytest.raises(InvalidArgument, match="AUGURIUM_CA"):
+        client.models()
+
+
+@pytest.mark.parametrize("carrier", ["envoy", "grpcio"])
+def test_a_replaced_certificate_is_shown_without_a_restart(
+    files: Files, serve: Callable[..., Node], carrier: str
+) -> None:
+    certificate, key = files.issue(f"rotated-{carrier}", "127.0.0.1")
+    node = serve(files.config(certificate=certificate, private_key=key), "--grpc-host", carrier)
+    ports = [node.rest, node.management, f"https://{node.grpc}"]
+    before = [shown(url, files.ca) for url in ports]
+    files.issue(f"rotated-{carrier}", "127.0.0.1")
+    for url, old in zip(ports, before, strict=True):
+        assert any(shown(url, files.ca) != old for _ in range(600)), f"{url} shows the old one"
+
+
+def shown(url: str, ca: str) -> bytes:
+    """The certificate a port shows now."""
+    host, _, port = url.removeprefix("https://").partition(":")
+    context = ssl.create_default_context(cafile=ca)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with (
+        socket.create_connection((host, int(port)), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname=host) as secure,
+    ):
+        certificate = secure.getpeercert(binary_form=True)
+    assert certificate is not None
+    return certificate
+
+
+def refusal(config: Path, tmp_path: Path) -> str:
+    """What `augurium serve` says when it does not start."""
+    done = subprocess.run(
+        [AUGURIUM, "serve", "--home", str(tmp_path / "home"), "--config", str(config)],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert not (tmp_path / "home").exists()
+    lines: list[str] = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+def test_a_missing_file_is_named(files: Files, tmp_path: Path) -> None:
+    config = files.config(certificate="/nowhere/server.pem", private_key="/nowhere/server.key")
+    assert "tls.certificate /nowhere/server.pem cannot be read" in refusal(config, tmp_path)
+
+
+def test_a_certificate_without_its_key_is_refused(files: Files, tmp_path: Path) -> None:
+    certificate, _ = files.issue("alone", "127.0.0.1")
+    assert "tls.private_key is not set" in refusal(files.config(certificate=certificate), tmp_path)
+
+
+def test_a_key_of_another_certificate_is_refused(files: Files, tmp_path: Path) -> None:
+    certificate, _ = files.issue("one", "127.0.0.1")
+    _, key = files.issue("other", "127.0.0.1")
+    said = refusal(files.config(certificate=certificate, private_key=key), tmp_path)
+    assert "key values mismatch" in said
+
+
+def test_an_expired_certificate_is_refused(files: Files, tmp_path: Path) -> None:
+    past = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    certificate, key = files.issue("expired", "127.0.0.1", not_after=past)
+    said = refusal(files.config(certificate=certificate, private_key=key), tmp_path)
+    assert "to 2020-01-01" in said
+    assert "renew it" in said
+
+
+def test_an_encrypted_key_is_refused(files: Files, tmp_path: Path) -> None:
+    certificate, key = files.issue("locked", "127.0.0.1")
+    plain = serialization.load_pem_private_key(Path(key).read_bytes(), None)
+    Path(key).write_bytes(
+        plain.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"secret"),
+        )
+    )
+    said = refusal(files.config(certificate=certificate, private_key=key), tmp_path)
+    assert "encrypted" in said
+    assert "openssl pkey" in said
+
+
+def test_an_authority_without_a_certificate_is_refused(files: Files, tmp_path: Path) -> None:
+    assert "tls.client_ca is set" in refusal(files.config(client_ca=files.ca), tmp_path)
+
+
+def test_an_authority_file_that_holds_none_is_refused(files: Files, tmp_path: Path) -> None:
+    certificate, key = files.issue("fine", "127.0.0.1")
+    config = files.config(certificate=certificate, private_key=key, client_ca=key)
+    assert "tls.client_ca" in refusal(config, tmp_path)
+
+
+def test_grpc_io_asks_for_certificates_too(files: Files, serve: Callable[..., Node]) -> None:
+    certificate, key = files.issue("fallback", "127.0.0.1")
+    config = files.config(
+        certificate=certificate,
+        private_key=key,
+        client_ca=files.ca,
+        client_certificates="required",
+    )
+    node = serve(config, "--grpc-host", "grpcio")
+    caller = files.issue("caller", "caller.example")
+    assert triton(node.grpc, files.ca, *caller).is_server_ready()
+    with pytest.raises(InferenceServerException, match="UNAVAILABLE"):
+        triton(node.grpc, files.ca).is_server_live(client_timeout=5)
+    assert isinstance(grpc.__version__, str)

@@ -1,0 +1,249 @@
+"""Every door of the data plane, REST and gRPC, opens to those who may enter and to nobody else."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf.message import Message
+
+from augurium.access.access import Access
+from augurium.access.gateway import Gateway
+from augurium.access.key_text import new_key_text
+from augurium.access.keys import LiveKey
+from augurium.access.ledger import Ledger
+from augurium.access.patience import Patience
+from augurium.access.rights import DATA_PLANE
+from augurium.access.scopes import Scope
+from augurium.core.errors import (
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    RateLimited,
+    Unauthenticated,
+    Unimplemented,
+)
+from augurium.core.inference import InferenceRequest
+from augurium.core.settings import LimitSettings
+from augurium.protocols.generated import inference_pb2 as pb
+from augurium.protocols.http import HttpRequest, HttpResponse
+from augurium.protocols.oip_grpc import GrpcApi
+from augurium.protocols.rest import RestApi
+from augurium.serving.metrics import VersionMetrics
+from augurium.serving.plane import DataPlane
+from augurium.serving.router import ModelRoutes, Router
+
+METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
+PUBLIC_PATHS = {"/", "/v2/health/live", "/v2/health/ready"}
+PUBLIC_CALLS = {"ServerLive", "ServerReady", "Check", "Watch"}
+
+
+class Version:
+    """Says that a request has come through to it."""
+
+    def __init__(self) -> None:
+        self.metrics = VersionMetrics("m", 1)
+
+    def submit(self, request: InferenceRequest) -> Any:
+        raise InvalidArgument("came through")
+
+
+@pytest.fixture
+def plane() -> DataPlane:
+    router: Router[Any] = Router()
+    routes = {name: ModelRoutes({1: Version()}, {}, 1, {}) for name in ("fraud-eu", "churn")}
+    router.replace(routes)
+    return DataPlane(router, 10, 30.0)
+
+
+class Doors:
+    """Both APIs behind one gateway, and keys to it."""
+
+    def __init__(self, plane: DataPlane, ledger: Ledger) -> None:
+        self.gateway = Gateway(ledger, patience=Patience(free=10_000))
+        self.rest = RestApi(plane, LimitSettings(), self.gateway)
+        self.grpc = GrpcApi(plane, self.gateway)
+        self._keys: list[LiveKey] = []
+
+    def key(self, *scopes: Scope, models: tuple[str, ...] = (), **rate: Any) -> str:
+        """The header of a new key."""
+        text = new_key_text("live")
+        limits: dict[str, Any] = {"rate": 0.0, "burst": 0, "expires_at": None} | rate
+        self._keys.append(LiveKey(text.id, "app", text.digest, scopes, models, **limits))
+        self.gateway.renew(Access(keys=tuple(self._keys)))
+        return f"Bearer {text.text}"
+
+    async def ask(
+        self, path: str, header: str | None = None, method: str = "", query: str = ""
+    ) -> HttpResponse:
+        route = self.rest.routes("fraud-eu").get(path)
+        headers = {} if header is None else {"authorization": header}
+        body = b'{"inputs": [], "instances": [[1]]}'
+        wanted = method or (route.method if route else "GET")
+        request = HttpRequest(wanted, path, headers.get, body, (), query)
+        return await self.rest.handle(request)
+
+    async def call(self, method: str, header: str | None = None, model: str = "fraud-eu") -> bytes:
+        messages: dict[str, Message] = {
+            "ModelInfer": pb.ModelInferRequest(model_name=model),
+            "ModelMetadata": pb.ModelMetadataRequest(name=model),
+            "ModelReady": pb.ModelReadyRequest(name=model),
+        }
+        content = messages[method].SerializeToString() if method in messages else b""
+        path = next((path for path in self.grpc.methods if path.endswith(f"/{method}")), method)
+        return await self.grpc.call(path, content, None, header)
+
+
+@pytest.fixture
+def doors(plane: DataPlane, tmp_path: Path) -> Iterator[Doors]:
+    ledger = Ledger(tmp_path / "ledger")
+    yield Doors(plane, ledger)
+    ledger.close()
+
+
+def paths(doors: Doors) -> list[str]:
+    return list(doors.rest.routes("fraud-eu"))
+
+
+def calls(doors: Doors) -> list[str]:
+    # Watch is a stream; it is open as Check is
+    names = [path.rpartition("/")[2] for path in doors.grpc.methods]
+    return [name for name in names if name != "Watch"]
+
+
+def test_every_operation_of_the_data_plane_has_its_rights_listed(doors: Doors) -> None:
+    rest = {route.operation for route in doors.rest.routes("m").values()}
+    grpc = set(doors.grpc.methods.values())
+
+    assert rest | grpc == set(DATA_PLANE)
+
+
+async def test_without_a_key_every_route_and_method_of_rest_is_refused(doors: Doors) -> None:
+    for path in [*paths(doors), "/v2/unknown", "/anything/else"]:
+        if path in PUBLIC_PATHS:
+            continue
+        for method in METHODS:
+            answer = await doors.ask(path, method=method)
+            assert answer.status == 401, (method, path)
+            assert ("www-authenticate", "Bearer") in answer.headers
+
+
+async def test_the_public_routes_answer_everyone(doors: Doors) -> None:
+    for path in PUBLIC_PATHS:
+        assert (await doors.ask(path)).status in (200, 503), path
+
+
+async def test_without_a_key_every_method_of_grpc_is_refused(doors: Doors) -> None:
+    for name in [*calls(doors), "/x/Unknown"]:
+        if name in PUBLIC_CALLS:
+            await doors.call(name)
+            continue
+        with pytest.raises(Unauthenticated):
+            await doors.call(name)
+
+
+async def test_a_key_of_another_scope_is_told_so(doors: Doors) -> None:
+    looking, nothing = doors.key(Scope.READ), doors.key()
+    for path, route in doors.rest.routes("fraud-eu").items():
+        if path in PUBLIC_PATHS:
+            continue
+        assert (await doors.ask(path, nothing)).status == 403, path
+        if route.operation == "infer":
+            assert (await doors.ask(path, looking)).status == 403, path
+    for name in set(calls(doors)) - PUBLIC_CALLS:
+        with pytest.raises(PermissionDenied):
+            await doors.call(name, nothing)
+    with pytest.raises(PermissionDenied):
+        await doors.call("ModelInfer", looking)
+
+
+async def test_a_key_with_the_scope_comes_through(doors: Doors) -> None:
+    key = doors.key(Scope.PREDICT)
+    for path in paths(doors):
+        if path in PUBLIC_PATHS:
+            continue
+        answer = await doors.ask(path, key)
+        assert answer.status not in (401, 403, 404), (path, answer)
+    assert b"came through" in (await doors.ask("/v2/models/fraud-eu/infer", key)).body
+    with pytest.raises(InvalidArgument, match="came through"):
+        await doors.call("ModelInfer", key)
+    with pytest.raises(Unimplemented):
+        await doors.call("/x/Unknown", key)
+
+
+async def test_every_bad_key_gets_the_same_body(doors: Doors) -> None:
+    bad = [None, "", "Bearer", "Bearer x", "Basic x", f"Bearer {new_key_text('live').text}"]
+    answers = [await doors.ask("/v2/models", header) for header in bad]
+
+    assert {answer.status for answer in answers} == {401}
+    assert len({answer.body for answer in answers}) == 1
+
+
+async def test_a_model_outside_the_pattern_is_one_that_is_not_there(doors: Doors) -> None:
+    key = doors.key(Scope.PREDICT, Scope.READ, models=("fraud-*",))
+
+    def told_of(model: str, answer: HttpResponse) -> tuple[int, str]:
+        return answer.status, answer.body.decode().replace(model, "MODEL")
+
+    for path in paths(doors):
+        if "fraud-eu" not in path:
+            continue
+        hidden = await doors.ask(path.replace("fraud-eu", "churn"), key, _method(doors, path))
+        absent = await doors.ask(path.replace("fraud-eu", "absent"), key, _method(doors, path))
+        assert hidden.status == 404, path
+        assert told_of("churn", hidden) == told_of("absent", absent)
+    for name in ("ModelInfer", "ModelMetadata", "ModelReady"):
+        with pytest.raises(NotFound) as hidden_call:
+            await doors.call(name, key, "churn")
+        with pytest.raises(NotFound) as absent_call:
+            await doors.call(name, key, "absent")
+        assert str(hidden_call.value).replace("churn", "absent") in str(absent_call.value)
+
+
+def _method(doors: Doors, path: str) -> str:
+    return doors.rest.routes("fraud-eu")[path].method
+
+
+async def test_an_alias_does_not_lead_around_the_pattern(doors: Doors) -> None:
+    key = doors.key(Scope.PREDICT, models=("fraud-*",))
+
+    assert (await doors.ask("/v2/models/churn@1/infer", key, "POST")).status == 404
+    with pytest.raises(NotFound):
+        await doors.call("ModelInfer", key, "churn@1")
+
+
+async def test_lists_hold_the_models_of_the_pattern(doors: Doors) -> None:
+    key = doors.key(Scope.READ, models=("fraud-*",))
+
+    for path in ("/v1/models", "/v2/models"):
+        assert json.loads((await doors.ask(path, key)).body) == {"models": ["fraud-eu"]}
+
+
+async def test_a_key_in_the_address_is_refused_also_beside_a_good_one(doors: Doors) -> None:
+    key = doors.key(Scope.READ)
+
+    assert (await doors.ask("/v2/models", key, query="api_key=abc")).status == 401
+    assert (await doors.ask("/v2/models", key, query="verbose=1")).status == 200
+
+
+async def test_a_rate_is_told_with_every_answer_and_ends_in_429(doors: Doors) -> None:
+    key = doors.key(Scope.READ, rate=0.001, burst=2)
+    first, second, third = [await doors.ask("/v2/models", key) for _ in range(3)]
+
+    assert dict(first.headers)["ratelimit-remaining"] == "1"
+    assert dict(second.headers)["ratelimit-limit"] == "2"
+    assert third.status == 429
+    assert int(dict(third.headers)["retry-after"]) == pytest.approx(1000, abs=2)
+    with pytest.raises(RateLimited):
+        await doors.call("ServerMetadata", key)
+
+
+async def test_a_node_that_asks_for_no_keys_looks_at_no_header(plane: DataPlane) -> None:
+    rest, grpc = RestApi(plane, LimitSettings()), GrpcApi(plane)
+    headers = {"authorization": "Bearer garbage"}
+    answer = await rest.handle(HttpRequest("GET", "/v2/models", headers.get, b""))
+
+    assert answer.status == 200
+    assert not grpc.asks_who_calls
+    assert await grpc.call("/inference.GRPCInferenceService/ServerMetadata", b"")
