@@ -6,13 +6,26 @@ import typer
 
 import augurium
 from augurium.cli.alias import alias
+from augurium.cli.approval import approval
+from augurium.cli.audit import audit
+from augurium.cli.card import card
+from augurium.cli.delete import delete, restore
 from augurium.cli.deploy import deploy
+from augurium.cli.export import export
+from augurium.cli.gc import gc
 from augurium.cli.group import Commands
+from augurium.cli.history import history
+from augurium.cli.import_archive import import_archive
+from augurium.cli.keys import keys
 from augurium.cli.models import models
 from augurium.cli.predict import predict
+from augurium.cli.preprocess import preprocess
 from augurium.cli.register import register
+from augurium.cli.search import search
 from augurium.cli.serve import serve
 from augurium.cli.status import status
+from augurium.cli.tag import tag
+from augurium.cli.trust import trust
 from augurium.cli.undeploy import undeploy
 from augurium.cli.versions import versions
 
@@ -30,6 +43,14 @@ app = typer.Typer(
 )
 for command in (serve, register, models, versions, deploy, undeploy, alias, predict, status):
     app.command()(command)
+app.command()(export)
+app.command("import")(import_archive)
+app.add_typer(keys)
+app.add_typer(trust)
+app.add_typer(approval)
+for registry_command in (search, history, audit, tag, card, delete, restore, gc):
+    app.command()(registry_command)
+app.add_typer(preprocess)
 
 
 def _print_version(wanted: bool) -> None:

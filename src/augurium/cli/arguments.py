@@ -10,9 +10,12 @@ import typer
 from augurium.core.errors import InvalidArgument
 from augurium.core.identifiers import ModelRef, check_alias, model_ref, version_number
 
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
 JsonFlag = Annotated[
     bool, typer.Option("--json", help="Print JSON on standard output and nothing else there.")
 ]
+DeletedFlag = Annotated[bool, typer.Option("--deleted", help="Also what is deleted.")]
 VersionArgument = Annotated[
     str, typer.Argument(metavar="NAME@VERSION", help="A model and a version, such as churn@3.")
 ]
@@ -43,6 +46,35 @@ def alias_reference(text: str) -> tuple[str, str]:
         return name, check_alias(alias)
     except InvalidArgument as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def model_or_version(text: str) -> tuple[str, int | None]:
+    """Reads `name` or `name@3`. Raises BadParameter."""
+    found = reference(text)
+    if found.alias is not None:
+        raise typer.BadParameter(f"'{text}' names an alias; expected {found.name} or a version")
+    return found.name, found.version
+
+
+def duration(text: str) -> float:
+    """Reads `90s`, `30m`, `24h`, `30d` or `2w` as seconds. Raises BadParameter."""
+    number, unit = text[:-1], text[-1:]
+    if not (number.isascii() and number.isdigit() and len(number) < 10 and unit in SECONDS):
+        raise typer.BadParameter(f"'{text}' is not a time; expected one such as 24h, 30m or 7d")
+    return float(int(number) * SECONDS[unit])
+
+
+def source(text: str | None) -> str | None:
+    """Lets a path or address of a file pass. Raises BadParameter for what is neither."""
+    if text is not None:
+        # here, not above: most commands take no files
+        from augurium.client.sources import check_source
+
+        try:
+            check_source(text)
+        except InvalidArgument as error:
+            raise typer.BadParameter(str(error)) from error
+    return text
 
 
 def version_argument(text: str) -> int:

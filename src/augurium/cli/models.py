@@ -1,17 +1,17 @@
 """`augurium models`: all models and where their pointers point."""
 
-from augurium.cli.arguments import JsonFlag
+from augurium.cli.arguments import DeletedFlag, JsonFlag
 from augurium.cli.output import print_json, print_table, remark
 
 COLUMNS = ("name", "latest", "default", "deployed", "aliases")
 
 
-def models(json: JsonFlag = False) -> None:
+def models(deleted: DeletedFlag = False, json: JsonFlag = False) -> None:
     """Lists all models and where their pointers point."""
     from augurium.client import Client
 
     with Client() as client:
-        found = client.models()
+        found = client.models(deleted)
     if json:
         print_json({"models": found})
     elif found:
@@ -22,9 +22,10 @@ def models(json: JsonFlag = False) -> None:
                 model.default_version,
                 model.deployed_versions,
                 model.aliases,
+                *(["deleted" if model.deleted_at else "live"] if deleted else []),
             )
             for model in found
         ]
-        print_table(COLUMNS, rows)
+        print_table((*COLUMNS, "state") if deleted else COLUMNS, rows)
     else:
         remark("There are no models yet; register one with `augurium register PATH --name NAME`.")

@@ -57,7 +57,7 @@ def show(content: "RenderableType") -> None:
 
 def remark(text: str) -> None:
     """A line for people on standard error."""
-    typer.echo(_printable(text), err=True)
+    typer.echo(printable(text), err=True)
 
 
 def size(size_bytes: int) -> str:
@@ -115,7 +115,7 @@ def _console(stream: IO[str]) -> "Console":
 def _cell(value: object) -> Any:
     from rich.text import Text
 
-    return Text(_printable(_text(value)), overflow="fold")
+    return Text(printable(_text(value)), overflow="fold")
 
 
 def _text(value: object) -> str:
@@ -132,6 +132,8 @@ def _text(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """The text without what would steer a terminal."""
+    """The text without what would steer the terminal."""
     # what a server or a model says must not steer the terminal
     return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from augurium.cli.arguments import JsonFlag, metrics, moment, tags
+from augurium.cli.arguments import JsonFlag, metrics, moment, source, tags
 from augurium.cli.deploy import sentence
 from augurium.cli.import_report import parity_error
 from augurium.cli.output import print_fields, print_json, progress_bar, size, spinner
@@ -18,21 +18,37 @@ if TYPE_CHECKING:
     from augurium.client.results import Deployment, Version
 
 ModelPath = Annotated[
-    Path,
-    typer.Argument(metavar="PATH", exists=True, dir_okay=False, help="The model's file."),
+    str,
+    typer.Argument(
+        metavar="PATH",
+        callback=source,
+        help="The model's file or folder, s3://, gs://, az:// or https:// address, or "
+        "mlflow:FOLDER.",
+    ),
 ]
 Name = Annotated[str, typer.Option(help="The model's name; new or known.")]
 Framework = Annotated[
     str | None, typer.Option(help="The model's framework; detected when not given.")
 ]
 Data = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         metavar="TABLE",
-        exists=True,
-        dir_okay=False,
-        help="Rows of the training data (CSV, Parquet, JSON) to check the import with.",
+        callback=source,
+        help="The training data (Parquet, Arrow, CSV, JSON): checks the import, names the features "
+        "and leaves the reference profile.",
     ),
+]
+Preprocessing = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        callback=source,
+        help="Fitted transforms (JSON) to put before the model.",
+    ),
+]
+Engine = Annotated[
+    str | None, typer.Option(help="The engine that shall serve it; the best one when not given.")
 ]
 Metrics = Annotated[
     list[str] | None,
@@ -42,6 +58,27 @@ Tags = Annotated[
     list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="A tag; repeatable.")
 ]
 Description = Annotated[str, typer.Option(help="What is to be known about this version.")]
+Card = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.md", exists=True, dir_okay=False, help="The model card, a Markdown file."
+    ),
+]
+CodeRevision = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REVISION",
+        help="The revision of the training code; auto asks git in this folder.",
+    ),
+]
+DatasetUri = Annotated[
+    str | None, typer.Option(metavar="URI", help="Where the training data is kept.")
+]
+RunUrl = Annotated[str | None, typer.Option(metavar="URL", help="The training run, in a tracker.")]
+ParentVersion = Annotated[
+    int | None,
+    typer.Option(metavar="VERSION", min=1, help="The version of this model that it was made from."),
+]
 TrainedAt = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="When it was trained, ISO 8601; UTC without a time zone."),
@@ -63,10 +100,17 @@ def register(
     name: Name,
     framework: Framework = None,
     data: Data = None,
+    preprocessing: Preprocessing = None,
+    engine: Engine = None,
     metric: Metrics = None,
     tag: Tags = None,
     description: Description = "",
+    card: Card = None,
     trained_at: TrainedAt = None,
+    code_revision: CodeRevision = None,
+    dataset_uri: DatasetUri = None,
+    run_url: RunUrl = None,
+    parent_version: ParentVersion = None,
     allow_code: AllowCode = False,
     deploy: Deploy = False,
     json: JsonFlag = False,
@@ -80,15 +124,28 @@ def register(
 
     details: VersionDetails = {
         "framework": framework,
+        "engine": engine,
         "metrics": metrics(metric or []),
         "tags": tags(tag or []),
         "description": description,
+        "card": card,
+        "code_revision": code_revision,
+        "dataset_uri": dataset_uri,
+        "run_url": run_url,
+        "parent_version": parent_version,
         "trained_at": None if trained_at is None else moment(trained_at),
         "allow_code": allow_code,
     }
     with Client() as client:
         with progress_bar(shown=not json) as progress:
-            version = client.register(path, name=name, data=data, progress=progress, **details)
+            version = client.register(
+                path,
+                name=name,
+                data=data,
+                preprocessing=preprocessing,
+                progress=progress,
+                **details,
+            )
         if not json:
             print_fields(_summary(version))
         deployment = _deployed(client, version, shown=not json) if deploy else None

@@ -17,7 +17,10 @@ DEFAULT_CONFIG = Path("augurium.toml")
 Home = Annotated[
     str | None, typer.Option(help="Folder for the registry, artifacts and run-time files.")
 ]
-Host = Annotated[str | None, typer.Option(help="Loopback address every port listens on.")]
+Host = Annotated[
+    str | None,
+    typer.Option(help="Address every port listens on; other than loopback needs keys and TLS."),
+]
 Port = Annotated[int | None, typer.Option(help="Port of REST predictions.")]
 GrpcPort = Annotated[int | None, typer.Option(help="Port of gRPC predictions.")]
 ControlPort = Annotated[int | None, typer.Option(help="Port of the management API and of metrics.")]
@@ -30,6 +33,20 @@ GrpcEngines = Annotated[
 GrpcHost = Annotated[
     Literal["auto", "envoy", "grpcio"] | None,
     typer.Option(help="What carries gRPC: Envoy, grpc.aio, or Envoy where it can start."),
+]
+AllowCode = Annotated[
+    bool | None,
+    typer.Option("--allow-code", help="Accept pickles and Python functions; they run code."),
+]
+AccessRequired = Annotated[
+    bool | None,
+    typer.Option("--access-required", help="Refuse callers without a key, also on loopback."),
+]
+AllowPlaintext = Annotated[
+    bool | None,
+    typer.Option(
+        "--access-allow-plaintext", help="Let keys cross a network without TLS, behind a proxy."
+    ),
 ]
 Config = Annotated[
     Path | None,
@@ -56,6 +73,9 @@ def serve(
     engines: Engines = None,
     grpc_engines: GrpcEngines = None,
     grpc_host: GrpcHost = None,
+    allow_code: AllowCode = None,
+    access_required: AccessRequired = None,
+    access_allow_plaintext: AllowPlaintext = None,
     config: Config = None,
     log_level: LogLevel = None,
     log_format: LogFormat = None,
@@ -76,10 +96,13 @@ def serve(
         "node.engines": engines,
         "node.grpc_engines": grpc_engines,
         "node.grpc_host": grpc_host,
+        "importing.allow_code": allow_code,
+        "access.required": access_required,
+        "access.allow_plaintext": access_allow_plaintext,
         "log.level": log_level,
         "log.format": log_format,
     }
-    loaded = _loaded(config, flags)
+    loaded = loaded_settings(config, flags)
     if print_settings:
         _print_settings(loaded, json)
         return
@@ -89,7 +112,8 @@ def serve(
     raise typer.Exit(serve_node(loaded.settings))
 
 
-def _loaded(config: Path | None, flags: Mapping[str, Any]) -> LoadedSettings:
+def loaded_settings(config: Path | None, flags: Mapping[str, Any]) -> LoadedSettings:
+    """The settings as `augurium serve` would see them. Raises BadParameter."""
     file = config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
     try:
         return load_settings(file, os.environ, flags)

@@ -40,6 +40,7 @@ def _show(server: "Server", readiness: "Readiness") -> None:
             ("REST", server.rest_url),
             ("gRPC", server.grpc_url),
             ("management", server.control_url),
+            ("access", "keys required" if server.keys_required else "open: works without keys"),
         ]
     )
     known = {engine.engine for engine in server.engines}

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
 import typer
 
-from augurium.cli.import_report import report_fields
-from augurium.cli.output import print_fields, print_table, size
+from augurium.cli.import_report import ENGINE_COLUMNS, engine_rows, report_fields
+from augurium.cli.output import print_fields, print_table, printable, size
 
 if TYPE_CHECKING:
-    from augurium.client.results import Version
+    from augurium.client.results import Lineage, Version
     from augurium.core.tensors import TensorSpec
 
 TENSOR_COLUMNS = ("tensor", "datatype", "shape", "may be missing", "features")
@@ -23,7 +24,17 @@ def print_version(version: "Version") -> None:
     for title, tensors in (("Inputs", signature.inputs), ("Outputs", signature.outputs)):
         typer.echo(f"\n{title}")
         print_table(TENSOR_COLUMNS, map(_row, tensors))
+    if version.examples:
+        typer.echo("\nExample")
+        typer.echo(printable(msgspec.json.encode(version.examples[0]).decode()) + "\n")
+    if version.card:
+        typer.echo("Model card")
+        typer.echo(printable(version.card.strip()) + "\n")
     if version.report:
+        if version.report.get("engines"):
+            typer.echo("Engines")
+            print_table(ENGINE_COLUMNS, engine_rows(version.report))
+            typer.echo(f"* serves: {printable(str(version.report.get('chosen_because', '')))}\n")
         typer.echo("Import report")
         print_fields(report_fields(version.report, indent="  "))
 
@@ -36,6 +47,8 @@ def _facts(version: "Version") -> list[tuple[str, object]]:
         ("engine", version.runtime),
         ("engine options", version.options),
         ("deployed", "yes" if version.deployed else "no"),
+        ("approval", version.approval),
+        *([("deleted", version.deleted_at)] if version.deleted_at else []),
         ("registered", version.created_at),
         ("trained", version.trained_at),
         ("metrics", version.metrics),
@@ -44,7 +57,35 @@ def _facts(version: "Version") -> list[tuple[str, object]]:
         ("source SHA-256", version.source.digest),
         ("servable", size(version.servable.size_bytes)),
         ("servable SHA-256", version.servable.digest),
+        *_beside(version),
+        *_lineage(version.lineage),
     ]
+
+
+def _beside(version: "Version") -> list[tuple[str, object]]:
+    """What not every version has."""
+    files = (
+        ("weights", version.weights),
+        ("preprocessing", version.preprocessing),
+        ("profile", version.profile),
+    )
+    shown: list[tuple[str, object]] = [
+        (name, size(file.size_bytes)) for name, file in files if file is not None
+    ]
+    if version.allowed_code:
+        shown.append(("code", "its source ran code when it was loaded, which was allowed"))
+    return shown
+
+
+def _lineage(lineage: "Lineage") -> list[tuple[str, object]]:
+    said = (
+        ("code revision", lineage.code_revision),
+        ("dataset", lineage.dataset_uri),
+        ("dataset SHA-256", lineage.dataset_digest),
+        ("training run", lineage.run_url),
+        ("parent version", lineage.parent_version),
+    )
+    return [(name, value) for name, value in said if value]
 
 
 def _row(tensor: "TensorSpec") -> tuple[object, ...]:

@@ -4,17 +4,18 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack, overload
-from urllib.parse import quote
 
 import httpx
 import msgspec
 
 from augurium.client import results
-from augurium.client.connection import Connection, decoded
+from augurium.client.connection import Connection, TlsFiles, decoded
 from augurium.client.errors import error_of_kind, error_of_response
 from augurium.client.instances import plain_instances
+from augurium.client.key_limits import KeyLimits
 from augurium.client.prediction_call import (
     CallOptions,
     call_headers,
@@ -22,32 +23,43 @@ from augurium.client.prediction_call import (
     model_path,
     reply_fields,
 )
-from augurium.client.registration import VersionDetails, import_body, parcel
+from augurium.client.profiles import Profile
+from augurium.client.registration import VersionDetails, details_body, import_body, parcel
+from augurium.client.registry_calls import RegistryCalls
+from augurium.client.sources import open_source
 from augurium.client.tensor_codec import HEAD_LENGTH, decode_answer, encode_request
 from augurium.client.upload import Progress, Source, Upload
+from augurium.client.version_archive import archived_model, key_fingerprint, save_archive
 from augurium.core.errors import Internal
 from augurium.core.tensors import Array
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 DEPLOYMENT_TIMEOUT_S = 180.0
+UPLOAD_TIMEOUT_S = 900.0  # a server may have to send on to an object store what it was sent
 FIRST_POLL_S = 0.05
 LONGEST_POLL_S = 1.0
 
 
-class Client:
+class Client(RegistryCalls):
     """One server, by its management URL. Close it, or use it in a `with` block.
 
-    `url` defaults to AUGURIUM_URL, then to http://127.0.0.1:8080; `key` to AUGURIUM_KEY. Every
-    method raises the AuguriumError of the kind the server answered, and NoServer when none answers.
+    `url` defaults to AUGURIUM_URL, then to http://127.0.0.1:8080; `key` to AUGURIUM_KEY; `tls` to
+    the files named by AUGURIUM_CA, AUGURIUM_CERTIFICATE and AUGURIUM_CERTIFICATE_KEY. Every method
+    raises the AuguriumError of the kind the server answered, and NoServer when none answers.
     """
 
     def __init__(
-        self, url: str | None = None, key: str | None = None, timeout_s: float = 30.0
+        self,
+        url: str | None = None,
+        key: str | None = None,
+        timeout_s: float = 30.0,
+        tls: TlsFiles | None = None,
     ) -> None:
         self._connection = Connection(
             url or os.environ.get("AUGURIUM_URL") or DEFAULT_URL,
             key or os.environ.get("AUGURIUM_KEY") or None,
             timeout_s,
+            tls or _tls_of_environment(),
         )
         self._timeout_s = timeout_s
 
@@ -87,47 +99,88 @@ class Client:
             raise error_of_response(response)
         return decoded(response, results.Readiness)
 
-    def models(self) -> tuple[results.Model, ...]:
-        """All models, ordered by name."""
-        return self._connection.call("GET", self._api("models"), results.Models).models
+    def models(self, deleted: bool = False) -> tuple[results.Model, ...]:
+        """All models, ordered by name; with `deleted` those that are deleted too."""
+        url, parameters = self._api("models"), {"deleted": str(deleted).lower()}
+        return self._connection.call("GET", url, results.Models, parameters=parameters).models
 
     def model(self, name: str) -> results.Model:
         """One model. Raises NotFound."""
         return self._connection.call("GET", self._api("models", name), results.Model)
 
-    def versions(self, name: str) -> tuple[results.Version, ...]:
-        """All versions of a model, oldest first. Raises NotFound."""
-        url = self._api("models", name, "versions")
-        return self._connection.call("GET", url, results.Versions).versions
+    def versions(self, name: str, deleted: bool = False) -> tuple[results.Version, ...]:
+        """All versions of a model, oldest first; with `deleted` those that are deleted too."""
+        url, parameters = self._api("models", name, "versions"), {"deleted": str(deleted).lower()}
+        return self._connection.call("GET", url, results.Versions, parameters=parameters).versions
 
     def version(self, name: str, version: int) -> results.Version:
         """One version, with its signature and import report. Raises NotFound."""
         url = self._api("models", name, "versions", version)
         return self._connection.call("GET", url, results.Version)
 
-    def audit(self, model: str | None = None, limit: int = 100) -> tuple[results.AuditEntry, ...]:
-        """The newest changes first, of one model or of all."""
-        parameters = {"limit": str(limit)} | ({} if model is None else {"model": model})
+    def profile(self, name: str, version: int) -> Profile:
+        """What the training data and the answers to it looked like.
+
+        Raises NotFound, also for a version that was registered without a training table.
+        """
+        url = self._api("models", name, "versions", version, "profile")
+        return self._connection.call("GET", url, Profile)
+
+    def audit(
+        self, model: str | None = None, limit: int = 100, before: int | None = None
+    ) -> tuple[results.AuditEntry, ...]:
+        """The newest changes first, of one model or of all; `before` a revision if one is given."""
+        given = {"model": model, "before": before}
+        parameters = {"limit": str(limit)} | {
+            key: str(value) for key, value in given.items() if value is not None
+        }
         url = self._api("audit")
         return self._connection.call("GET", url, results.Audit, parameters=parameters).entries
 
+    def keys(self) -> tuple[results.Key, ...]:
+        """All API keys that ever were, without their secrets."""
+        return self._connection.call("GET", self._api("keys"), results.Keys).keys
+
+    def create_key(
+        self, name: str, scopes: Sequence[str], **limits: Unpack[KeyLimits]
+    ) -> results.IssuedKey:
+        """Makes a key; its text is told this once, and every engine takes it from now on.
+
+        `scopes` are of predict, read, deploy and admin. Raises Conflict for a name that a live key
+        has, PermissionDenied for more than the caller may.
+        """
+        body = {"name": name, "scopes": list(scopes), **limits}
+        return self._connection.call("POST", self._api("keys"), results.IssuedKey, body=body)
+
+    def rotate_key(self, name: str) -> results.IssuedKey:
+        """Makes a second key like the live one of that name, which stays until it is revoked.
+
+        Raises NotFound, and Conflict when there are two already.
+        """
+        url = self._api("keys", name, "rotation")
+        return self._connection.call("POST", url, results.IssuedKey)
+
+    def revoke_key(self, which: str) -> tuple[results.Key, ...]:
+        """Ends the key of that id, or all of that name, on every engine. Raises NotFound."""
+        return self._connection.call("DELETE", self._api("keys", which), results.Keys).keys
+
     def upload(self, source: Source, progress: Progress | None = None) -> results.Artifact:
-        """Stores a file, by its path, or bytes; sent in pieces, so memory stays flat.
+        """Stores a file, a folder (as a tar), a URI or bytes; sent in pieces, so memory stays flat.
 
         `progress` gets the stage `uploading` and the fraction sent. Raises TooLarge,
-        InsufficientStorage, and InvalidArgument when there is no file at the path.
+        InsufficientStorage, and InvalidArgument when there is nothing at the path.
         """
         upload = Upload(source)
-        headers = {
-            "content-type": "application/octet-stream",
-            "content-length": str(upload.size_bytes),
-        }
+        headers = {"content-type": "application/octet-stream"}
+        if upload.size_bytes is not None:
+            headers["content-length"] = str(upload.size_bytes)
         return self._connection.call(
             "POST",
             self._api("artifacts"),
             results.Artifact,
             content=upload.chunks(progress),
             headers=headers,
+            timeout_s=max(self._timeout_s, UPLOAD_TIMEOUT_S),
         )
 
     @overload
@@ -137,6 +190,8 @@ class Client:
         *,
         name: str,
         data: object = None,
+        example_inputs: object = None,
+        preprocessing: Source | None = None,
         wait: Literal[True] = True,
         progress: Progress | None = None,
         **details: Unpack[VersionDetails],
@@ -149,6 +204,8 @@ class Client:
         *,
         name: str,
         data: object = None,
+        example_inputs: object = None,
+        preprocessing: Source | None = None,
         wait: Literal[False],
         progress: Progress | None = None,
         **details: Unpack[VersionDetails],
@@ -160,26 +217,90 @@ class Client:
         *,
         name: str,
         data: object = None,
+        example_inputs: object = None,
+        preprocessing: Source | None = None,
         wait: bool = True,
         progress: Progress | None = None,
         **details: Unpack[VersionDetails],
     ) -> results.Version | results.Import:
         """Uploads and imports a model: the path of a file, or a fitted model in memory.
 
-        `data` is a table of training rows, for a sharper parity check. `progress` gets a stage for
-        people and a fraction from 0 to 1. Returns the new version, or the running Import if not
-        `wait`. Raises Unprocessable when the model is refused.
+        `data` is the training data: the path of a table, a DataFrame, an Arrow table, a dict of
+        columns or a list of dicts. It makes the parity check sharper, names features, and leaves
+        example rows and the reference profile. `example_inputs` are the arguments of a PyTorch
+        module, which it is exported with. `preprocessing` is the JSON of fitted transforms, or
+        its path. `progress` gets a stage for people and a fraction from 0 to 1. Returns the new
+        version, or the running Import if not `wait`. Raises Unprocessable when the model is
+        refused.
         """
-        sent = parcel(model, data)
-        artifact = self.upload(sent.source, progress)
-        table = None if sent.table is None else self.upload(sent.table)
-        running = self._connection.call(
-            "POST",
-            self._api("models", name, "imports"),
-            results.Import,
-            body=import_body(sent, artifact, table, details),
+        said, sent = details_body(details, data), parcel(model, data, example_inputs)
+        body = import_body(
+            sent,
+            self.upload(sent.source, progress),
+            said,
+            table=self._beside("training data", sent.table, progress),
+            preprocessing=self._beside("preprocessing", preprocessing, progress),
         )
+        url = self._api("models", name, "imports")
+        running = self._connection.call("POST", url, results.Import, body=body)
         return self.wait_for_import(running, progress) if wait else running
+
+    def export_version(
+        self,
+        name: str,
+        version: int,
+        file: str | os.PathLike[str],
+        progress: Progress | None = None,
+    ) -> None:
+        """Writes a version with all its files to a signed archive; replaces `file` when it is
+        whole.
+
+        Raises NotFound, and InvalidArgument when the file cannot be written.
+        """
+        url = self._api("models", name, "versions", version, "archive")
+        save_archive(self._connection.download(url), Path(file), progress)
+
+    def import_version(
+        self,
+        archive: Source,
+        name: str | None = None,
+        signer: str | None = None,
+        progress: Progress | None = None,
+    ) -> results.Version:
+        """Registers the version of an archive as the next one of its model, or of `name`.
+
+        `signer` is a public key to believe this once. The same archive twice is one version. Raises
+        Unprocessable for what is no archive or was changed, and PermissionDenied for a signer the
+        server does not trust.
+        """
+        content = open_source(archive)
+        upload = Upload(content)
+        parameters = {} if signer is None else {"signer": key_fingerprint(signer)}
+        headers = {"content-type": "application/octet-stream"}
+        if upload.size_bytes is not None:
+            headers["content-length"] = str(upload.size_bytes)
+        return self._connection.call(
+            "POST",
+            self._api("models", name or archived_model(content), "archives"),
+            results.Version,
+            content=upload.chunks(progress),
+            headers=headers,
+            parameters=parameters,
+            timeout_s=max(self._timeout_s, UPLOAD_TIMEOUT_S),
+        )
+
+    def trusted_keys(self) -> results.TrustedKeys:
+        """The public key the server signs with, and those it trusts."""
+        return self._connection.call("GET", self._api("trust"), results.TrustedKeys)
+
+    def trust(self, name: str, key: str) -> results.TrustedKey:
+        """Has the server believe the signatures of a public key. Raises InvalidArgument."""
+        body = {"name": name, "key": key}
+        return self._connection.call("POST", self._api("trust"), results.TrustedKey, body=body)
+
+    def distrust(self, name: str) -> results.TrustedKeys:
+        """Has the server believe a key, by name or fingerprint, no more. Raises NotFound."""
+        return self._connection.call("DELETE", self._api("trust", name), results.TrustedKeys)
 
     def import_state(self, import_id: str) -> results.Import:
         """Where an import stands. Raises NotFound for one the server does not remember."""
@@ -281,9 +402,18 @@ class Client:
         found = decode_answer(response.content, response.headers.get(HEAD_LENGTH))
         return results.Inference(outputs=found, **reply_fields(response))
 
-    def _api(self, *segments: object) -> str:
-        path = "/".join(quote(str(segment), safe="") for segment in segments)
-        return f"{self._connection.url}/api/v1/{path}"
+    def _beside(
+        self, what: str, source: Source | None, progress: Progress | None
+    ) -> results.Artifact | None:
+        if source is None:
+            return None
+        told = progress and (lambda stage, share: progress(f"{stage} the {what}", share))
+        return self.upload(source, told)
+
+
+def _tls_of_environment() -> TlsFiles:
+    names = ("AUGURIUM_CA", "AUGURIUM_CERTIFICATE", "AUGURIUM_CERTIFICATE_KEY")
+    return TlsFiles(*(os.environ.get(name) or None for name in names))
 
 
 class _Predicted(msgspec.Struct, frozen=True):

@@ -1,7 +1,8 @@
 """The connection to a server: one function sends every request and translates every failure."""
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+import ssl
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypedDict, TypeVar, Unpack
 
 import httpx
@@ -9,6 +10,7 @@ import msgspec
 
 from augurium.client.errors import error_of_response, error_of_transport
 from augurium.core.errors import AuguriumError, InvalidArgument
+from augurium.core.files import CHUNK_BYTES
 
 Result = TypeVar("Result")
 MAX_PORT = 65535
@@ -24,13 +26,29 @@ class Sending(TypedDict, total=False):
     timeout_s: float
 
 
-class Connection:
-    """A pool of HTTP connections with one key and one timeout. Safe to share between threads."""
+class TlsFiles(msgspec.Struct, frozen=True):
+    """PEM files for servers with `https://` URLs; None means not given.
 
-    def __init__(self, url: str, key: str | None, timeout_s: float) -> None:
+    `ca` signed the server's certificate, where the machine's own authorities did not. `certificate`
+    and `key` are the caller's, for servers that ask for one.
+    """
+
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+
+
+class Connection:
+    """A pool of HTTP connections with one key and one timeout. Safe to share between threads.
+
+    Raises InvalidArgument for a URL or TLS files that cannot be used.
+    """
+
+    def __init__(self, url: str, key: str | None, timeout_s: float, tls: TlsFiles) -> None:
         self.url = _checked(url)
         self._timeout_s = timeout_s
         self._http = httpx.Client(
+            verify=_verified(self.url, tls),
             headers={"authorization": f"Bearer {key}"} if key else {},
             timeout=timeout_s,
             # a proxy of the environment cannot reach this machine's own loopback
@@ -74,6 +92,21 @@ class Connection:
         """As `request`, and reads the JSON answer as a `result`."""
         return decoded(self.request(method, url, **sending), result)
 
+    def download(self, url: str, timeout_s: float | None = None) -> Iterator[bytes]:
+        """A large answer in pieces, complete or not at all.
+
+        Raises as `request`, and NotReady when the answer breaks off.
+        """
+        timeout_s = timeout_s or self._timeout_s
+        try:
+            with self._http.stream("GET", url, timeout=timeout_s) as response:
+                if not response.is_success:
+                    response.read()
+                    raise error_of_response(response)
+                yield from response.iter_raw(CHUNK_BYTES)
+        except httpx.TransportError as error:
+            raise error_of_transport(error, _origin(url), timeout_s) from error
+
     def close(self) -> None:
         """Closes all connections; nothing can be sent afterwards."""
         self._http.close()
@@ -88,6 +121,21 @@ def decoded(response: httpx.Response, result: type[Result]) -> Result:
             f"{response.request.url} did not answer as an Augurium server does ({error}); "
             "check AUGURIUM_URL, or update the client"
         ) from error
+
+
+def _verified(url: str, tls: TlsFiles) -> ssl.SSLContext | bool:
+    # a context takes 20 ms to make, which every command would pay
+    if url.startswith("http://"):
+        return False
+    try:
+        context = ssl.create_default_context(cafile=tls.ca)
+        if tls.certificate:
+            context.load_cert_chain(tls.certificate, tls.key)
+    except (OSError, ssl.SSLError) as error:
+        reason = error.strerror or str(error)
+        files = [name for name in (tls.ca, tls.certificate, tls.key) if name]
+        raise InvalidArgument(f"TLS files {', '.join(files)} cannot be used: {reason}") from error
+    return context
 
 
 def _checked(url: str) -> str:

@@ -81,6 +81,11 @@ def error_of_response(response: httpx.Response) -> AuguriumError:
 
 def error_of_transport(error: httpx.TransportError, url: str, timeout_s: float) -> AuguriumError:
     """The error that no answer at all stands for."""
+    if isinstance(error, httpx.ConnectError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return errors.InvalidArgument(
+            f"the certificate of {url} is not trusted ({error}); name the authority that signed it "
+            "by AUGURIUM_CA, or Client(tls=TlsFiles(ca=...))"
+        )
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
         return NoServer(f"no Augurium server answers at {url}; start one with `augurium serve`")
     if isinstance(error, httpx.TimeoutException):

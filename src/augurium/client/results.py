@@ -1,6 +1,6 @@
 """What the server answers, typed. Unknown fields of a newer server are left aside."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -26,10 +26,42 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     default_version: int | None = None
     aliases: dict[str, int] = {}
     deployed_versions: tuple[int, ...] = ()
+    tags: dict[str, str] = {}
+    requires_approval: bool = False
+    deleted_at: datetime | None = None
+
+
+class Lineage(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a version comes from, as its maker says."""
+
+    code_revision: str = ""
+    dataset_uri: str = ""
+    dataset_digest: str = ""
+    run_url: str = ""
+    parent_version: int | None = None
+
+
+class TrustedKey(msgspec.Struct, frozen=True):
+    """A public key whose signatures a node believes, and what it is called there."""
+
+    name: str
+    key: str
+    fingerprint: str
+
+
+class TrustedKeys(msgspec.Struct, frozen=True):
+    """A node's own public key, and those it trusts."""
+
+    own: TrustedKey
+    trusted: tuple[TrustedKey, ...]
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
-    """A registered version. `source` is the uploaded file, `servable` what engines load."""
+    """A registered version. `source` is the uploaded file, `servable` what engines load.
+
+    `examples` are rows as v1 instances, `card` is Markdown. `allowed_code`: the source ran code
+    when it was loaded, by decision of who registered it.
+    """
 
     model: str
     version: int
@@ -49,6 +81,15 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     trained_at: datetime | None = None
     idempotency_key: str | None = None
+    weights: Artifact | None = None
+    profile: Artifact | None = None
+    preprocessing: Artifact | None = None
+    lineage: Lineage = Lineage()
+    examples: tuple[Any, ...] = ()
+    card: str = ""
+    allowed_code: bool = False
+    approval: str = "none"
+    deleted_at: datetime | None = None
 
 
 class ImportFault(msgspec.Struct, frozen=True):
@@ -115,6 +156,44 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     control_url: str
     engines: tuple[Engine, ...] = ()
     expected_engines: tuple[str, ...] = ()
+    keys_required: bool = False
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """An API key without its secret. No `models` means all, no `expires_at` for ever."""
+
+    id: str
+    name: str
+    scopes: tuple[str, ...]
+    models: tuple[str, ...] = ()
+    rate: float = 0.0
+    burst: int = 0
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
+
+    @property
+    def state(self) -> str:
+        """`live`, `expired` or `revoked`."""
+        if self.revoked_at is not None:
+            return "revoked"
+        expired = self.expires_at is not None and self.expires_at <= datetime.now(UTC)
+        return "expired" if expired else "live"
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """Keys by name and age."""
+
+    keys: tuple[Key, ...]
+
+
+class IssuedKey(msgspec.Struct, frozen=True):
+    """A new key; `key` is its text, which is told this once."""
+
+    key: str
+    record: Key
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -125,14 +204,16 @@ class Readiness(msgspec.Struct, frozen=True):
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One change: who did what to which model, and when."""
+    """One change: who did what to which model, and when; `hash` chains it to the one before."""
 
+    revision: int = 0
     at: datetime
     actor: str
     action: str
     model: str
     version: int | None = None
     details: dict[str, Any] = {}
+    hash: str = ""
 
 
 class Models(msgspec.Struct, frozen=True):

@@ -40,7 +40,7 @@ def sample_table(data: object, as_codes: bool = False) -> bytes:
     table as it comes out of here). `as_codes` turns a DataFrame's columns of type category into
     their codes, which is what XGBoost learned from.
     """
-    columns = _columns(_with_codes(data) if as_codes else data)
+    columns = column_lists(with_codes(data) if as_codes else data)
     lengths = {len(values) for values in columns.values()}
     if len(lengths) != 1 or lengths == {0}:
         raise InvalidArgument(
@@ -57,7 +57,8 @@ def sample_table(data: object, as_codes: bool = False) -> bytes:
     return msgspec.json.encode(table)
 
 
-def _columns(data: object) -> Columns:
+def column_lists(data: object) -> Columns:
+    """The columns of a table as lists of plain values. Raises InvalidArgument as `sample_table`."""
     if isinstance(data, str | os.PathLike):
         return _from_file(Path(data))
     if hasattr(data, "columns") and hasattr(data, "to_dict"):
@@ -70,7 +71,8 @@ def _columns(data: object) -> Columns:
     raise InvalidArgument(f"data of type {type(data).__qualname__} is not a table; {EXPECTED}")
 
 
-def _with_codes(data: Any) -> Any:
+def with_codes(data: Any) -> Any:
+    """The table with codes in place of the categories of a DataFrame."""
     if not hasattr(data, "select_dtypes"):
         return data
     names = list(data.select_dtypes("category").columns)
@@ -102,7 +104,7 @@ def _from_json(path: Path) -> Columns:
     document = json.loads(path.read_text("utf-8"))
     if isinstance(document, Mapping) and set(document) == {"columns"}:
         document = {column["name"]: column["values"] for column in document["columns"]}
-    return _columns(document)
+    return column_lists(document)
 
 
 def _from_parquet(path: Path) -> Columns:
@@ -110,7 +112,7 @@ def _from_parquet(path: Path) -> Columns:
         import pandas
     except ImportError as error:
         raise InvalidArgument("reading Parquet needs pandas: pip install pandas pyarrow") from error
-    return _columns(pandas.read_parquet(path))
+    return column_lists(pandas.read_parquet(path))
 
 
 def _from_mapping(data: Mapping[Any, Any]) -> Columns:

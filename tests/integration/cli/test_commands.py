@@ -54,7 +54,7 @@ def test_register_shows_what_the_model_became(
 
 
 @pytest.mark.usefixtures("registering")
-def test_register_sends_rows_of_the_training_data_beside_the_model(
+def test_register_sends_the_training_data_beside_the_model(
     augurium: Augurium, model_file: str, tmp_path: Path, received: Received
 ) -> None:
     table = tmp_path / "rows.csv"
@@ -65,8 +65,84 @@ def test_register_sends_rows_of_the_training_data_beside_the_model(
     assert result.exit_code == 0, result.stderr
     model, rows, start = received[:3]
     assert model.content == b"model"
-    assert [column["name"] for column in json.loads(rows.content)["columns"]] == ["age", "city"]
+    assert rows.content == table.read_bytes()
     assert json.loads(start.content)["table"] == "a" * 64
+
+
+@pytest.mark.usefixtures("registering")
+def test_register_says_where_a_version_comes_from(
+    augurium: Augurium, model_file: str, tmp_path: Path, received: Received
+) -> None:
+    card, transforms = tmp_path / "card.md", tmp_path / "fitted.json"
+    card.write_text("# Churn")
+    transforms.write_text("{}")
+
+    result = augurium(
+        *("register", model_file, "--name", "churn", "--engine", "treelite"),
+        *("--card", str(card), "--preprocessing", str(transforms)),
+        *("--code-revision", "4f2a", "--dataset-uri", "s3://data/train.parquet"),
+        *("--run-url", "https://tracker/runs/7", "--parent-version", "2"),
+    )
+
+    assert result.exit_code == 0, result.stderr
+    body = json.loads(received[2].content)
+    assert (body["engine"], body["card"]) == ("treelite", "# Churn")
+    assert body["preprocessing"] == "a" * 64
+    assert body["lineage"] == {
+        "code_revision": "4f2a",
+        "dataset_uri": "s3://data/train.parquet",
+        "run_url": "https://tracker/runs/7",
+        "parent_version": 2,
+    }
+
+
+PROFILE = {
+    "schema_hash": "5" * 64,
+    "rows": 100,
+    "output_rows": 90,
+    "notes": ["the outputs are those of 90 of 100 rows"],
+    "features": [
+        {
+            "bins": {"type": "numeric", "name": "age", "low": 18, "high": 90, "edges": [30, 45]},
+            "counts": [0, 40, 30, 20, 0],
+            "n": 100,
+            "n_missing": 8,
+            "n_nan": 2,
+            "min": 18,
+            "max": 90,
+            "moments": {"n": 90, "mean": 41.5, "m2": 8900},
+        },
+        {
+            "bins": {"type": "categorical", "name": "city", "categories": ["Rome", "Oslo"]},
+            "counts": [70, 29, 1, 0],
+            "n": 100,
+        },
+    ],
+}
+
+
+def test_versions_shows_the_reference_profile_of_one(augurium: Augurium, answer: Answer) -> None:
+    answer("GET /api/v1/models/churn/versions/2/profile", PROFILE)
+
+    result = augurium("versions", "churn@2", "--profile")
+    raw = augurium("versions", "churn@2", "--profile", "--json")
+
+    assert result.exit_code == 0, result.stderr
+    lines = lines_of(result.stdout)
+    assert ["rows", "100"] in lines
+    assert next(line[:-1] for line in lines if line[:1] == ["age"]) == [
+        *("age", "10.0%", "18", "41.5", "10", "90")
+    ]
+    city = next(line for line in lines if line[:1] == ["city"])
+    assert " ".join(city).endswith("Rome 70%, Oslo 29%, __other__ 1%")
+    assert json.loads(raw.stdout)["rows"] == 100
+
+
+def test_a_profile_is_of_one_version(augurium: Augurium) -> None:
+    result = augurium("versions", "churn", "--profile")
+
+    assert result.exit_code == 2
+    assert "churn@3" in result.stderr
 
 
 @pytest.mark.usefixtures("registering")
@@ -123,8 +199,8 @@ def test_versions_are_a_table(
 
     lines = lines_of(augurium("versions", "churn").stdout)
 
-    words = ["2", "xgboost", "3.1.0", "onnx", "no", "2026-01-02", "03:04:05", "UTC", "2.5e-07"]
-    assert [*words, "auc=0.93"] in lines
+    words = ["2", "xgboost", "3.1.0", "onnx", "no", "none", "2026-01-02", "03:04:05", "UTC"]
+    assert [*words, "2.5e-07", "auc=0.93"] in lines
 
 
 @pytest.mark.parametrize("reference", ["churn@2", "churn@challenger"])

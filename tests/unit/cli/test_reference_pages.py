@@ -12,7 +12,18 @@ from augurium.cli.exit_codes import ExitCode
 PAGE = (Path(__file__).parents[3] / "docs/reference/cli.md").read_text("utf-8")
 # a Group; the class is private to typer
 ROOT: Any = typer.main.get_command(app)
-COMMANDS: dict[str, Any] = ROOT.commands
+
+
+def commands_of(group: Any, prefix: str = "") -> dict[str, Any]:
+    """Every command by its words, such as `keys create`."""
+    found: dict[str, Any] = {}
+    for name, command in group.commands.items():
+        grouped = hasattr(command, "commands")
+        found |= commands_of(command, f"{name} ") if grouped else {prefix + name: command}
+    return found
+
+
+COMMANDS = commands_of(ROOT)
 
 
 def section_of(command: str) -> str:
