@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+DEMO := $(VENV)/.demo
+DEV := $(VENV)/.dev
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PROTO := src/augurium/protocols
 
 .PHONY: help setup demo serve test check format bench docs proto lock clean
@@ -11,27 +13,32 @@ PROTO := src/augurium/protocols
 help: ## show the tasks
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-setup: $(STAMP) ## create .venv with the augurium command and everything tests need
+setup: $(DEMO) ## create .venv with the augurium command and what the demo needs
 
-$(STAMP): pyproject.toml constraints.txt tools/system_packages.sh
+$(DEMO): pyproject.toml constraints.txt tools/system_packages.sh
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Augurium needs Python 3.11 or newer; run: make setup PYTHON=python3.12"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 	  { echo "this Python has no venv module (Debian: apt-get install python3-venv)"; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(INSTALL) --editable '.[demo]'
 	@sh tools/system_packages.sh $(BIN)/python
 	@touch $@
 
-demo: $(STAMP) ## train two models, serve them, and compare answers with their frameworks
+# every framework, a PostgreSQL and an S3 server: about 3 GB
+$(DEV): $(DEMO)
+	$(INSTALL) --editable '.[dev]'
+	@touch $@
+
+demo: $(DEMO) ## train two models, serve them, and compare answers with their frameworks
 	$(BIN)/python -m examples.demo
 
-serve: $(STAMP) ## leave a node running with the demo's models
+serve: $(DEMO) ## leave a node running with the demo's models
 	$(BIN)/python -m examples.demo --serve
 
-test: $(STAMP) ## run every test
+test: $(DEV) ## run every test
 	$(BIN)/python -m pytest
 
-check: $(STAMP) ## lint, format, types, layers, generated code and pages
+check: $(DEV) ## lint, format, types, layers, generated code and pages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -39,20 +46,20 @@ check: $(STAMP) ## lint, format, types, layers, generated code and pages
 	$(BIN)/python tools/generate_proto.py --check
 	$(BIN)/python tools/generate_docs.py --check
 
-format: $(STAMP) ## format the code and mend what can be mended
+format: $(DEV) ## format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP) ## measure against Triton, mosec and FastAPI; needs wrk, h2load and gcc
+bench: $(DEV) ## measure against Triton, mosec and FastAPI; needs wrk, h2load and gcc
 	$(BIN)/python -m benchmarks.run
 
-docs: $(STAMP) ## write the reference pages that come from the code
+docs: $(DEV) ## write the reference pages that come from the code
 	$(BIN)/python tools/generate_docs.py
 
-proto: $(STAMP) ## generate the protobuf modules
+proto: $(DEV) ## generate the protobuf modules
 	$(BIN)/python tools/generate_proto.py
 
-lock: $(STAMP) ## write the versions installed now to constraints.txt
+lock: $(DEV) ## write the versions installed now to constraints.txt
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
 
 clean: ## remove what was built

@@ -6,6 +6,7 @@ import ast
 import inspect
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from augurium.control.api_description import describe
@@ -101,7 +102,7 @@ def metrics_page() -> str:
 
 def api_page() -> str:
     """Every route of the management API, from its OpenAPI description."""
-    services: Any = None  # describing asks nothing of them
+    services: Any = SimpleNamespace(access=None)  # describing asks nothing of them
     lines = [
         "# Management API\n",
         "JSON over HTTP on the management port; `GET /docs` shows the same with every shape.\n",
