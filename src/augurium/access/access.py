@@ -27,7 +27,10 @@ class TokenRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CertificateRule(msgspec.Struct, frozen=True):
-    """What callers may do whose certificate has a name that fits; `*` stands for any characters."""
+    """What callers may do whose certificate has a name that fits; `*` stands for any characters.
+
+    A `name` with a colon is for URIs, one without for DNS names.
+    """
 
     name: str
     scopes: tuple[Scope, ...]

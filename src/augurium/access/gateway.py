@@ -97,6 +97,14 @@ class Gateway:
             raise PermissionDenied("this shows every model; it needs a credential for all of them")
         return self._counted(caller)
 
+    def knows(self, header: str | None, names: tuple[str, ...] = ()) -> bool:
+        """Whether the credential is good: for whoever must decide before a request is complete."""
+        try:
+            self._caller(header, names)
+        except Unauthenticated:
+            return False
+        return True
+
     def authenticate(self, header: str | None, names: tuple[str, ...] = ()) -> Principal:
         """Who calls. Raises Unauthenticated, with the same words for every reason."""
         return self._caller(header, names)
@@ -157,7 +165,8 @@ class Gateway:
     def _of_certificate(self, names: tuple[str, ...]) -> Principal | None:
         for rule in self._access.certificates if names else ():
             for name in names:
-                if covers((rule.name,), name):
+                # `*` stands for any characters: a URI must not fit what is meant for a DNS name
+                if (":" in name) == (":" in rule.name) and covers((rule.name,), name):
                     identity = f"certificate:{name}"
                     known = self._known.get(identity.encode())
                     if known is None:

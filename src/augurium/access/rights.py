@@ -79,8 +79,9 @@ MANAGEMENT: dict[tuple[str, str], Need] = {
     ("GET", f"{_VERSION}/archive"): DEPLOY,
     ("POST", f"{_MODEL}/archives"): CREATE,
     ("GET", "/api/v1/trust"): READ_ALL,
-    ("POST", "/api/v1/trust"): ADMIN,
-    ("DELETE", "/api/v1/trust/{name}"): ADMIN,
+    # archives of every model are believed or not by these
+    ("POST", "/api/v1/trust"): ADMIN_ALL,
+    ("DELETE", "/api/v1/trust/{name}"): ADMIN_ALL,
     ("POST", f"{_MODEL}/deployments"): DEPLOY,
     ("DELETE", f"{_MODEL}/deployments/{{version}}"): DEPLOY,
     ("PUT", f"{_MODEL}/aliases/{{alias}}"): DEPLOY,

@@ -27,6 +27,10 @@ HomeOption = Annotated[
         "--home", help="Work on the folder of a node that does not run, such as for a first key."
     ),
 ]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="The settings file of that node, where its database stands."),
+]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="What the audit log calls its owner.")]
 Which = Annotated[str, typer.Argument(metavar="KEY", help="A key's id, or a name for all of it.")]
 Scope = Annotated[
@@ -64,20 +68,26 @@ def create(
     rate: Rate = 0.0,
     burst: Burst = 0,
     home: HomeOption = None,
+    config: ConfigOption = None,
     json: JsonFlag = False,
 ) -> None:
     """Makes a key and prints it: this once, and nothing else on standard output."""
     limits: KeyLimits = {"models": models or [], "rate": rate, "burst": burst}
     if expires is not None:
         limits["expires_in_s"] = _seconds(expires)
-    with _holder(home) as holder:
+    with _holder(home, config) as holder:
         _show(holder.create_key(name, scope, **limits), json)
 
 
 @keys.command("list")
-def list_keys(all_: All = False, home: HomeOption = None, json: JsonFlag = False) -> None:
+def list_keys(
+    all_: All = False,
+    home: HomeOption = None,
+    config: ConfigOption = None,
+    json: JsonFlag = False,
+) -> None:
     """Lists keys, never their secrets."""
-    with _holder(home) as holder:
+    with _holder(home, config) as holder:
         known = holder.keys()
     found = [key for key in known if all_ or key.state == "live"]
     if json:
@@ -89,19 +99,23 @@ def list_keys(all_: All = False, home: HomeOption = None, json: JsonFlag = False
 
 
 @keys.command("rotate")
-def rotate(name: Name, home: HomeOption = None, json: JsonFlag = False) -> None:
+def rotate(
+    name: Name, home: HomeOption = None, config: ConfigOption = None, json: JsonFlag = False
+) -> None:
     """Makes a second key like the live one of this name and prints it.
 
     Both work until the first is revoked by its id.
     """
-    with _holder(home) as holder:
+    with _holder(home, config) as holder:
         _show(holder.rotate_key(name), json)
 
 
 @keys.command("revoke")
-def revoke(key: Which, home: HomeOption = None, json: JsonFlag = False) -> None:
+def revoke(
+    key: Which, home: HomeOption = None, config: ConfigOption = None, json: JsonFlag = False
+) -> None:
     """Ends the key of this id, or all of this name, on every engine."""
-    with _holder(home) as holder:
+    with _holder(home, config) as holder:
         ended = holder.revoke_key(key)
     if json:
         print_json({"keys": ended})
@@ -111,9 +125,9 @@ def revoke(key: Which, home: HomeOption = None, json: JsonFlag = False) -> None:
 
 
 @contextmanager
-def _holder(home: Path | None) -> "Iterator[Client | StoppedNode]":
+def _holder(home: Path | None, config: Path | None) -> "Iterator[Client | StoppedNode]":
     """Who holds the keys: the running node, or the folder of a stopped one."""
-    if home is None:
+    if home is None and config is None:
         from augurium.client import Client
 
         with Client() as client:
@@ -121,7 +135,7 @@ def _holder(home: Path | None) -> "Iterator[Client | StoppedNode]":
     else:
         from augurium.cli.stopped_node import stopped_node
 
-        with stopped_node(home) as node:
+        with stopped_node(home, config) as node:
             yield node
 
 

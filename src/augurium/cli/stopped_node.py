@@ -55,10 +55,10 @@ class StoppedNode:
 
 
 @contextmanager
-def stopped_node(folder: Path) -> Iterator[StoppedNode]:
-    """The node of a folder, whose database the settings name. Raises Conflict while it runs."""
-    settings = loaded_settings(None, {"node.home": str(folder)}).settings
-    home = Home(folder)
+def stopped_node(folder: Path | None, config: Path | None) -> Iterator[StoppedNode]:
+    """The node of a folder, or of the one its settings name. Raises Conflict while it runs."""
+    settings = loaded_settings(config, {"node.home": str(folder) if folder else None}).settings
+    home = Home(Path(settings.node.home))
     try:
         with locked_home(home):
             url = settings.storage.database_url or sqlite_url(home.database)
@@ -71,8 +71,8 @@ def stopped_node(folder: Path) -> Iterator[StoppedNode]:
         if "another node runs" not in str(error):
             raise
         raise Conflict(
-            f"a node runs in {folder}; leave --home out and use a key with scope admin"
-            " (AUGURIUM_KEY), or stop the node first"
+            f"a node runs in {home.path}; leave --home and --config out and use a key with scope"
+            " admin (AUGURIUM_KEY), or stop the node first"
         ) from error
 
 

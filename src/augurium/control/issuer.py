@@ -35,7 +35,9 @@ class Issuer:
         come, the issuer is asked once a minute.
         """
         wanted = wanted_at > self._wanted_at
-        pause_s = WANTED_EVERY_S if wanted else EVERY_S if self.keys else RETRY_EVERY_S
+        pause_s = WANTED_EVERY_S if wanted else EVERY_S
+        if not self.keys:
+            pause_s = RETRY_EVERY_S
         if now - self._asked_at < pause_s:
             return False
         self._asked_at, self._wanted_at = now, wanted_at

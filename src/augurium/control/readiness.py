@@ -16,10 +16,13 @@ def expected_engines(node: NodeConfig) -> list[str]:
     return [*node.rest_engines, *node.grpc_engines]
 
 
-def waiting_for(node: NodeConfig, hub: LinkHub, stopping: bool) -> list[str]:
+def waiting_for(
+    node: NodeConfig, hub: LinkHub, stopping: bool, names_models: bool = True
+) -> list[str]:
     """What keeps the node from being ready, in words; empty when it is.
 
-    A version that failed to load does not: it harms itself only.
+    A version that failed to load does not: it harms itself only. Who may not know which models
+    there are is told how many are loading.
     """
     if stopping:
         return ["the server is stopping"]
@@ -30,13 +33,19 @@ def waiting_for(node: NodeConfig, hub: LinkHub, stopping: bool) -> list[str]:
         if link is None:
             reasons.append(f"{engine} is not connected")
         elif not link.has_applied(hub.snapshot):
-            loading = ", ".join(link.loading()[:3])
+            loading = _words_for(link.loading(), names_models)
             reasons.append(
                 f"{engine} is loading {loading}".rstrip()
                 if loading
                 else f"{engine} has not taken over revision {hub.snapshot.revision}"
             )
     return reasons
+
+
+def _words_for(loading: list[str], names_models: bool) -> str:
+    if names_models or not loading:
+        return ", ".join(loading[:3])
+    return "a version" if len(loading) == 1 else f"{len(loading)} versions"
 
 
 async def tell_readiness(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,11 +18,12 @@ from augurium.registry.artifacts import ArtifactStore
 from augurium.registry.draft_limits import check_draft
 from augurium.registry.records import Lineage, Version, VersionDraft
 from augurium.registry.registry import Registry
-from augurium.registry.signing import SigningKeys, TrustedKey
+from augurium.registry.signing import SigningKeys, TrustedKey, fingerprint
 from augurium.registry.version_archive import OpenedArchive, VersionArchives
 
-# writes to the audit log: actor, action, model, version, details
-Note = Callable[[str, str, str, int | None, Mapping[str, Any]], None]
+# an entry of the audit log: actor, action, model, version, details. It is written when the context
+# is left in peace, in a transaction that is open meanwhile
+Note = Callable[[str, str, str, int | None, Mapping[str, Any]], AbstractContextManager[None]]
 log = structlog.get_logger()
 
 
@@ -72,8 +74,8 @@ class Transfers:
         # the first piece comes when all files are there and whole: later it is too late to say no
         first = next(chunks)
         size = self._archives.size_bytes(version, made_by)
-        self._note(actor, "export", model, number, {"source": version.source.digest})
-        return Outgoing(f"{model}-{number}.augurium", size, _beginning_with(first, chunks))
+        with self._note(actor, "export", model, number, {"source": version.source.digest}):
+            return Outgoing(f"{model}-{number}.augurium", size, _beginning_with(first, chunks))
 
     async def accept(
         self,
@@ -104,14 +106,14 @@ class Transfers:
 
     def trust(self, name: str, key: str, actor: str) -> TrustedKey:
         """Believes the signatures of a key from now on. Raises InvalidArgument."""
-        added = self._keys.trust(name, key)
-        self._note(actor, "trust", "", None, {"name": name, "signer": added.fingerprint})
-        return added
+        details = {"name": name, "signer": fingerprint(key)}
+        with self._note(actor, "trust", "", None, details):
+            return self._keys.trust(name, key)
 
     def distrust(self, name: str, actor: str) -> TrustedKeys:
         """Believes the signatures of a key no more. Raises NotFound."""
-        self._keys.distrust(name)
-        self._note(actor, "distrust", "", None, {"name": name})
+        with self._note(actor, "distrust", "", None, {"name": name}):
+            self._keys.distrust(name)
         return self.trusted()
 
     def _check(self, manifest: Manifest) -> None:
@@ -124,10 +126,13 @@ class Transfers:
 
     def _register(self, model: str, opened: OpenedArchive, actor: str) -> Version:
         origin = _origin(opened)
-        version = self._registry.register(model, _draft(model, opened, origin), actor)
+        draft = _draft(model, opened, origin)
         if not opened.signer.name:
             details = {"signer": opened.signer.fingerprint, "archive": opened.digest}
-            self._note(actor, "accept_signer", model, version.version, details)
+            # before the version is there: no version may stand on a decision that is not on record
+            with self._note(actor, "accept_signer", model, None, details):
+                pass
+        version = self._registry.register(model, draft, actor)
         log.info("version arrived", model=model, version=version.version, origin=origin)
         return version
 

@@ -3,7 +3,9 @@ change.
 """
 
 import ssl
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,6 +16,8 @@ from augurium.core.settings import TlsSettings
 
 # RFC 9325, section 3.1.1: nothing older
 OLDEST_VERSION = ssl.TLSVersion.TLSv1_2
+# which kinds of names count, and whether a colon is part of them
+KINDS = {"DNS": False, "URI": True}
 
 log = structlog.get_logger()
 
@@ -65,8 +69,29 @@ def certificate_names(certificate: dict[str, Any] | None) -> tuple[str, ...]:
 
     They are the DNS names and URIs among its subject alternative names (RFC 5280, section 4.2.1.6).
     """
-    found = (certificate or {}).get("subjectAltName", ())
-    return tuple(value for kind, value in found if kind in ("DNS", "URI"))
+    return _usable_names((certificate or {}).get("subjectAltName", ()))
+
+
+@lru_cache(1024)
+def names_in_certificate(pem: bytes) -> tuple[str, ...]:
+    """As `certificate_names`, from a verified certificate's PEM; none if it cannot be read."""
+    # here, not above: a node without TLS does not need it
+    from cryptography import x509
+
+    try:
+        extensions = x509.load_pem_x509_certificate(pem).extensions
+        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+        return ()
+    kinds = {x509.DNSName: "DNS", x509.UniformResourceIdentifier: "URI"}
+    return _usable_names(
+        [(kinds[type(name)], str(name.value)) for name in names if type(name) in kinds]
+    )
+
+
+def _usable_names(names: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    # a colon tells URIs from DNS names wherever names go, so no other name may have one
+    return tuple(value for kind, value in names if kind in KINDS and (":" in value) == KINDS[kind])
 
 
 def _context(settings: TlsSettings) -> ssl.SSLContext:

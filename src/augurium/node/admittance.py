@@ -46,8 +46,8 @@ def check_anyone_may_call(config: NodeConfig) -> None:
     if not _admin_key(config):
         raise PermissionDenied(
             "keys are required, and there is no live key with scope admin yet. Make one with"
-            f" `augurium keys create admin --scope admin --home {config.home.path}`, keep what it"
-            " prints, and start again"
+            f" `augurium keys create admin --scope admin --home {config.home.path}` (and --config,"
+            " as here), keep what it prints, and start again"
         )
 
 

@@ -24,6 +24,8 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 GRPC_TYPE = (b"content-type", b"application/grpc")
+# of a message that is gathered before its sender is known
+SMALL_MESSAGE_BYTES = 64 * 1024
 ACCEPTED = (b"grpc-accept-encoding", b"identity")
 _START = {
     "type": "http.response.start",
@@ -49,7 +51,7 @@ class GrpcOverAsgi:
             return
         path = scope["path"]
         if path == self._api.watch_path:
-            await self._stream(receive, send)
+            await self._stream(receive, send, headers)
             return
         try:
             answer = await self._call(path, headers, receive)
@@ -62,37 +64,42 @@ class GrpcOverAsgi:
 
     async def _call(self, path: str, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         limit_s = _limit_s(headers)
-        message = unframe(await self._body(receive), self._max_message_bytes)
+        message = unframe(await self._body(receive, headers), self._max_message_bytes)
         if limit_s is not None and limit_s <= 0:
             raise DeadlineExceeded("Request timeout expired")
         task = self._departures.enter(lambda: _until_left(receive))
         try:
             if not self._api.asks_who_calls:
                 return await self._api.call(path, message, limit_s)
-            names = forwarded_names(headers.get(NAMES_HEADER))
+            names = _certificate_names(headers)
             return await self._api.call(path, message, limit_s, _authorization(headers), names)
         finally:
             self._departures.leave(task)
 
-    async def _body(self, receive: Receive) -> bytes:
+    async def _body(self, receive: Receive, headers: dict[bytes, bytes]) -> bytes:
         event = await receive()
         body: bytes = event.get("body", b"")
         if not event.get("more_body", False):
             return body
         parts = [body]
         size = len(body)
+        known = False
         while event.get("more_body", False):
             event = await receive()
             parts.append(event.get("body", b""))
             size += len(parts[-1])
             if size > self._max_message_bytes + 5:
                 raise TooLarge(f"the message is larger than {self._max_message_bytes} bytes")
+            if size > SMALL_MESSAGE_BYTES and not known:
+                # what open methods take is small; a stranger's large message is not gathered
+                await self._api.check_known(_authorization(headers), _certificate_names(headers))
+                known = True
         return b"".join(parts)
 
-    async def _stream(self, receive: Receive, send: Send) -> None:
+    async def _stream(self, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
         """`Health.Watch`: sends until the caller leaves."""
         try:
-            message = unframe(await self._body(receive), self._max_message_bytes)
+            message = unframe(await self._body(receive, headers), self._max_message_bytes)
         except AuguriumError as error:
             await _fail(send, error)
             return
@@ -130,6 +137,10 @@ def _limit_s(headers: dict[bytes, bytes]) -> float | None:
 def _authorization(headers: dict[bytes, bytes]) -> str | None:
     value = headers.get(b"authorization")
     return None if value is None else value.decode("latin-1")
+
+
+def _certificate_names(headers: dict[bytes, bytes]) -> tuple[str, ...]:
+    return forwarded_names(headers.get(NAMES_HEADER))
 
 
 async def _fail(send: Send, error: AuguriumError) -> None:

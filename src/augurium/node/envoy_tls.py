@@ -8,10 +8,11 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from augurium.core.files import write_atomically
 from augurium.core.settings import TlsSettings
-from augurium.core.tls import ServerTls
+from augurium.core.tls import ServerTls, names_in_certificate
 
 SOURCE = "secrets.json"
 RELOAD_S = 1.0
@@ -19,11 +20,12 @@ NAMES_HEADER = b"x-forwarded-client-cert"
 # set by Envoy from the verified certificate, whatever a caller puts into the header
 FORWARDED_NAMES = {
     "forward_client_cert_details": "SANITIZE_SET",
-    "set_current_client_cert_details": {"uri": True, "dns": True},
+    # the certificate and not its names: those are put there unquoted, and may have separators
+    "set_current_client_cert_details": {"cert": True},
 }
 _TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3"
 _SECRET = "certificate"  # noqa: S105 - the name under which Envoy looks it up
-_NAME = re.compile(r'(?:^|;)(?:URI|DNS)=("(?:[^"\\]|\\.)*"|[^;,]*)')
+_CERTIFICATE = re.compile(rb'(?:^|;)Cert="([^"]*)"')
 
 
 def prepare(settings: TlsSettings, folder: Path) -> None:
@@ -78,7 +80,5 @@ def transport_socket(settings: TlsSettings, folder: Path) -> dict[str, Any]:
 
 def forwarded_names(header: bytes | None) -> tuple[str, ...]:
     """The names of the caller's certificate, from the header that Envoy sets."""
-    if not header:
-        return ()
-    found = _NAME.findall(header.decode("latin-1"))
-    return tuple(name.strip('"') for name in found)
+    found = _CERTIFICATE.search(header) if header else None
+    return names_in_certificate(unquote_to_bytes(found[1])) if found else ()

@@ -3,7 +3,7 @@ augurium.node.grpcio_engine CONFIG SLOT [LIFELINE]`.
 """
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,9 @@ import grpc
 
 from augurium.core.errors import AuguriumError
 from augurium.core.home import NodeConfig
-from augurium.core.settings import TlsSettings
+from augurium.core.settings import Settings, TlsSettings
 from augurium.core.stopping import stop_requested
-from augurium.core.tls import ServerTls
+from augurium.core.tls import ServerTls, names_in_certificate
 from augurium.node.engine_process import run_engine
 from augurium.node.envoy import envoy_problem
 from augurium.protocols.errors_grpc import GRPC_STATUS
@@ -34,8 +34,7 @@ class RawCalls(grpc.GenericRpcHandler):  # type: ignore[misc]
         if path == self._api.watch_path:
             return grpc.unary_stream_rpc_method_handler(self._watch)
 
-        metadata = dict(handler_call_details.invocation_metadata or ())
-        authorization = metadata.get("authorization")
+        authorization = _authorization(handler_call_details.invocation_metadata or ())
 
         async def call(message: bytes, context: Any) -> bytes:
             return await self._answer(path, message, context, authorization)
@@ -59,9 +58,16 @@ class RawCalls(grpc.GenericRpcHandler):  # type: ignore[misc]
             yield answer
 
 
+def _authorization(metadata: Iterable[tuple[str, str]]) -> str | None:
+    found = [value for name, value in metadata if name == "authorization"]
+    # several are one that opens nothing, as HTTP joins them (RFC 9110, section 5.3)
+    return ", ".join(found) if found else None
+
+
 def _certificate_names(context: Any) -> tuple[str, ...]:
-    found = context.auth_context().get("x509_subject_alternative_name", ())
-    return tuple(name.decode("utf-8", "replace") for name in found)
+    # not the names that gRPC reads out: it does not say of which kind they are
+    found = context.auth_context().get("x509_pem_cert", ())
+    return names_in_certificate(found[0]) if found else ()
 
 
 async def run(config: NodeConfig, slot: str, lifeline: int) -> None:
@@ -112,8 +118,18 @@ def _credentials(settings: TlsSettings) -> Any:
 
 def _notice(config: NodeConfig) -> str:
     if config.settings.node.grpc_host == "grpcio":
-        return ""
-    return f"gRPC runs on grpc.aio, several times slower than Envoy: {envoy_problem()}"
+        return _unasked(config.settings)
+    slow = f"gRPC runs on grpc.aio, several times slower than Envoy: {envoy_problem()}"
+    return "; ".join(filter(None, (slow, _unasked(config.settings))))
+
+
+def _unasked(settings: Settings) -> str:
+    if settings.access.certificates and settings.tls.client_certificates != "required":
+        return (
+            "grpc.aio asks callers for a certificate only with tls.client_certificates = "
+            '"required"; access.certificates opens nothing over gRPC here'
+        )
+    return ""
 
 
 if __name__ == "__main__":

@@ -24,6 +24,10 @@ from augurium.protocols.http import HttpRequest, HttpResponse, error_response
 MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 100
 MAX_PIPELINED = 16
+# of a body that is kept before its sender is known
+SMALL_BODY_BYTES = 64 * 1024
+# a second one would be believed by us and not by a proxy, or the other way round
+SENT_ONCE = frozenset({"host", "authorization"})
 IDLE_S = 75.0
 SLOW_REQUEST_S = 30.0
 _STATUS_LINES = {
@@ -33,6 +37,7 @@ _STATUS_LINES = {
 HEAD_TOO_LARGE = 431
 
 Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]
+Knows = Callable[[str | None, tuple[str, ...]], bool]
 
 
 class HeadTooLarge(TooLarge):
@@ -49,6 +54,11 @@ class Connections(Protocol):
     @property
     def handler(self) -> Handler:
         """Answers one request; raises nothing but cancellation."""
+        ...
+
+    @property
+    def knows(self) -> Knows | None:
+        """Whether a credential, or names of a certificate, are good; None if none are asked for."""
         ...
 
     def opened(self, connection: "HttpConnection") -> bool:
@@ -75,6 +85,7 @@ class HttpConnection(asyncio.Protocol):
         self._headers: dict[str, str] = {}
         self._body: bytes | bytearray = b""
         self._body_bytes = 0
+        self._kept = True
         self._active = time.monotonic()
         self._begin()
 
@@ -150,8 +161,8 @@ class HttpConnection(asyncio.Protocol):
         self._header_count += 1
         if self._header_count > MAX_HEADERS:
             raise HeadTooLarge(f"the request has more than {MAX_HEADERS} headers")
-        if key == "host" and key in self._headers:
-            raise InvalidArgument("the request has more than one Host header")
+        if key in SENT_ONCE and key in self._headers:
+            raise InvalidArgument(f"the request has more than one {key.title()} header; send one")
         self._headers[key] = value.decode("latin-1")
         self._count_head(len(name) + len(value))
 
@@ -159,12 +170,20 @@ class HttpConnection(asyncio.Protocol):
         self._head_done = True
         length = self._headers.get("content-length")
         too_long = length is not None and int(length) > self._host.max_body_bytes
-        if not too_long and self._headers.get("expect", "").lower() == "100-continue":
+        large = "transfer-encoding" in self._headers if length is None else _is_large(length)
+        if large and self._host.knows is not None:
+            # a stranger is refused when the request is complete; its body is not kept for that
+            self._kept = self._host.knows(self._headers.get("authorization"), self._caller)
+        if (
+            not too_long
+            and self._kept
+            and self._headers.get("expect", "").lower() == "100-continue"
+        ):
             self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
-        if self._body_bytes <= self._host.max_body_bytes:
+        if self._kept and self._body_bytes <= self._host.max_body_bytes:
             # joined as it comes: a flood of one-byte chunks must not become a list of as many
             if isinstance(self._body, bytearray):
                 self._body += body
@@ -198,7 +217,7 @@ class HttpConnection(asyncio.Protocol):
         path = address.decode("latin-1")
         if "%" in path:
             path = unquote(path)
-        whole = self._body_bytes <= self._host.max_body_bytes
+        whole = self._kept and self._body_bytes <= self._host.max_body_bytes
         method = self._parser.get_method().decode("latin-1")
         body = bytes(self._body) if whole else None
         return HttpRequest(
@@ -251,6 +270,7 @@ class HttpConnection(asyncio.Protocol):
         self._headers = {}
         self._body = b""
         self._body_bytes = 0
+        self._kept = True
         self._header_count = 0
         self._head_bytes = 0
         self._head_done = False
@@ -260,3 +280,7 @@ class HttpConnection(asyncio.Protocol):
         self._head_bytes += size
         if self._head_bytes > MAX_HEAD_BYTES:
             raise HeadTooLarge(f"the request's head is larger than {MAX_HEAD_BYTES} bytes")
+
+
+def _is_large(length: str) -> bool:
+    return int(length) > SMALL_BODY_BYTES

@@ -9,7 +9,7 @@ from email.utils import formatdate
 
 from augurium.core.settings import LimitSettings
 from augurium.core.tls import ServerTls
-from augurium.node.http_connection import Handler, HttpConnection
+from augurium.node.http_connection import Handler, HttpConnection, Knows
 
 BACKLOG = 2048
 MAX_CONNECTIONS = 8192
@@ -27,8 +27,10 @@ class HttpHost:
         address: str,
         port: int,
         tls: ServerTls | None = None,
+        knows: Knows | None = None,
     ) -> None:
         self.handler = handler
+        self.knows = knows
         self.max_body_bytes = limits.max_body_bytes
         self.stopping = False
         self.date_line = b""

@@ -18,7 +18,8 @@ async def run(config: NodeConfig, slot: str, lifeline: int) -> None:
     engine = Engine(config, slot, "httptools")
     api = RestApi(engine.plane, limits, engine.gateway)
     tls = server_tls(config.settings.tls)
-    async with HttpHost(api.handle, limits, node.host, node.port, tls):
+    knows = engine.gateway.knows if engine.gateway else None
+    async with HttpHost(api.handle, limits, node.host, node.port, tls, knows):
         engine.start()
         await stop.wait()
         await engine.drain(node.drain_delay_s, node.drain_timeout_s)

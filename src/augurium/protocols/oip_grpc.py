@@ -81,6 +81,13 @@ class GrpcApi:
         found = {path: method.operation for path, method in self._unary.items()}
         return found | {self.watch_path: "ready"}
 
+    async def check_known(self, authorization: str | None, names: tuple[str, ...]) -> None:
+        """Raises Unauthenticated for strangers, before what they send is gathered."""
+        if self._gateway is None or self._gateway.knows(authorization, names):
+            return
+        await self._gateway.patience.wait()
+        self._gateway.authenticate(authorization, names)
+
     async def call(
         self,
         path: str,

@@ -6,8 +6,10 @@ import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import structlog
 
+from augurium.access.access import Access
 from augurium.access.gateway import Gateway
 from augurium.access.ledger import Ledger
 from augurium.core.errors import AuguriumError
@@ -85,6 +87,17 @@ class Engine:
             except AuguriumError as error:
                 log.error("credentials not renewed", reason=str(error))
         self._residency.apply(snapshot)
+        if not self._residency.settled:
+            self._keep_access(snapshot.access)
+
+    def _keep_access(self, access: Access) -> None:
+        """Makes the next start know who may call now, also if it comes before all is loaded."""
+        try:
+            kept = load_snapshot(self._snapshot_file)
+            if kept.access != access:
+                save_snapshot(self._snapshot_file, msgspec.structs.replace(kept, access=access))
+        except (OSError, AuguriumError) as error:
+            log.error("credentials not kept", reason=str(error))
 
     def _changed(self) -> None:
         """A version changed its state: control is told, and the next start is prepared."""

@@ -118,8 +118,15 @@ async def test_without_unknown_signers_it_asks_now_and_then(issuer: Issuer) -> N
     assert [second for second in range(1, 1300) if issuer.due(float(second), 0.0)] == [600, 1200]
 
 
-def test_as_long_as_there_are_no_keys_it_asks_more_often(issuer: Issuer) -> None:
-    assert [second for second in range(30) if issuer.due(float(second), 0.0)] == [0, 10, 20]
+@pytest.mark.parametrize("tokens_come", [False, True])
+def test_as_long_as_there_are_no_keys_it_asks_more_often(issuer: Issuer, tokens_come: bool) -> None:
+    asked = [
+        second
+        for second in range(30)
+        if issuer.due(float(second), float(second) if tokens_come else 0.0)
+    ]
+
+    assert asked == [0, 10, 20]
 
 
 async def test_keys_outlive_the_process_and_the_provider(issuer: Issuer, tmp_path: Path) -> None:

@@ -5,14 +5,20 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from augurium.control.app import create_app
+from augurium.control.assembly import assembled
+from augurium.control.readiness import waiting_for
 from augurium.control.services import Services
 from augurium.core.home import NodeConfig
+from augurium.core.settings import AccessSettings
+from augurium.core.signature import Signature
 from augurium.serving.link import Counters, Hello, Push, send
 from augurium.serving.metrics import EngineMetrics, VersionMetrics
-from augurium.serving.snapshot import DesiredModel, Snapshot
+from augurium.serving.snapshot import DesiredModel, DesiredVersion, Snapshot
 
 Fixture = Callable[..., Any]
 METRICS_URL = "http://127.0.0.1:8080/metrics"
@@ -106,6 +112,24 @@ async def test_the_node_is_ready_when_every_expected_engine_holds_what_is_wanted
     assert loading.json() == {"ready": False, "waiting_for": ["rest-0 is loading iris@1"]}
     assert ready.status_code == 200
     assert ready.json() == {"ready": True, "waiting_for": []}
+
+
+async def test_whoever_needs_no_key_does_not_learn_which_models_there_are(
+    node: NodeConfig, connect_engine_to: Fixture
+) -> None:
+    settings = msgspec.structs.replace(node.settings, access=AccessSettings(required=True))
+    keyed = msgspec.structs.replace(node, settings=settings, rest_engines=("rest-0",))
+    iris = DesiredVersion("iris", 1, "onnx", "", "", Signature((), ()))
+    async with assembled(keyed) as services:
+        services.hub.push(Snapshot(1, (DesiredModel("iris", (iris,)),)))
+        await connect_engine_to(node.home.link_socket, "rest-0", slow={("iris", 1)})
+        while waiting_for(keyed, services.hub, stopping=False) != ["rest-0 is loading iris@1"]:
+            await services.hub.change()
+        transport = httpx.ASGITransport(create_app(services))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as api:
+            answer = await api.get("/api/v1/ready")
+
+    assert answer.json() == {"ready": False, "waiting_for": ["rest-0 is loading a version"]}
 
 
 async def test_counters_add_up_over_engines(

@@ -246,6 +246,43 @@ async def test_leaving_finishes_what_was_accepted_and_closes_the_idle(unused_tcp
         writer.close()
 
 
+@pytest.mark.parametrize("name", ["Host", "Authorization"])
+async def test_a_header_that_may_come_once_is_refused_twice(place: Place, name: str) -> None:
+    twice = f"GET /a HTTP/1.1\r\nHost: x\r\n{name}: y\r\n{name.lower()}: z\r\n\r\n"
+    answer = await ask(place, twice.encode())
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert f"more than one {name} header".encode() in answer
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize(("header", "size"), [("Bearer good", 100_000), ("Bearer bad", None)])
+async def test_a_large_body_is_kept_only_of_callers_who_are_known(
+    unused_tcp_port: int, framing: str, header: str, size: int | None
+) -> None:
+    limits = LimitSettings(max_body_bytes=1_000_000)
+    body = b"x" * 100_000
+    head = f"POST /a HTTP/1.1\r\nHost: x\r\nAuthorization: {header}\r\n"
+    message = (
+        f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        if framing == "length"
+        else f"{head}Transfer-Encoding: chunked\r\n\r\n{len(body):x}\r\n".encode()
+        + body
+        + b"\r\n0\r\n\r\n"
+    )
+    echo = Echo()
+
+    def knows(header: str | None, _names: tuple[str, ...]) -> bool:
+        return header == "Bearer good"
+
+    async with HttpHost(echo, limits, "127.0.0.1", unused_tcp_port, None, knows) as host:
+        answers = await ask(Place(host, echo, unused_tcp_port), message + GET)
+
+    kept = "null" if size is None else str(size)
+    assert f'["POST","/a",{kept}]' in answers.decode()
+    assert '["GET","/a",0]' in answers.decode()
+
+
 def test_silent_and_slow_callers_become_overdue() -> None:
     async def scenario() -> None:
         class Host:
@@ -253,6 +290,7 @@ def test_silent_and_slow_callers_become_overdue() -> None:
             max_body_bytes = LIMIT
             date_line = b"\r\n"
             stopping = False
+            knows = None
 
             def opened(self, _connection: http_connection.HttpConnection) -> bool:
                 return True

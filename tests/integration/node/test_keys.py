@@ -1,6 +1,10 @@
 """A node that asks for keys, from outside: REST, gRPC, the management API and the commands."""
 
+import contextlib
+import http.client
 import json
+import os
+import signal
 import subprocess
 import threading
 import time
@@ -72,6 +76,10 @@ class KeyedNode:
         self.secrets.append(jwt.encode(header, merged, self.signer, algorithms=["ES256"]))
         return self.secrets[-1]
 
+    def pids(self, client: Client) -> set[int]:
+        """The processes that answer on the data plane."""
+        return {engine.pid for engine in client.server().engines if engine.connected}
+
     def rest(self, path: str, key: str, body: Any = None) -> int:
         """The status of one request on a connection of its own, so on any engine."""
         return self.node.ask(path, body, {"authorization": f"Bearer {key}"}).status
@@ -119,6 +127,38 @@ def test_a_revoked_key_is_refused_by_every_engine_at_once(keyed: KeyedNode) -> N
     assert keyed.call(key) is grpc.StatusCode.UNAUTHENTICATED
     with keyed.client(key) as client, pytest.raises(Unauthenticated):
         client.models()
+
+
+def test_a_revoked_key_stays_so_when_an_engine_is_killed(keyed: KeyedNode) -> None:
+    key = keyed.key("buried", "predict")
+    statuses = set()
+    with keyed.client() as client:
+        client.revoke_key("buried")
+        killed = keyed.pids(client)
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        while keyed.pids(client) & killed or not client.ready().ready:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                statuses.add(keyed.rest("/v2/models", key))
+    statuses.add(keyed.rest("/v2/models", key))
+
+    assert statuses == {401}
+    assert keyed.call(key) is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_two_credentials_in_one_call_open_nothing(keyed: KeyedNode) -> None:
+    for pair in ((keyed.admin, "bad"), ("bad", keyed.admin)):
+        metadata = [("authorization", f"Bearer {key}") for key in pair]
+        with grpc.insecure_channel(keyed.node.grpc) as channel, pytest.raises(grpc.RpcError) as no:
+            channel.unary_unary(METADATA)(b"", metadata=metadata, timeout=20)
+        assert no.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_a_large_message_of_a_stranger_is_refused_over_grpc(keyed: KeyedNode) -> None:
+    with grpc.insecure_channel(keyed.node.grpc) as channel, pytest.raises(grpc.RpcError) as no:
+        channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")(bytes(5_000_000))
+    assert no.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert keyed.call(keyed.admin) is grpc.StatusCode.OK
 
 
 def test_a_rate_holds_over_all_engines_together(keyed: KeyedNode) -> None:

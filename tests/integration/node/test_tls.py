@@ -7,13 +7,15 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
-import grpc
 import httpx
 import pytest
 import tritonclient.grpc
 import trustme
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from tritonclient.utils import InferenceServerException
 
 from augurium.client import Client, TlsFiles
@@ -43,6 +45,39 @@ class Files(NamedTuple):
             fresh.write_bytes(content)
             fresh.replace(path)
         return str(certificate), str(key)
+
+    def uri(self, name: str, uri: str) -> tuple[str, str]:
+        """The paths of a certificate for a URI, and of its key."""
+        return self.san(name, x509.UniformResourceIdentifier(uri))
+
+    def san(self, name: str, subject: x509.GeneralName) -> tuple[str, str]:
+        """The paths of a certificate with any one name in it, and of its key."""
+        signer = serialization.load_pem_private_key(self.authority.private_key_pem.bytes(), None)
+        assert isinstance(signer, ec.EllipticCurvePrivateKey)
+        issuer = x509.load_pem_x509_certificate(self.authority.cert_pem.bytes()).subject
+        key = ec.generate_private_key(ec.SECP256R1())
+        now = datetime.datetime.now(datetime.UTC)
+        issued = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([]))
+            .issuer_name(issuer)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(hours=1))
+            .not_valid_after(now + datetime.timedelta(hours=1))
+            .add_extension(x509.SubjectAlternativeName([subject]), critical=False)
+            .sign(signer, hashes.SHA256())
+        )
+        paths = self.folder / f"{name}.pem", self.folder / f"{name}.key"
+        paths[0].write_bytes(issued.public_bytes(serialization.Encoding.PEM))
+        paths[1].write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        return str(paths[0]), str(paths[1])
 
     def config(self, **keys: str) -> Path:
         """A settings file."""
@@ -226,6 +261,65 @@ def test_an_authority_file_that_holds_none_is_refused(files: Files, tmp_path: Pa
     assert "tls.client_ca" in refusal(config, tmp_path)
 
 
+@pytest.fixture(scope="module")
+def by_certificate(files: Files, serve: Callable[..., Node]) -> Node:
+    """A node whose callers need no key but a certificate of the right name."""
+    certificate, key = files.issue("by-certificate", "127.0.0.1")
+    config = files.config(certificate=certificate, private_key=key, client_ca=files.ca)
+    rules = '{ "*.batch.internal" = "predict", "*.admin.internal" = "admin" }'
+    config.write_text(f"{config.read_text()}\n[access]\nrequired = true\ncertificates = {rules}\n")
+    return serve(config)
+
+
+def answers(node: Node, files: Files, caller: tuple[str, str] | None, **headers: str) -> list[Any]:
+    """What each port says to someone who wants to see what is there."""
+    context = ssl.create_default_context(cafile=files.ca)
+    if caller is not None:
+        context.load_cert_chain(*caller)
+    found: list[Any] = [
+        httpx.get(url, verify=context, headers=headers).status_code
+        for url in (f"{node.rest}/v2/models", f"{node.management}/api/v1/server")
+    ]
+    try:
+        triton(node.grpc, files.ca, *(caller or ())).get_server_metadata(headers=headers)
+    except InferenceServerException as error:
+        return [*found, error.status()]
+    return [*found, "OK"]
+
+
+REFUSED = [401, 401, "StatusCode.UNAUTHENTICATED"]
+
+
+def test_the_name_in_a_certificate_opens_every_port(by_certificate: Node, files: Files) -> None:
+    known = files.issue("job", "job.batch.internal")
+    other = files.issue("other-job", "job.web.internal")
+
+    assert answers(by_certificate, files, known) == [200, 200, "OK"]
+    assert answers(by_certificate, files, other) == REFUSED
+    assert answers(by_certificate, files, None) == REFUSED
+    # what is in the header goes first
+    assert answers(by_certificate, files, known, authorization="Bearer bad") == REFUSED
+
+
+def test_a_name_of_another_kind_opens_no_port(by_certificate: Node, files: Files) -> None:
+    for name in (
+        "https://x.example/;DNS=root.admin.internal",
+        "https://x.example/a.admin.internal",
+    ):
+        assert answers(by_certificate, files, files.uri("odd", name)) == REFUSED, name
+
+
+def test_a_caller_does_not_say_itself_whose_certificate_it_has(
+    by_certificate: Node, files: Files
+) -> None:
+    root = Path(files.issue("root", "root.admin.internal")[0]).read_text()
+    claimed = f'Cert="{quote(root, safe="")}"'
+    stranger = files.issue("stranger", "job.web.internal")
+    for caller in (None, stranger):
+        said = answers(by_certificate, files, caller, **{"x-forwarded-client-cert": claimed})
+        assert said == REFUSED
+
+
 def test_grpc_io_asks_for_certificates_too(files: Files, serve: Callable[..., Node]) -> None:
     certificate, key = files.issue("fallback", "127.0.0.1")
     config = files.config(
@@ -239,4 +333,21 @@ def test_grpc_io_asks_for_certificates_too(files: Files, serve: Callable[..., No
     assert triton(node.grpc, files.ca, *caller).is_server_ready()
     with pytest.raises(InferenceServerException, match="UNAVAILABLE"):
         triton(node.grpc, files.ca).is_server_live(client_timeout=5)
-    assert isinstance(grpc.__version__, str)
+
+
+def test_grpc_io_takes_the_names_of_certificates(files: Files, serve: Callable[..., Node]) -> None:
+    certificate, key = files.issue("named", "127.0.0.1")
+    config = files.config(
+        certificate=certificate,
+        private_key=key,
+        client_ca=files.ca,
+        client_certificates="required",
+    )
+    rules = '{ "*.batch.internal" = "predict admin" }'
+    config.write_text(f"{config.read_text()}\n[access]\nrequired = true\ncertificates = {rules}\n")
+    node = serve(config, "--grpc-host", "grpcio")
+    mail = files.san("mail", x509.RFC822Name("a@job.batch.internal"))
+
+    assert answers(node, files, files.issue("job", "job.batch.internal")) == [200, 200, "OK"]
+    for odd in (mail, files.uri("odd", "https://x.example/job.batch.internal")):
+        assert answers(node, files, odd) == REFUSED

@@ -197,6 +197,36 @@ def test_the_owner_of_a_certificate_may_do_what_its_name_says(gateway: Gateway) 
 
 
 @pytest.mark.parametrize(
+    ("rule", "name", "fits"),
+    [
+        ("*.batch.internal", "a.batch.internal", True),
+        ("*.batch.internal", "https://evil.example/a.batch.internal", False),
+        ("spiffe://prod/*", "spiffe://prod/scorer", True),
+        ("spiffe://prod/*", "spiffe://test/scorer", False),
+        ("*", "spiffe://prod/scorer", False),
+        ("*:*", "spiffe://prod/scorer", True),
+    ],
+)
+def test_a_rule_for_dns_names_fits_no_uri(
+    gateway: Gateway, rule: str, name: str, fits: bool
+) -> None:
+    gateway.renew(Access(certificates=(CertificateRule(rule, (Scope.PREDICT,)),)))
+
+    assert gateway.knows(None, (name,)) is fits
+
+
+def test_whether_a_credential_is_good_can_be_asked_without_an_operation(
+    gateway: Gateway, make_key: MakeKey
+) -> None:
+    text, key = make_key("app", Scope.READ)
+    gateway.renew(Access(keys=(key,)))
+
+    assert gateway.knows(bearer(text))
+    assert not gateway.knows(f"{bearer(text)}x")
+    assert not gateway.knows(None)
+
+
+@pytest.mark.parametrize(
     "query", ["key=a", "x=1&api_key=b", "ACCESS_TOKEN=c", "a=aug_live_a_b_c", "k%65y=1", "token"]
 )
 def test_a_credential_in_an_address_is_refused(query: str) -> None:

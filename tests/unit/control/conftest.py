@@ -1,8 +1,10 @@
 """The management API in memory, without engines."""
 
+import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -96,7 +98,14 @@ def _no_importer(
 
 
 def audit_note(registry: MemoryRegistry) -> Note:
-    return lambda actor, action, model, version, details: registry.note(actor, action, details)
+    @contextlib.contextmanager
+    def note(
+        actor: str, action: str, model: str, version: int | None, details: Mapping[str, Any]
+    ) -> Iterator[None]:
+        yield
+        registry.note(actor, action, details)
+
+    return note
 
 
 def note(actor: str, action: str, details: dict[str, object]) -> None:

@@ -207,6 +207,17 @@ async def test_a_model_outside_the_pattern_is_one_that_is_not_there(
         assert hidden.text == missing.text.replace("absent", "churn")
 
 
+async def test_what_concerns_every_model_is_not_for_a_key_of_some(
+    app: FastAPI, api: httpx.AsyncClient, make_key: MakeKey
+) -> None:
+    key = await make_key(Scope.ADMIN, models=("fraud-*",))
+    every_model = {route for route, need in MANAGEMENT.items() if need.every_model}
+    for method, path in every_model:
+        assert (await api.request(method, filled(path), headers=key)).status_code == 403, path
+
+    assert {("POST", "/api/v1/trust"), ("DELETE", "/api/v1/trust/{name}")} < every_model
+
+
 async def test_a_name_outside_the_pattern_may_not_be_taken(
     api: httpx.AsyncClient, make_key: MakeKey
 ) -> None:

@@ -80,7 +80,9 @@ async def get_liveness() -> Response:
 @router.get("/ready", **described(Readiness))
 async def get_readiness(services: ServicesOf) -> Response:
     """200 when every expected engine serves what is wanted, otherwise 503 with what is missing."""
-    reasons = waiting_for(services.node, services.hub, services.deployments.stopping)
+    # open to everyone, who must not learn which models there are
+    names_models = not services.access.required
+    reasons = waiting_for(services.node, services.hub, services.deployments.stopping, names_models)
     return answer(Readiness(not reasons, reasons), 503 if reasons else 200)
 
 
