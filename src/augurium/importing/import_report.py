@@ -34,7 +34,7 @@ def import_report(imported: Imported) -> dict[str, Any]:
         "engine": chosen.engine,
         "chosen": chosen.engine,
         "chosen_because": imported.choice.because,
-        "optimization": chosen.options.get("optimization", "all"),
+        **_optimization(chosen),
         "engines": {trial.engine: _engine(trial) for trial in imported.trials},
         "tried": imported.steps,
         "parity": {
@@ -72,7 +72,19 @@ def no_engine(trials: Sequence[Trial]) -> AuguriumError:
             f"no engine had memory enough ({said}); raise importing.memory_bytes or register a "
             "smaller model"
         )
+    if outcomes == {"out of disk"}:
+        return InsufficientStorage(
+            f"every engine wrote more files than such a model needs ({said}); register a smaller "
+            "model"
+        )
     return Unprocessable(f"no engine can serve this model: {said}")
+
+
+def _optimization(trial: Trial) -> dict[str, str]:
+    # a level of ONNX Runtime
+    if trial.engine != "onnx":
+        return {}
+    return {"optimization": trial.options.get("optimization", "all")}
 
 
 def _engine(trial: Trial) -> dict[str, Any]:

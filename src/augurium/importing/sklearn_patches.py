@@ -15,7 +15,9 @@ from skl2onnx.operator_converters import decision_tree, gradient_boosting, rando
 from skl2onnx.operator_converters.linear_classifier import convert_sklearn_linear_classifier
 from skl2onnx.operator_converters.ordinal_encoder import convert_sklearn_ordinal_encoder
 from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
 
+from augurium.importing import sklearn_scaling
 from augurium.importing.sklearn_parts import parts
 from augurium.runtimes.sklearn_rows import MISSING_TEXT
 
@@ -23,6 +25,8 @@ from augurium.runtimes.sklearn_rows import MISSING_TEXT
 def rewrite_model(model: Any) -> None:
     """Prepares a fitted model for conversion, in place."""
     for part in parts(model):
+        if isinstance(part, Pipeline):
+            sklearn_scaling.scale_before_imputing(part)
         if hasattr(part, "statistics_"):
             _rewrite_imputer(part)
         if hasattr(part, "categories_") and hasattr(part, "encoded_missing_value"):
@@ -37,7 +41,11 @@ def rewrite_model(model: Any) -> None:
 
 
 def patch_converters() -> None:
-    """Mends what skl2onnx gets wrong: histogram boosting, missing values, LinearSVC at an end."""
+    """Mends what skl2onnx gets wrong.
+
+    Histogram boosting, missing values, LinearSVC at an end, digits of scaled numbers.
+    """
+    sklearn_scaling.register()
     onnx.helper.make_attribute = _with_plain_values(onnx.helper.make_attribute)
     for module in (tree_ensemble, decision_tree, gradient_boosting, random_forest):
         module.add_tree_to_attribute_pairs = _with_missing_directions(

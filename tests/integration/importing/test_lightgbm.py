@@ -136,6 +136,38 @@ def test_what_is_silently_wrong_in_onnx_is_served_by_another_engine(
 
 
 @pytest.mark.parametrize(
+    ("settings", "engine", "says"),
+    [
+        ({"linear_tree": True}, "onnx", "onnx: refused: linear_tree"),
+        ({"linear_tree": True}, "treelite", "treelite: unsupported: it has no linear_tree"),
+        ({"zero_as_missing": True}, "onnx", "onnx: refused: zero_as_missing"),
+        ({"zero_as_missing": True}, "treelite", "treelite: refused: zero_as_missing"),
+    ],
+)
+def test_an_engine_that_would_be_wrong_is_not_to_be_had(
+    import_packaged: Packaged, settings: dict[str, Any], engine: str, says: str
+) -> None:
+    rows = np.where(RNG.random(ROWS.shape) < 0.2, 0, ROWS).astype(np.float32)
+    model = LGBMRegressor(**SMALL, **settings).fit(rows, TARGET)
+    with pytest.raises(Unprocessable, match=f"no engine can serve this model: {says}"):
+        import_packaged(model, engine=engine)
+
+
+@pytest.mark.parametrize("objective", ["mape", "fair", "cross_entropy", "cross_entropy_lambda"])
+def test_an_objective_the_converter_does_not_know_is_served_by_another_engine(
+    import_packaged: Packaged, ask: Ask, objective: str
+) -> None:
+    target = (TARGET > 0) * 0.5 + 0.2 if objective.startswith("cross") else TARGET
+    model = LGBMRegressor(**SMALL, objective=objective).fit(HOLED, target)
+    result = import_packaged(model)
+    assert result.runtime in ("treelite", "lightgbm")
+    assert result.report["engines"]["treelite"]["outcome"] == "ok"
+    assert "Unsupported LightGbm objective" in result.report["engines"]["onnx"]["outcome"]
+    found = ask(result, {"features": HOLED})
+    np.testing.assert_allclose(found["prediction"], expected_of(model, HOLED), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
     ("settings", "outcome"),
     [
         ({"objective": "multiclassova"}, "refused: objective multiclassova"),

@@ -45,7 +45,9 @@ def test_a_classifier_answers_labels_and_probabilities(
     np.testing.assert_allclose(found["probabilities"], model.predict_proba(HOLED), atol=1e-5)
 
 
-@pytest.mark.parametrize("objective", ["reg:squarederror", "count:poisson"])
+@pytest.mark.parametrize(
+    "objective", ["reg:squarederror", "count:poisson", "reg:tweedie", "reg:gamma"]
+)
 def test_a_regressor_answers_one_number_per_row(
     import_packaged: Packaged, ask: Ask, objective: str
 ) -> None:
@@ -53,6 +55,7 @@ def test_a_regressor_answers_one_number_per_row(
     model.fit(HOLED, np.exp(np.clip(TARGET, -2, 2)))
     result = import_packaged(model)
     assert result.signature.outputs == (TensorSpec("prediction", "FP32", (-1,)),)
+    assert result.runtime == "onnx"
     found = ask(result, {"features": HOLED})
     np.testing.assert_allclose(found["prediction"], model.predict(HOLED), rtol=1e-4, atol=1e-4)
 
@@ -70,11 +73,15 @@ def test_a_raw_booster_that_answers_classes_serves_probabilities_too(
     np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
 
 
-def test_feature_names_go_into_the_signature(import_packaged: Packaged) -> None:
+def test_feature_names_go_into_the_signature(import_packaged: Packaged, ask: Ask) -> None:
     names = ("age", "income", "plan type", "x y", "f")
     frame = pd.DataFrame(ROWS, columns=list(names))
-    result = import_packaged(XGBRegressor(n_estimators=3).fit(frame, TARGET), frame)
+    model = XGBRegressor(n_estimators=3).fit(frame, TARGET)
+    result = import_packaged(model, frame)
+    assert result.runtime == "onnx"
     assert result.signature.inputs[0].features == names
+    found = ask(result, {"features": ROWS})
+    np.testing.assert_allclose(found["prediction"], model.predict(frame), rtol=1e-4, atol=1e-5)
 
 
 def test_early_stopping_serves_the_best_iteration(import_packaged: Packaged, ask: Ask) -> None:
@@ -96,6 +103,23 @@ def test_few_categories_are_served_by_their_codes(import_packaged: Packaged, ask
     np.testing.assert_allclose(found["probabilities"], model.predict_proba(frame), atol=1e-5)
 
 
+@pytest.mark.parametrize("one_hot_below", [1, 64], ids=["partitions", "one-hot"])
+def test_missing_and_unseen_codes_of_few_categories_are_answered_as_before(
+    import_packaged: Packaged, ask: Ask, one_hot_below: int
+) -> None:
+    codes = np.arange(800) % 12
+    frame = pd.DataFrame({"x": ROWS[:, 0], "c": pd.Categorical(codes)})
+    model = XGBClassifier(
+        n_estimators=10, enable_categorical=True, max_cat_to_onehot=one_hot_below
+    ).fit(frame, TARGET + np.sin(codes) > 0)
+    result = import_packaged(model, frame)
+    assert result.runtime == "onnx"
+    rows = np.array([[0.5, code] for code in (np.nan, 12, 99, -1, 3)], np.float32)
+    expected = model.get_booster().inplace_predict(rows, validate_features=False)
+    found = ask(result, {"features": rows})
+    np.testing.assert_allclose(found["probabilities"][:, 1], expected, atol=1e-5)
+
+
 def several_outputs(**settings: Any) -> Any:
     return XGBRegressor(n_estimators=10, **settings).fit(HOLED, ROWS[:, :2] * 100)
 
@@ -112,6 +136,17 @@ def quantiles() -> Any:
 def ranker() -> Any:
     groups = np.arange(800) // 20
     return xgboost.XGBRanker(n_estimators=10).fit(HOLED, np.digitize(TARGET, [0]), qid=groups)
+
+
+class RawRanker:
+    """A ranker as a plain booster, which tells nobody that it ranks."""
+
+    def __init__(self, objective: str) -> None:
+        data = xgboost.DMatrix(HOLED, np.digitize(TARGET, [0]), qid=np.arange(800) // 20)
+        self.raw = xgboost.train({"objective": objective}, data, 10)
+
+    def predict(self, rows: Any) -> Any:
+        return self.raw.predict(xgboost.DMatrix(rows))
 
 
 def dart(**settings: Any) -> Any:
@@ -137,6 +172,8 @@ def survival() -> Any:
             "refused: multi_output_tree keeps several outputs in one leaf",
         ),
         (ranker, "refused: objective rank:ndcg ranks rows against each other"),
+        (lambda: RawRanker("rank:pairwise"), "refused: objective rank:pairwise ranks rows"),
+        (lambda: RawRanker("rank:map"), "refused: objective rank:map ranks rows"),
         (dart, "unsupported: booster dart weighs its trees"),
         (chance, "unsupported: the converter does not know objective reg:logistic"),
         (survival, "unsupported: the converter does not know objective survival:cox"),
@@ -146,7 +183,7 @@ def test_what_converts_wrongly_to_onnx_never_gets_there_and_is_served_by_treelit
     import_packaged: Packaged, ask: Ask, make: Callable[[], Any], outcome: str
 ) -> None:
     model = make()
-    result = import_packaged(model)
+    result = import_packaged(getattr(model, "raw", model))
     assert result.runtime == "treelite"
     assert re.match(outcome, result.report["engines"]["onnx"]["outcome"])
     assert result.report["engines"]["xgboost"]["outcome"] == "ok"
@@ -165,6 +202,19 @@ def test_a_model_of_several_labels_answers_all_of_them(import_packaged: Packaged
     np.testing.assert_allclose(found["probabilities"], model.predict_proba(HOLED), atol=1e-5)
 
 
+def test_a_linear_regressor_is_served_by_xgboost_itself(
+    import_packaged: Packaged, ask: Ask
+) -> None:
+    model = XGBRegressor(n_estimators=10, booster="gblinear").fit(ROWS, TARGET)
+    result = import_packaged(model)
+    assert result.runtime == "xgboost"
+    for engine in ("onnx", "treelite"):
+        said = result.report["engines"][engine]["outcome"]
+        assert said == "unsupported: booster gblinear is not made of trees"
+    found = ask(result, {"features": ROWS})
+    np.testing.assert_allclose(found["prediction"], model.predict(ROWS), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("classes", [2, 3])
 def test_a_linear_booster_is_served_by_xgboost_itself(
     import_packaged: Packaged, ask: Ask, classes: int
@@ -178,16 +228,18 @@ def test_a_linear_booster_is_served_by_xgboost_itself(
     np.testing.assert_allclose(found["probabilities"], model.predict_proba(ROWS), atol=1e-6)
 
 
+# converted to ONNX, 100 levels took half a minute, and 200 did not end in ten
+@pytest.mark.parametrize(("levels", "trees"), [(60, 20), (200, 50)])
 def test_categories_of_many_levels_are_served_by_treelite(
-    import_packaged: Packaged, ask: Ask
+    import_packaged: Packaged, ask: Ask, levels: int, trees: int
 ) -> None:
-    codes = np.arange(800) % 60
+    codes = np.arange(4 * levels) % levels
     frame = pd.DataFrame({"c": pd.Categorical(codes)})
-    model = XGBRegressor(n_estimators=20, enable_categorical=True).fit(frame, np.sin(codes))
-    result = import_packaged(model)
+    model = XGBRegressor(n_estimators=trees, enable_categorical=True).fit(frame, np.sin(codes))
+    result = import_packaged(model, frame)
     assert result.runtime == "treelite"
-    assert "category 'c' has 60 levels" in result.report["engines"]["onnx"]["outcome"]
-    rows = np.array([*range(60), np.nan, 60, 99, -1], np.float32).reshape(-1, 1)
+    assert f"category 'c' has {levels} levels" in result.report["engines"]["onnx"]["outcome"]
+    rows = np.array([*range(levels), np.nan, levels, 999, -1], np.float32).reshape(-1, 1)
     expected = model.get_booster().inplace_predict(rows, validate_features=False)
     found = ask(result, {"features": rows})
     np.testing.assert_allclose(found["prediction"], expected, rtol=1e-5, atol=1e-5)
