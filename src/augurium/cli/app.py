@@ -41,8 +41,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (serve, register, models, versions, deploy, undeploy, alias, predict, status):
+for command in (serve, register, models, deploy, undeploy, alias, predict, status):
     app.command()(command)
+app.add_typer(versions)
 app.command()(export)
 app.command("import")(import_archive)
 app.add_typer(keys)

@@ -134,6 +134,5 @@ def _text(value: object) -> str:
 
 def printable(text: str) -> str:
     """The text without what would steer a terminal."""
-    """The text without what would steer the terminal."""
     # what a server or a model says must not steer the terminal
     return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)

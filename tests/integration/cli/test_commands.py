@@ -138,8 +138,9 @@ def test_versions_shows_the_reference_profile_of_one(augurium: Augurium, answer:
     assert json.loads(raw.stdout)["rows"] == 100
 
 
-def test_a_profile_is_of_one_version(augurium: Augurium) -> None:
-    result = augurium("versions", "churn", "--profile")
+@pytest.mark.parametrize("words", [("churn", "--profile"), ("show", "churn", "--profile")])
+def test_a_profile_is_of_one_version(augurium: Augurium, words: tuple[str, ...]) -> None:
+    result = augurium("versions", *words)
 
     assert result.exit_code == 2
     assert "churn@3" in result.stderr
@@ -192,29 +193,34 @@ def test_without_models_the_next_step_is_told(augurium: Augurium, answer: Answer
     assert "augurium register" in result.stderr
 
 
+@pytest.mark.parametrize("words", [("list", "churn"), ("churn",)], ids=" ".join)
 def test_versions_are_a_table(
-    augurium: Augurium, answer: Answer, version_body: dict[str, Any]
+    augurium: Augurium, answer: Answer, version_body: dict[str, Any], words: tuple[str, ...]
 ) -> None:
     answer("GET /api/v1/models/churn/versions", {"versions": [version_body]})
 
-    lines = lines_of(augurium("versions", "churn").stdout)
+    lines = lines_of(augurium("versions", *words).stdout)
 
-    words = ["2", "xgboost", "3.1.0", "onnx", "no", "none", "2026-01-02", "03:04:05", "UTC"]
-    assert [*words, "2.5e-07", "auc=0.93"] in lines
+    shown = ["2", "xgboost", "3.1.0", "onnx", "no", "none", "2026-01-02", "03:04:05", "UTC"]
+    assert [*shown, "2.5e-07", "auc=0.93"] in lines
 
 
-@pytest.mark.parametrize("reference", ["churn@2", "churn@challenger"])
+@pytest.mark.parametrize(
+    "words",
+    [("show", "churn@2"), ("show", "churn@challenger"), ("churn@2",), ("churn@challenger",)],
+    ids=" ".join,
+)
 def test_a_version_is_shown_whole_by_number_or_alias(
     augurium: Augurium,
     answer: Answer,
     model_body: dict[str, Any],
     version_body: dict[str, Any],
-    reference: str,
+    words: tuple[str, ...],
 ) -> None:
     answer("GET /api/v1/models/churn", model_body | {"aliases": {"challenger": 2}})
     answer("GET /api/v1/models/churn/versions/2", version_body)
 
-    lines = lines_of(augurium("versions", reference).stdout)
+    lines = lines_of(augurium("versions", *words).stdout)
 
     assert ["version", "churn@2"] in lines
     assert ["description", "second", "try"] in lines
@@ -226,12 +232,40 @@ def test_a_version_is_shown_whole_by_number_or_alias(
     assert features[-4:] == ["f9", "and", "2", "more"]
 
 
+def test_a_version_shows_every_engine_that_was_tried(
+    augurium: Augurium, answer: Answer, version_body: dict[str, Any]
+) -> None:
+    tried = {
+        "onnx": {"outcome": "refused: rank:ndcg"},
+        "treelite": {
+            "outcome": "ok",
+            "parity": {"rows": 450, "max_abs_error": 5e-7, "label_differences": 0},
+            "latency_ms": {"1": 0.04, "64": 0.6, "1024": 9.5},
+            "load_ms": 1.5,
+            "memory_bytes": 2 * 1024**2,
+        },
+    }
+    because = "treelite passed parity; onnx did not"
+    report = {"chosen": "treelite", "chosen_because": because, "engines": tried}
+    answer("GET /api/v1/models/churn/versions/2", version_body | {"report": report})
+
+    page = augurium("versions", "show", "churn@2")
+    raw = augurium("versions", "show", "churn@2", "--json")
+
+    lines = lines_of(page.stdout)
+    assert ["onnx", *["-"] * 7, "refused:", "rank:ndcg"] in lines
+    served = ["treelite", "*", "5e-07", "0", "0.04", "0.6", "9.5", "1.5", "2.0", "MiB", "ok"]
+    assert served in lines
+    assert f"* serves: {because}" in page.stdout
+    assert json.loads(raw.stdout)["report"] == report
+
+
 def test_an_unknown_alias_is_refused_with_the_known_ones(
     augurium: Augurium, answer: Answer, model_body: dict[str, Any]
 ) -> None:
     answer("GET /api/v1/models/churn", model_body)
 
-    result = augurium("versions", "churn@challenger")
+    result = augurium("versions", "show", "churn@challenger")
 
     assert result.exit_code == 1
     assert "has no alias 'challenger'; it has champion" in result.stderr
@@ -361,8 +395,8 @@ def test_every_command_prints_one_json_value_and_nothing_else(
     registered = json_of("register", model_file, "--name", "churn", "--deploy")
     assert (registered["version"], registered["deployment"]) == (2, DEPLOYMENT)
     assert json_of("models")["models"][0]["aliases"] == {"champion": 1}
-    assert json_of("versions", "churn") == {"versions": []}
-    assert json_of("versions", "churn@2")["signature"]["inputs"][0]["name"] == "features"
+    assert json_of("versions", "list", "churn") == {"versions": []}
+    assert json_of("versions", "show", "churn@2")["signature"]["inputs"][0]["name"] == "features"
     assert json_of("deploy", "churn@2") == DEPLOYMENT
     assert json_of("undeploy", "churn@2")["state"] == "undeployed"
     assert json_of("alias", "churn@champion", "1")["name"] == "churn"

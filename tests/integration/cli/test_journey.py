@@ -141,7 +141,7 @@ def test_versions_move_in_and_out_of_service(
 
 def test_pages_for_people_can_be_read(run: Run, doubling_file: str) -> None:
     summary = run("register", doubling_file, "--name", "paged").stdout
-    page = run("versions", "paged@1").stdout
+    page = run("versions", "show", "paged@1").stdout
     status = run("status")
 
     assert "paged@1" in summary
@@ -150,6 +150,34 @@ def test_pages_for_people_can_be_read(run: Run, doubling_file: str) -> None:
     assert "doubling.onnx" in page
     assert status.returncode == 0
     assert "rest-0" in status.stdout
+
+
+def test_the_report_of_an_import_is_kept_with_the_version(
+    json_of: Callable[..., Any], run: Run, doubling_file: str
+) -> None:
+    json_of("register", doubling_file, "--name", "reported")
+
+    page = run("versions", "show", "reported@1").stdout
+    report = json_of("versions", "show", "reported@1")["report"]
+
+    tried = report["engines"]["onnx"]
+    assert (report["chosen"], tried["outcome"]) == ("onnx", "ok")
+    assert tried["latency_ms"].keys() == {"1", "64", "1024"}
+    assert tried["memory_bytes"] >= 0
+    assert tried["parity"]["max_abs_error"] == 0
+    assert "onnx *" in page
+    assert report["chosen_because"] in page
+
+
+def test_an_engine_that_cannot_serve_a_file_is_refused_with_those_that_can(
+    run: Run, doubling_file: str
+) -> None:
+    for engine, says in (("tensorrt", "is not known"), ("treelite", "expected one of onnx")):
+        result = run("register", doubling_file, "--name", "wanted", "--engine", engine)
+
+        assert (result.returncode, result.stdout) == (1, "")
+        assert f"engine {engine}" in result.stderr.replace("'", "")
+        assert says in result.stderr
 
 
 def test_a_file_that_runs_code_is_refused_with_a_way_out(run: Run, tmp_path: Path) -> None:
