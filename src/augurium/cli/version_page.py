@@ -93,7 +93,7 @@ def _row(tensor: "TensorSpec") -> tuple[object, ...]:
         tensor.name,
         tensor.datatype,
         f"[{', '.join(map(str, tensor.shape))}]",
-        "yes" if tensor.nullable else "no",
+        "yes, or left out" if tensor.optional else "yes" if tensor.nullable else "no",
         _shortened(tensor.features),
     )
 

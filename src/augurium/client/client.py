@@ -14,6 +14,7 @@ import msgspec
 from augurium.client import results
 from augurium.client.connection import Connection, TlsFiles, decoded
 from augurium.client.errors import error_of_kind, error_of_response
+from augurium.client.fitted_transforms import FittedTransforms, transforms_source
 from augurium.client.instances import plain_instances
 from augurium.client.key_limits import KeyLimits
 from augurium.client.prediction_call import (
@@ -191,7 +192,7 @@ class Client(RegistryCalls):
         name: str,
         data: object = None,
         example_inputs: object = None,
-        preprocessing: Source | None = None,
+        preprocessing: Source | FittedTransforms | None = None,
         wait: Literal[True] = True,
         progress: Progress | None = None,
         **details: Unpack[VersionDetails],
@@ -205,7 +206,7 @@ class Client(RegistryCalls):
         name: str,
         data: object = None,
         example_inputs: object = None,
-        preprocessing: Source | None = None,
+        preprocessing: Source | FittedTransforms | None = None,
         wait: Literal[False],
         progress: Progress | None = None,
         **details: Unpack[VersionDetails],
@@ -218,7 +219,7 @@ class Client(RegistryCalls):
         name: str,
         data: object = None,
         example_inputs: object = None,
-        preprocessing: Source | None = None,
+        preprocessing: Source | FittedTransforms | None = None,
         wait: bool = True,
         progress: Progress | None = None,
         **details: Unpack[VersionDetails],
@@ -228,20 +229,20 @@ class Client(RegistryCalls):
         `data` is the training data: the path of a table, a DataFrame, an Arrow table, a dict of
         columns or a list of dicts. It makes the parity check sharper, names features, and leaves
         example rows and the reference profile. `example_inputs` are the arguments of a PyTorch
-        module, which it is exported with. `preprocessing` is the JSON of fitted transforms, or
+        module, which it is exported with. `preprocessing` are fitted transforms, their JSON or
         its path. `progress` gets a stage for people and a fraction from 0 to 1. Returns the new
         version, or the running Import if not `wait`. Raises Unprocessable when the model is
-        refused.
+        refused, and InvalidArgument for a name that no model may have, before anything is sent.
         """
+        url = self._api("models", name, "imports")
         said, sent = details_body(details, data), parcel(model, data, example_inputs)
         body = import_body(
             sent,
             self.upload(sent.source, progress),
             said,
             table=self._beside("training data", sent.table, progress),
-            preprocessing=self._beside("preprocessing", preprocessing, progress),
+            preprocessing=self._beside("preprocessing", transforms_source(preprocessing), progress),
         )
-        url = self._api("models", name, "imports")
         running = self._connection.call("POST", url, results.Import, body=body)
         return self.wait_for_import(running, progress) if wait else running
 
@@ -281,7 +282,7 @@ class Client(RegistryCalls):
             headers["content-length"] = str(upload.size_bytes)
         return self._connection.call(
             "POST",
-            self._api("models", name or archived_model(content), "archives"),
+            self._api("models", archived_model(content) if name is None else name, "archives"),
             results.Version,
             content=upload.chunks(progress),
             headers=headers,

@@ -40,7 +40,11 @@ class ParquetTable:
     def _open(self) -> Any:
         # a mapped file counts as memory of the child, which is limited
         return parquet.ParquetFile(
-            self._file, memory_map=False, pre_buffer=False, buffer_size=BUFFER_BYTES
+            self._file,
+            memory_map=False,
+            pre_buffer=False,
+            buffer_size=BUFFER_BYTES,
+            page_checksum_verification=True,
         )
 
 
@@ -91,6 +95,11 @@ def damage_told(what: str) -> Iterator[None]:
         if isinstance(error, MemoryError):
             raise
         said = (str(error).splitlines() or [""])[0][:300]
+        if "straddl" in said:
+            raise InvalidArgument(
+                f"the training table cannot be read as {what}: a row is longer than 8 MiB; shorten"
+                " its values, or send Parquet"
+            ) from error
         raise InvalidArgument(
             f"the training table cannot be read as {what}: {said}; save it again"
         ) from error

@@ -1,12 +1,25 @@
-"""What holds for CSV however it is read: UTF-8, one header, texts that stand for nothing."""
+"""What holds for CSV however it is read: UTF-8, one header, texts that stand for nothing or for a
+truth value.
+"""
 
 from pathlib import Path
 
+import numpy as np
+
 from augurium.core.errors import InvalidArgument
+from augurium.core.tensors import Array
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None")
+BOOLEANS = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "false": 0.0, "False": 0.0, "FALSE": 0.0}
 SCAN_BYTES = 1024**2
 UNNAMED = "column {number} (it has no name)"
+
+
+def with_numbers(content: Array) -> Array:
+    """Texts with numbers in place of those that are some."""
+    found = np.empty(len(content), np.object_)
+    found[:] = list(map(_number, content.tolist()))
+    return found
 
 
 def check_bytes(file: Path) -> bool:
@@ -38,3 +51,10 @@ def check_header(names: list[str]) -> tuple[str, ...]:
             "column its own name"
         )
     return tuple(UNNAMED.format(number=number) for number, name in enumerate(names, 1) if not name)
+
+
+def _number(text: str | None) -> float | str | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text

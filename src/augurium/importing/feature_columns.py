@@ -13,7 +13,7 @@ from augurium.core.moments import epoch_seconds
 from augurium.core.signature import Signature
 from augurium.core.tensors import FLOATS, Array, TensorSpec
 from augurium.core.texts import cleaned
-from augurium.importing.training_table import Block, Field
+from augurium.importing.training_table import Block, Field, Kind
 from augurium.statistics.reference_bins import Feature
 from augurium.statistics.values import Values
 
@@ -108,7 +108,7 @@ def _seen(spec: TensorSpec, values: Values) -> Values:
     if spec.datatype == "BYTES":
         return _cleaned(spec, values) if is_object and spec.cleaning else values
     if is_object:
-        return _moments(values) if spec.moment else values
+        return _moments(values) if spec.moment else _rounded(spec, values)
     if spec.datatype not in FLOATS:
         return values
     with np.errstate(over="ignore"):
@@ -128,6 +128,18 @@ def _cleaned(spec: TensorSpec, values: Values) -> Values:
 def _moments(values: Values) -> Values:
     content = np.empty(len(values), np.object_)
     content[:] = [_moment(value) for value in values.content.tolist()]
+    return Values(content)
+
+
+def _rounded(spec: TensorSpec, values: Values) -> Values:
+    if spec.datatype not in FLOATS:
+        return values
+    content = np.empty(len(values), np.object_)
+    with np.errstate(over="ignore"):
+        content[:] = [
+            float(spec.dtype.type(value)) if isinstance(value, int | float) else value
+            for value in values.content.tolist()
+        ]
     return Values(content)
 
 
@@ -209,6 +221,16 @@ def _plain(spec: TensorSpec, value: Any) -> Any:
         return int(value)
     # the shortest number that is read as the same float: 0.1, not 0.10000000149011612
     return float(str(spec.dtype.type(value)))
+
+
+def declared_kinds(signature: Signature) -> dict[str, Kind]:
+    """Which features are texts, and which are numbers."""
+    return {
+        name: Kind.TEXT if spec.datatype == "BYTES" else Kind.NUMBER
+        for spec in signature.inputs
+        for name in _feature_names(spec)
+        if not spec.moment
+    }
 
 
 def table_features(fields: Sequence[Field]) -> list[Feature]:

@@ -16,13 +16,14 @@ from augurium.core.tensors import Array
 from augurium.importing.conversion import Candidate, Conversion, Tried
 from augurium.importing.converters import ImportFile
 from augurium.importing.hard_rows import MAX_PLAIN_ROWS, Column, Rows, hard_rows
-from augurium.importing.table import Table, TableColumn, numbers, texts
+from augurium.importing.table import Table, TableColumn
+from augurium.importing.table_sample import MAX_ROWS
 from augurium.preprocessing import fitted as f
 from augurium.preprocessing import program
 from augurium.preprocessing.calendar import END_SECOND, FIRST_SECOND
 from augurium.preprocessing.graph_inputs import graph_inputs
 from augurium.preprocessing.merging import merged
-from augurium.preprocessing.raw_values import as_seconds
+from augurium.preprocessing.raw_values import as_numbers, as_seconds, as_texts, raw_columns
 from augurium.runtimes.runtime import load
 
 MERGED = "merged.onnx"
@@ -47,6 +48,8 @@ def import_with_preprocessing(
             "a model with a preprocessing is served by ONNX Runtime; ask for the engine onnx, or"
             " register the model without preprocessing"
         )
+    if table is not None:
+        _check_table(fitted, table)
     raw = _raw_rows(fitted, table)
     matrix = fitted.transform(raw)[0]
     # frameworks refuse infinity, which overflowing transforms may give
@@ -85,6 +88,18 @@ def import_with_preprocessing(
             f"takes {len(fitted.inputs)} raw columns, {len(fitted.outputs)} inside",
         ),
     )
+
+
+def _check_table(fitted: f.FittedPreprocessing, table: Table) -> None:
+    """Raises InvalidArgument when the owner's own rows are none that the raw columns take."""
+    try:
+        raw_columns(fitted.inputs, {column.name: column.values for column in table.columns})
+    except InvalidArgument as error:
+        rows = max((len(column.values) for column in table.columns), default=0)
+        counted = "" if rows < MAX_ROWS else f" (rows are counted in a sample of {rows})"
+        raise InvalidArgument(
+            f"the training data does not fit the preprocessing{counted}: {error}"
+        ) from error
 
 
 def _import_checked(
@@ -185,13 +200,8 @@ def _raw_rows(fitted: f.FittedPreprocessing, table: Table | None) -> Rows:
 
 def _column(column: f.RawColumn, fitted: f.FittedPreprocessing, table: Table | None) -> Column:
     given = table.find(column.name) if table else None
-    if table is not None and given is None and not column.optional:
-        raise InvalidArgument(
-            f"the table lacks the raw column '{column.name}' of the preprocessing; it has"
-            f" {table.names[:32]}"
-        )
     is_text = column.type == "text"
-    values = () if given is None else texts(given) if is_text else numbers(given)
+    values = () if given is None else _values(column, given)
     levels, landmarks = _learned(column.name, fitted)
     categories = column.categories or tuple(level for level in levels if isinstance(level, str))
     return Column(
@@ -203,6 +213,17 @@ def _column(column: f.RawColumn, fitted: f.FittedPreprocessing, table: Table | N
         nullable=column.nullable,
         open=not column.categories,
     )
+
+
+def _values(column: f.RawColumn, given: TableColumn) -> Array:
+    """The values as the engine sees them, None for missing texts."""
+    lenient = column.wrong_type != "error"
+    if column.type == "text":
+        found = as_texts(column.name, given.values, lenient)
+        found[found == f.MISSING_TEXT] = None
+        return found
+    with np.errstate(over="ignore"):
+        return as_numbers(column.name, given.values, lenient).astype(np.float32)
 
 
 def _learned(
@@ -234,7 +255,7 @@ def _moments(column: f.RawColumn, table: Table | None, count: int) -> Array:
     rng = np.random.default_rng(0)
     plain = rng.uniform(-2e9, 4e9, count)
     if given is not None:
-        own = as_seconds(column.name, given.values)
+        own = as_seconds(column.name, given.values, column.wrong_type != "error")
         plain = own[rng.integers(0, len(own), count)]
     found = np.where(rng.random(count) < 0.1, rng.choice(hard, count), plain)
     return np.asarray(found, np.float64)

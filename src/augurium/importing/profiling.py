@@ -13,7 +13,7 @@ import numpy as np
 from augurium.core.errors import AuguriumError
 from augurium.core.tensors import Array
 from augurium.importing.answers import Answers, random_rows
-from augurium.importing.feature_columns import FeatureColumns, table_features
+from augurium.importing.feature_columns import FeatureColumns, declared_kinds, table_features
 from augurium.importing.job import PROFILE_FILE, Profiled, ProfileJob
 from augurium.importing.telling_rows import TellingRows
 from augurium.importing.training_table import Block, TrainingTable, open_table
@@ -50,7 +50,7 @@ def profile(job: ProfileJob) -> Profiled:
     return Profiled(
         rows=found.rows,
         output_rows=found.output_rows,
-        examples=_small(reading.examples[:EXAMPLES]),
+        examples=_small(reading.examples),
         notes=notes,
     )
 
@@ -59,7 +59,7 @@ class _Reading:
     """The table on its way through both passes."""
 
     def __init__(self, job: ProfileJob) -> None:
-        self._table: TrainingTable = open_table(Path(job.table))
+        self._table: TrainingTable = open_table(Path(job.table), declared_kinds(job.signature))
         self._columns = FeatureColumns(job.signature, self._table.fields)
         # nothing of the signature is a column: the table is described as it is
         self._as_it_is = not self._columns.names
@@ -167,10 +167,15 @@ class _Reading:
 
 
 def _small(examples: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
-    """As many of the examples as fit a version's record."""
-    while examples and len(msgspec.json.encode(examples)) > MAX_EXAMPLES_BYTES:
-        examples = examples[:-1]
-    return tuple(examples)
+    """As many of the examples as fit a version's record; huge ones are passed over."""
+    found: list[dict[str, Any]] = []
+    left = MAX_EXAMPLES_BYTES
+    for example in examples:
+        size = len(msgspec.json.encode(example))
+        if size <= left and len(found) < EXAMPLES:
+            found.append(example)
+            left -= size
+    return tuple(found)
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from augurium.core.errors import InvalidArgument
 from augurium.core.tensors import Array
+from augurium.importing.training_table import NOTHING, Kinds
 
 Cell = int | float | str | bool | None
 
@@ -38,15 +39,17 @@ class Table(msgspec.Struct, frozen=True):
         return next((column for column in self.columns if column.name == name), None)
 
 
-def read_table(file: Path) -> Table:
+def read_table(file: Path, declared: Kinds = NOTHING, finite: bool = True) -> Table:
     """A sample of the training data: all of a small table, 2000 telling rows of a large one.
+
+    `declared` as in `training_table.open_table`. Infinite numbers count as missing if `finite`.
 
     Raises InvalidArgument for what is not a table, see `training_table.py`.
     """
     # it imports this module
     from augurium.importing.table_sample import read_sample
 
-    return read_sample(file)
+    return read_sample(file, declared, finite)
 
 
 def numbers(column: TableColumn) -> Array:

@@ -10,6 +10,7 @@ from itertools import chain, zip_longest
 import numpy as np
 
 from augurium.importing.training_table import Block, Field
+from augurium.statistics.bins import MAX_CATEGORY_LENGTH, category_hash
 from augurium.statistics.values import Values
 
 KEPT_PER_REASON = 20
@@ -81,7 +82,7 @@ class _TextRows:
         self._at: dict[object, list[int]] = {}
 
     def observe(self, values: Values, offset: int) -> None:
-        content = values.content.tolist()
+        content = list(map(_key, values.content.tolist()))
         wanted = self._count(content)
         for row, value in enumerate(content) if wanted else ():
             if value in wanted:
@@ -114,3 +115,10 @@ class _TextRows:
         wanted = {value for value in known if len(self._at.get(value, ())) < KEPT_PER_REASON}
         self._counts.update(known)
         return wanted
+
+
+def _key(value: object) -> object:
+    """The value, or a hash in place of a long text: thousands of them would fill the memory."""
+    if isinstance(value, str) and len(value) > MAX_CATEGORY_LENGTH:
+        return f"{value[:64]} {category_hash(value)}"
+    return value

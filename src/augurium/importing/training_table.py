@@ -48,6 +48,10 @@ class Kind(StrEnum):
     TEXT = "text"
 
 
+Kinds = Mapping[str, Kind]
+NOTHING: Kinds = {}
+
+
 class Field(msgspec.Struct, frozen=True):
     """A column that can be used."""
 
@@ -77,8 +81,9 @@ class TrainingTable(Protocol):
         ...
 
 
-def open_table(file: Path) -> TrainingTable:
-    """The table of a file.
+def open_table(file: Path, declared: Kinds = NOTHING) -> TrainingTable:
+    """The table of a file. `declared` kinds are those of a CSV's columns, whatever they look like:
+    digits may be texts, and among numbers there may be texts.
 
     Raises InvalidArgument for what is not a table or not of unique names, and Unprocessable when
     a package is missing to read it.
@@ -92,7 +97,7 @@ def open_table(file: Path) -> TrainingTable:
     for magic, what in OTHERS.items():
         if head.startswith(magic):
             raise InvalidArgument(f"the training table is {what}; {EXPECTED}")
-    table = _opened(file, head)
+    table = _opened(file, head, declared)
     _check_fields(table)
     return table
 
@@ -118,7 +123,7 @@ def block_rows(columns: int) -> int:
     return max(MIN_BLOCK_ROWS, min(MAX_BLOCK_ROWS, MAX_BLOCK_CELLS // max(1, columns)))
 
 
-def _opened(file: Path, head: bytes) -> TrainingTable:
+def _opened(file: Path, head: bytes, declared: Kinds) -> TrainingTable:
     # what is not needed is not imported: pyarrow takes a moment, and may be missing
     if head.startswith(b"PAR1"):
         _check_pyarrow("a Parquet file")
@@ -137,10 +142,10 @@ def _opened(file: Path, head: bytes) -> TrainingTable:
     if importlib.util.find_spec("pyarrow") is not None:
         from augurium.importing.arrow_csv import ArrowCsvTable
 
-        return ArrowCsvTable(file)
+        return ArrowCsvTable(file, declared)
     from augurium.importing.plain_csv import PlainCsvTable
 
-    return PlainCsvTable(file)
+    return PlainCsvTable(file, declared)
 
 
 def _check_pyarrow(what: str) -> None:

@@ -124,6 +124,8 @@ def _after(step: f.AnyStep, found: dict[str, Any]) -> dict[str, Any]:
         return {**found, step.output: JoinedText(tuple(found[name] for name in step.columns))}
     if isinstance(step, f.Copied):
         return {**found, step.output: found[step.column]}
+    if isinstance(step, program.IN_PLACE):
+        return {**found, **_made(step, found[step.column])}
     result: dict[str, Any] = {}
     for name, expression in found.items():
         result.update(_made(step, expression) if name == step.column else {name: expression})

@@ -39,7 +39,7 @@ def fit(
     column. Raises InvalidArgument for tables and columns that do not fit.
     """
     declared = declared.checked()
-    source = stream(table)
+    source = stream(table, {column.name: column.type for column in declared.declared_columns})
     return _Fit(declared, source, target, Limits(max_levels), progress).run()
 
 
@@ -234,7 +234,7 @@ def _provisional(
         column.name,
         kind,  # type: ignore[arg-type]
         nullable=True,
-        optional=column.missing == "default",
+        optional=column.missing in ("ignore", "default"),
         wrong_type=column.wrong_type,
         default=_default(column, kind),
         cleaning=_cleaning(column.name, kind, transforms),

@@ -16,6 +16,7 @@ from augurium.preprocessing.summaries import Levels, Moments, Quantiles, no_valu
 
 MAX_LEVELS = 10_000
 MAX_COLUMNS = 4096
+MAX_LEVEL_LENGTH = 1024
 OTHER = "other"
 MISSING = "missing"
 INDICATOR = "missing"
@@ -185,15 +186,15 @@ def _levels(transform: t.OneHot | t.Ordinal, column: str, summary: Levels) -> tu
         raise _too_many(column, summary)
     _need(len(summary.counts), column)
     if not most or len(summary.counts) <= most:
-        return ordered(summary.counts)
+        return _checked(column, ordered(summary.counts))
     by_count = sorted(summary.counts.items(), key=lambda entry: (-entry[1], entry[0]))
-    return ordered(level for level, _ in by_count[:most])
+    return _checked(column, ordered(level for level, _ in by_count[:most]))
 
 
 def _frequency(column: str, summary: Levels) -> f.Lookup:
     if summary.overflowed:
         raise _too_many(column, summary)
-    levels = ordered(summary.counts)
+    levels = _checked(column, ordered(summary.counts))
     shares = tuple(summary.counts[level] / summary.rows for level in levels)
     return f.Lookup(column, levels, shares, 0.0, summary.missing / summary.rows)
 
@@ -201,7 +202,7 @@ def _frequency(column: str, summary: Levels) -> f.Lookup:
 def _target_mean(transform: t.TargetMean, column: str, summary: Levels) -> f.Lookup:
     if summary.overflowed:
         raise _too_many(column, summary)
-    levels = ordered(summary.counts)
+    levels = _checked(column, ordered(summary.counts))
     total = sum(summary.sums.values()) + summary.missing_sum
     overall = total / summary.rows
     values = tuple(
@@ -210,6 +211,24 @@ def _target_mean(transform: t.TargetMean, column: str, summary: Levels) -> f.Loo
         for level in levels
     )
     return f.Lookup(column, levels, values, overall, overall)
+
+
+def _checked(column: str, levels: tuple[f.Level, ...]) -> tuple[f.Level, ...]:
+    """The levels, all of which can be written down."""
+    for level in levels:
+        if not isinstance(level, str):
+            break
+        if len(level) > MAX_LEVEL_LENGTH:
+            raise InvalidArgument(
+                f"column '{column}' has a category of {len(level)} characters, and at most"
+                f" {MAX_LEVEL_LENGTH} are kept; shorten it, or use hash"
+            )
+        if any("\ud800" <= character <= "\udfff" for character in level):
+            raise InvalidArgument(
+                f"column '{column}' has the category {level[:64]!r}, which is no Unicode text;"
+                " correct the table"
+            )
+    return levels
 
 
 def _too_many(column: str, summary: Levels) -> InvalidArgument:

@@ -9,6 +9,7 @@ from augurium.preprocessing import fitted as f
 
 Types = dict[str, str]
 NUMERIC_STEPS = (f.Scale, f.Limit, f.Logarithm, f.YeoJohnson, f.BoxCox, f.Buckets)
+IN_PLACE = (*NUMERIC_STEPS, f.Fill, f.Lookup)
 
 
 def check(fitted: f.FittedPreprocessing) -> None:
@@ -43,6 +44,10 @@ def after(step: f.AnyStep, types: Types) -> Types:
                 f" {list(types)[:16]}"
             )
     _check_type(step, types)
+    if isinstance(step, IN_PLACE):
+        # thousands of columns with a step or two each: walking through all for each takes seconds
+        kept = types[step.column] if isinstance(step, f.Fill) else "number"
+        return {**types, step.column: kept}
     found = dict(placed(step, types))
     if len(found) != len(list(placed(step, types))):
         twice = [n for n, _ in placed(step, types)]

@@ -41,8 +41,16 @@ def raw_columns(columns: tuple[RawColumn, ...], table: Any) -> Columns:
 
 
 def columns_of_table(table: Any) -> Mapping[str, Any]:
-    """Columns by name of a mapping, or of a table of pyarrow or pandas."""
+    """Columns by name of a mapping, or of a table of pyarrow or pandas.
+
+    Raises InvalidArgument for what is no table and for names that are no texts or there twice.
+    """
     if isinstance(table, Mapping):
+        for name, values in table.items():
+            if not hasattr(values, "__len__") or isinstance(values, str):
+                raise InvalidArgument(
+                    f"column '{name}' is a {type(values).__name__}; expected a value for every row"
+                )
         return table
     names = getattr(table, "column_names", None)  # pyarrow: Table and RecordBatch
     if names is None and hasattr(table, "columns"):
@@ -54,24 +62,28 @@ def columns_of_table(table: Any) -> Mapping[str, Any]:
             f"a {type(table).__name__} is not a table; expected columns by name, a pyarrow or a"
             " pandas table"
         )
+    if len(set(names)) != len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise InvalidArgument(
+            f"the table names a column twice: {twice[:8]}; give every column its own name"
+        )
     return {name: table[name] for name in names}
 
 
 def as_numbers(name: str, values: Any, lenient: bool = False) -> Array:
     """float64 with NaN where missing. Raises InvalidArgument for texts unless `lenient`."""
-    found = _as_array(values)
+    found = _as_array(name, values)
     if found.dtype.kind in "fiub":
         return found.astype(np.float64)
     numbers = np.empty(len(found))
     for row, value in enumerate(found.tolist()):
         if _is_missing(value):
             numbers[row] = np.nan
-        elif isinstance(value, str | bytes) or not hasattr(value, "__float__"):
-            if not lenient:
-                raise _wrong_type(name, row, value, "a number")
-            numbers[row] = np.nan
         else:
-            numbers[row] = float(value)
+            number = _number(value)
+            if number is None and not lenient:
+                raise _wrong_type(name, row, value, "a number")
+            numbers[row] = np.nan if number is None else number
     return numbers
 
 
@@ -80,7 +92,7 @@ def as_seconds(name: str, values: Any, lenient: bool = False) -> Array:
 
     Takes ISO 8601 texts, date and time objects, and seconds. Raises InvalidArgument for others.
     """
-    found = _as_array(values)
+    found = _as_array(name, values)
     if found.dtype.kind == "M":
         counts = found.astype("datetime64[us]").astype(np.int64)
         return np.where(np.isnat(found), np.nan, counts / 1e6)
@@ -95,7 +107,7 @@ def as_seconds(name: str, values: Any, lenient: bool = False) -> Array:
 def as_texts(name: str, values: Any, lenient: bool = False) -> Array:
     """An object array of texts, `MISSING_TEXT` where missing. Raises InvalidArgument for others."""
     found = np.empty(len(values), np.object_)
-    for row, value in enumerate(_as_array(values).tolist()):
+    for row, value in enumerate(_as_array(name, values).tolist()):
         if isinstance(value, str):
             found[row] = value
         elif _is_missing(value) or lenient:
@@ -110,7 +122,7 @@ def _raw_column(column: RawColumn, values: Any, rows: int) -> Array:
         if not column.optional:
             raise InvalidArgument(
                 f"the table lacks the column '{column.name}'; add it, or declare"
-                " missing = 'default' for it"
+                " missing = 'ignore' or 'default' for it"
             )
         values = [None] * rows
     lenient = column.wrong_type != "error"
@@ -148,7 +160,16 @@ def _refined_texts(column: RawColumn, found: Array) -> Array:
     return found
 
 
-def _as_array(values: Any) -> Array:
+def _as_array(name: str, values: Any) -> Array:
+    found = _array(values)
+    if found.ndim != 1:
+        raise InvalidArgument(
+            f"column '{name}' has the shape {list(found.shape)}; expected one value for every row"
+        )
+    return found
+
+
+def _array(values: Any) -> Array:
     if hasattr(values, "combine_chunks"):  # pyarrow.ChunkedArray
         values = values.combine_chunks()
     if hasattr(values, "to_numpy"):
@@ -161,6 +182,15 @@ def _as_array(values: Any) -> Array:
     found = np.empty(len(values), np.object_)
     found[:] = list(values)
     return found
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, str | bytes) or not hasattr(value, "__float__"):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):  # lists of numbers, endless whole numbers
+        return None
 
 
 def _is_missing(value: Any) -> bool:

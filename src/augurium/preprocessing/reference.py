@@ -34,6 +34,8 @@ def applied(step: f.AnyStep, columns: Columns) -> Columns:
     values = columns[step.column]
     if isinstance(step, f.Copied):
         return {**columns, step.output: values}
+    if isinstance(step, program.IN_PLACE):
+        return {**columns, step.column: mapped(step, values)}
     found: Columns = {}
     for name, others in columns.items():
         found.update(_made(step, values) if name == step.column else {name: others})
@@ -134,7 +136,7 @@ def _made(step: f.AnyStep, values: Array) -> Columns:
             return {column: values, output: is_missing(values).astype(np.float64)}
         case f.DatePart(column=column, output=output, part=part):
             return {column: values, output: date_part(values, part)}
-    return {program.reads(step)[0]: mapped(step, values)}
+    raise TypeError(f"{program.kind_of(step)} makes no columns")
 
 
 def date_part(seconds: Array, part: str) -> Array:

@@ -60,7 +60,7 @@ def skew(
     Raises InvalidArgument for tables that do not fit each other.
     """
     names = tuple(column.name for column in fitted.inputs)
-    rows = stream(raw)
+    rows = stream(raw, {column.name: column.type for column in fitted.inputs})
     given = tuple(name for name in names if name in rows.types)
     other = None if expected is None else _Expected(stream(expected), fitted.outputs)
     session = _session(fitted)

@@ -14,6 +14,7 @@ from augurium.core.errors import InvalidArgument, NotFound
 from augurium.preprocessing.raw_values import columns_of_table
 
 BATCH_ROWS = 65_536
+BUFFER_BYTES = 256 * 1024  # of each column; without it a whole row group is read at once
 Batch = Mapping[str, Any]
 SUFFIXES = (".parquet", ".csv", ".arrow", ".feather", ".ipc")
 
@@ -30,14 +31,16 @@ class TableStream(msgspec.Struct, frozen=True):
     once: bool = False
 
 
-def stream(table: Any) -> TableStream:
+def stream(table: Any, declared: Mapping[str, str | None] | None = None) -> TableStream:
     """The stream of a table: a path of Parquet, CSV or Arrow IPC, a table of pyarrow or pandas,
     columns by name, or an iterator of any of these (read once).
 
-    Raises NotFound and InvalidArgument for files that are not there or cannot be read.
+    `declared` types decide how the columns of a CSV are read: digits may be texts, and among
+    numbers there may be texts. Raises NotFound and InvalidArgument for files that are not there or
+    cannot be read.
     """
     if isinstance(table, str | Path):
-        return _of_file(Path(table))
+        return _of_file(Path(table), declared or {})
     if isinstance(table, Mapping) or hasattr(table, "column_names") or hasattr(table, "columns"):
         return _of_columns(columns_of_table(table))
     if isinstance(table, Iterable):
@@ -59,7 +62,7 @@ def batch_from(row: int) -> Iterator[None]:
         raise InvalidArgument(f"in the batch from row {row} of the table: {error}") from error
 
 
-def _of_file(file: Path) -> TableStream:
+def _of_file(file: Path, declared: Mapping[str, str | None]) -> TableStream:
     if not file.is_file():
         raise NotFound(f"there is no file '{file}'")
     if file.suffix not in SUFFIXES:
@@ -68,7 +71,9 @@ def _of_file(file: Path) -> TableStream:
         )
     arrow = _arrow("pyarrow")
     try:
-        return {".parquet": _of_parquet, ".csv": _of_csv}.get(file.suffix, _of_ipc)(file)
+        if file.suffix == ".csv":
+            return _of_csv(file, declared)
+        return _of_parquet(file) if file.suffix == ".parquet" else _of_ipc(file)
     except arrow.ArrowException as error:
         raise _unreadable(file, error) from error
 
@@ -80,7 +85,12 @@ def _of_parquet(file: Path) -> TableStream:
 
     def batches(columns: tuple[str, ...]) -> Iterator[Batch]:
         # read-ahead of whole row groups would take memory by their size
-        with parquet.ParquetFile(file, pre_buffer=False) as opened:
+        with parquet.ParquetFile(
+            file,
+            pre_buffer=False,
+            buffer_size=BUFFER_BYTES,
+            page_checksum_verification=True,
+        ) as opened:
             yield from map(
                 columns_of_record_batch, opened.iter_batches(BATCH_ROWS, columns=list(columns))
             )
@@ -88,30 +98,56 @@ def _of_parquet(file: Path) -> TableStream:
     return TableStream(_arrow_types(schema), _translated(file, batches), rows)
 
 
-def _of_csv(file: Path) -> TableStream:
+def _of_csv(file: Path, declared: Mapping[str, str | None]) -> TableStream:
     csv = _arrow("pyarrow.csv")
     with csv.open_csv(file) as opened:
         schema = opened.schema
+    types = _arrow_types(schema)
 
     def batches(columns: tuple[str, ...]) -> Iterator[Batch]:
         options = csv.ConvertOptions(
             include_columns=list(columns),
-            column_types={name: _csv_type(schema.field(name).type) for name in columns},
+            column_types={
+                name: _csv_type(schema.field(name).type, declared.get(name)) for name in columns
+            },
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
         )
+        mixed = [n for n in columns if declared.get(n) == "number" and types[n] == "text"]
         with csv.open_csv(file, convert_options=options) as opened:
-            yield from map(columns_of_record_batch, opened)
+            for batch in opened:
+                found = columns_of_record_batch(batch)
+                yield {**found, **{name: _with_numbers(found[name]) for name in mixed}}
 
-    return TableStream(_arrow_types(schema), _translated(file, batches))
+    return TableStream(types, _translated(file, batches))
 
 
-def _csv_type(found: Any) -> Any:
-    """Whole numbers in the first block may have fractions later."""
+def _with_numbers(texts: Any) -> Any:
+    """Texts with numbers in place of those that are some: a CSV tells no types."""
+    found = np.empty(len(texts), np.object_)
+    found[:] = list(map(_number, texts.to_pylist()))
+    return found
+
+
+def _number(text: str | None) -> float | str | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
+
+
+def _csv_type(found: Any, declared: str | None) -> Any:
+    """What the first block shows, and what may come later: fractions behind whole numbers or
+    seconds, values where there were none.
+    """
     types = _arrow("pyarrow.types")
     arrow = _arrow("pyarrow")
-    if types.is_integer(found):
+    if declared == "text" or (declared == "datetime" and types.is_null(found)):
+        return arrow.string()
+    if types.is_integer(found) or (declared == "number" and types.is_null(found)):
         return arrow.float64()
+    if types.is_timestamp(found):
+        return arrow.timestamp("us", found.tz)
     return arrow.string() if types.is_null(found) else found
 
 
@@ -124,7 +160,9 @@ def _of_ipc(file: Path) -> TableStream:
     def batches(columns: tuple[str, ...]) -> Iterator[Batch]:
         with arrow.memory_map(str(file)) as mapped, ipc.open_file(mapped) as opened:
             for number in range(opened.num_record_batches):
-                yield columns_of_record_batch(opened.get_batch(number).select(list(columns)))
+                batch = opened.get_batch(number).select(list(columns))
+                for start in range(0, batch.num_rows, BATCH_ROWS):
+                    yield columns_of_record_batch(batch.slice(start, BATCH_ROWS))
 
     return TableStream(_arrow_types(schema), _translated(file, batches))
 
@@ -194,7 +232,8 @@ def _arrow_type(found: Any) -> str:
         return _arrow_type(found.value_type)
     if types.is_timestamp(found) or types.is_date(found):
         return "datetime"
-    return "text" if types.is_string(found) or types.is_large_string(found) else "number"
+    texts = (types.is_string, types.is_large_string, types.is_string_view)
+    return "text" if any(is_text(found) for is_text in texts) else "number"
 
 
 def _type(values: Any) -> str:

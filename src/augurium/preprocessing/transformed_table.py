@@ -24,7 +24,7 @@ def write_transformed(
         raise InvalidArgument(
             f"'{output.name}' names no format that can be written; expected {' or '.join(FORMATS)}"
         )
-    rows = stream(table)
+    rows = stream(table, {column.name: column.type for column in fitted.inputs})
     arrow = importlib.import_module("pyarrow")
     schema = arrow.schema([(name, arrow.float32()) for name in fitted.outputs])
     given = tuple(c.name for c in fitted.inputs if c.name in rows.types)

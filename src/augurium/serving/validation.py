@@ -9,6 +9,7 @@ from augurium.core.errors import InvalidArgument
 from augurium.core.signature import Signature
 from augurium.core.tensors import DATATYPES, FLOATS, Array, TensorSpec
 from augurium.core.texts import cleaned
+from augurium.serving.raw_features import converted, gathered, missing_values
 
 MOST_CATEGORIES_SHOWN = 8
 
@@ -60,12 +61,15 @@ class InputValidator:
         )
 
     def _completed(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-        """With missing values for the optional inputs that were left out; raises for others."""
+        """With matrices in one piece, and missing values for the optional inputs that were left
+        out; raises for others.
+        """
+        inputs = gathered(inputs, self._specs)
         if not self._names.issuperset(inputs) or not inputs:
             raise self._wrong_names(inputs)
         rows = next(iter(inputs.values())).shape[:1]
         absent = {
-            spec.name: _missing_values(spec, (*rows, *spec.shape[1:]))
+            spec.name: missing_values(spec, (*rows, *spec.shape[1:]))
             for spec in self._optional
             if spec.name not in inputs
         }
@@ -75,11 +79,7 @@ class InputValidator:
 
     def _checked(self, spec: TensorSpec, array: Array) -> Array:
         if array.dtype != spec.dtype:
-            raise InvalidArgument(
-                f"inference input '{spec.name}' data-type is"
-                f" '{DATATYPES.get(array.dtype, array.dtype)}',"
-                f" but model '{self._model}' expects '{spec.datatype}'"
-            )
+            array = self._of_datatype(spec, array)
         if not _fits(spec.shape, array.shape):
             raise InvalidArgument(
                 f"unexpected shape for input '{spec.name}' for model '{self._model}'."
@@ -91,6 +91,16 @@ class InputValidator:
         if not spec.nullable and spec.datatype in FLOATS and np.isnan(array).any():
             raise self._missing(spec)
         return array
+
+    def _of_datatype(self, spec: TensorSpec, array: Array) -> Array:
+        found = converted(spec, array)
+        if found is None:
+            raise InvalidArgument(
+                f"inference input '{spec.name}' data-type is"
+                f" '{DATATYPES.get(array.dtype, array.dtype)}',"
+                f" but model '{self._model}' expects '{spec.datatype}'"
+            )
+        return found
 
     def _without_nulls(self, spec: TensorSpec, array: Array) -> Array:
         """Nulls become the value that the model takes as missing."""
@@ -156,10 +166,6 @@ def _fits(expected: tuple[int, ...], got: tuple[int, ...]) -> bool:
     if len(expected) != len(got):
         return False
     return all(extent in (-1, size) for extent, size in zip(expected, got, strict=True))
-
-
-def _missing_values(spec: TensorSpec, shape: tuple[int, ...]) -> Array:
-    return np.full(shape, None if spec.datatype == "BYTES" else np.nan, spec.dtype)
 
 
 def _text(shape: tuple[int, ...]) -> str:

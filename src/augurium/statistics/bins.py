@@ -12,6 +12,7 @@ import msgspec
 FORMAT = 1
 TOP_CATEGORIES = 50
 MAX_OTHERS = 2000
+MAX_CATEGORY_LENGTH = 256  # longer texts are no categories of their own, and not kept
 OTHER = "__other__"
 NEW = "__new__"
 HASH_BYTES = 6  # 48 bits: exact in every JSON, and 2000 of them meet a stranger once in 1e11

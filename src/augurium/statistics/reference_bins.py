@@ -1,18 +1,20 @@
 """The bins of features, found in one pass over the reference.
 
 Numbers get the unique deciles inside their range, or one bin per value where there are at most 20;
-texts the 50 most frequent. Quantiles come from a uniform sample, see `row_sample.py` for the error;
-extremes, numbers of few values and, up to 10 000 different ones, counts of texts are exact.
+texts the 50 most frequent that are short enough. Quantiles come from a uniform sample, see
+`row_sample.py` for the error; extremes, numbers of few values and, up to 10 000 different ones,
+counts of texts are exact.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
 
 from augurium.core.tensors import Array
 from augurium.statistics.bins import (
+    MAX_CATEGORY_LENGTH,
     MAX_OTHERS,
     TOP_CATEGORIES,
     CategoricalBins,
@@ -43,6 +45,7 @@ class ReferenceBins:
         self._features = tuple(features)
         self._numbers = [feature.name for feature in features if not feature.is_text]
         self._texts = {feature.name: FrequentTexts() for feature in features if feature.is_text}
+        self._long: dict[str, set[int]] = {name: set() for name in self._texts}
         self._levels: dict[str, set[float]] = {name: set() for name in self._numbers}
         self._low = np.full(len(self._numbers), np.inf)
         self._high = np.full(len(self._numbers), -np.inf)
@@ -57,7 +60,9 @@ class ReferenceBins:
         """Takes a block: a column of equal length for every feature."""
         for name, texts in self._texts.items():
             counts = Counter(columns[name].content.tolist())
-            texts.observe((text, n) for text, n in counts.items() if isinstance(text, str))
+            present = [(text, n) for text, n in counts.items() if isinstance(text, str)]
+            texts.observe((text, n) for text, n in present if len(text) <= MAX_CATEGORY_LENGTH)
+            self._note_long(name, (text for text, _ in present if len(text) > MAX_CATEGORY_LENGTH))
         finite = [_finite(columns[name]) for name in self._numbers]
         for index, (name, numbers) in enumerate(zip(self._numbers, finite, strict=True)):
             self._low[index] = np.fmin(self._low[index], np.fmin.reduce(numbers, initial=np.inf))
@@ -75,6 +80,14 @@ class ReferenceBins:
             else self._number_bins(feature, sample[feature.name], positions[feature.name])
             for feature in self._features
         )
+
+    def _note_long(self, name: str, texts: Iterable[str]) -> None:
+        """Remembers hashes, at most one more than fits."""
+        known = self._long[name]
+        for text in texts:
+            if len(known) > MAX_OTHERS:
+                return
+            known.add(category_hash(text))
 
     def _note_levels(self, name: str, numbers: Array) -> None:
         levels = self._levels[name]
@@ -98,9 +111,9 @@ class ReferenceBins:
     def _text_bins(self, name: str) -> CategoricalBins:
         texts = self._texts[name]
         ranked = [text for text, _ in texts.most_common()]
-        others = ranked[TOP_CATEGORIES:]
-        known = texts.exact and len(others) <= MAX_OTHERS
-        hashes = tuple(sorted({category_hash(text) for text in others})) if known else ()
+        rare, long = ranked[TOP_CATEGORIES:], self._long[name]
+        known = texts.exact and len(rare) + len(long) <= MAX_OTHERS
+        hashes = tuple(sorted({*map(category_hash, rare), *long})) if known else ()
         return CategoricalBins(
             name=name,
             categories=tuple(ranked[:TOP_CATEGORIES]),

@@ -221,6 +221,21 @@ def test_categories_of_xgboost_travel_as_codes(tmp_path: Path) -> None:
     assert city.categories == tuple(sorted(float(code) for code in codes))
 
 
+def test_a_huge_text_is_in_no_profile_and_no_example(tmp_path: Path) -> None:
+    frame = people()
+    packaged = package(pipeline(frame))
+    frame.loc[3, "city"] = "x" * 2_000_000
+
+    result = imported(tmp_path, packaged.content, packaged.filename, parquet(frame))
+
+    assert result.profile is not None
+    assert result.profile.stat().st_size < 100_000
+    cities = by_name(profile_of(result).features)["city"]
+    assert dict(cities.labelled_counts())["__other__"] == 1
+    assert len(result.examples) == 5
+    assert len(json.dumps(result.examples)) < 10_000
+
+
 def test_a_table_that_cannot_be_read_ends_the_import(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match="cannot be read as Parquet"):
         imported(tmp_path, scores(), "model.onnx", parquet(people(50))[:300])

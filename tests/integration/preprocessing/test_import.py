@@ -12,7 +12,7 @@ import xgboost
 from onnx import TensorProto, helper, numpy_helper
 
 from augurium.client.packaging import package
-from augurium.core.errors import Unprocessable
+from augurium.core.errors import InvalidArgument, Unprocessable
 from augurium.core.inference import Instances
 from augurium.core.settings import ImportSettings
 from augurium.core.tensors import Array
@@ -32,6 +32,7 @@ from augurium.preprocessing.graph_inputs import graph_inputs
 from augurium.runtimes.runtime import load
 from augurium.serving.instances import tensors_from_instances
 from augurium.serving.validation import InputValidator
+from augurium.statistics.profiles import read_profile
 from tests.support.preprocessing import texts
 
 RNG = np.random.default_rng(0)
@@ -231,3 +232,77 @@ def test_a_model_that_onnx_cannot_serve_is_refused_with_the_reason(
 
     with pytest.raises(Unprocessable, match="served by ONNX Runtime, which cannot serve this one"):
         imported(tmp_path, bytes(model.get_booster().save_raw("ubj")), "m.ubj", fitted)
+
+
+def with_cell(name: str, row: int, value: Any) -> bytes:
+    """The raw table as JSON, with one other value."""
+    columns = {n: [None if v != v else v for v in v.tolist()] for n, v in RAW.items()}
+    columns[name][row] = value
+    return msgspec.json.encode(columns)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (with_cell("city", 5, "Bern"), "column 'city' has the category 'bern' in row 5"),
+        (with_cell("fare", 7, None), "column 'fare' has a missing value in row 7"),
+        (with_cell("fare", 9, "cheap"), "column 'fare' has 'cheap' .str. in row 9"),
+        (with_cell("when", 3, "soon"), "column 'when' has 'soon' .str. in row 3"),
+        (b'{"age": [1.0], "fare": [2.0], "city": ["Rome"]}', "lacks the column 'when'"),
+        (b'{"height": [1.0]}', "has none of the columns"),
+    ],
+)
+def test_training_data_that_the_raw_columns_refuse_names_column_and_row(
+    tmp_path: Path, fitted: FittedPreprocessing, table: bytes, said: str
+) -> None:
+    model = trained(fitted.transform(RAW)[0])
+
+    with pytest.raises(InvalidArgument, match=f"does not fit the preprocessing: .*{said}"):
+        imported(tmp_path, bytes(model.get_booster().save_raw("ubj")), "m.ubj", fitted, table)
+
+
+def test_rows_that_overflow_are_no_missing_ones(
+    tmp_path: Path, fitted: FittedPreprocessing
+) -> None:
+    model = trained(fitted.transform(RAW)[0])
+    table = with_cell("fare", 7, 1e300)
+
+    result = imported(tmp_path, bytes(model.get_booster().save_raw("ubj")), "m.ubj", fitted, table)
+
+    assert result.report["training_data"]["rows"] == ROWS
+
+
+def test_a_csv_table_may_have_codes_of_digits_truth_values_and_odd_cells(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    lines = ["zip,member,score"]
+    lines += [
+        f"0{rng.integers(1000, 1004)},{'True' if rng.random() < 0.5 else 'False'},{row}"
+        for row in range(300)
+    ]
+    lines[5] = "01001,,much"
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    declared = Preprocessing(
+        (Impute(("member", "score")), OneHot("zip")),
+        (Column("zip", "text"), Column("score", "number", wrong_type="missing")),
+    )
+    fitted = declared.fit(tmp_path / "t.csv")
+    assert fitted.outputs[:2] == ("zip_01000", "zip_01001")
+    matrix, _ = fitted.transform(
+        {"zip": texts(*["01000", "01001"] * 50), "score": np.arange(100.0), "member": [True] * 100}
+    )
+    model = xgboost.XGBClassifier(n_estimators=3, n_jobs=1).fit(matrix, matrix[:, 0])
+
+    result = imported(
+        tmp_path,
+        bytes(model.get_booster().save_raw("ubj")),
+        "m.ubj",
+        fitted,
+        (tmp_path / "t.csv").read_bytes(),
+    )
+
+    assert result.profile is not None
+    features = {p.bins.name: p for p in read_profile(result.profile.read_bytes()).features}
+    zips = {label for label, count in features["zip"].labelled_counts() if count}
+    assert zips == {"01000", "01001", "01002", "01003"}
+    assert (features["member"].n, features["member"].n_missing) == (300, 1)
+    assert features["score"].n_type_error == 1

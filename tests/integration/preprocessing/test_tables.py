@@ -125,6 +125,20 @@ def test_a_file_that_cannot_be_read_is_refused(
         Preprocessing((Standardize("age"),)).fit(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        pd.DataFrame([[1.0, 2.0]], columns=["age", "age"]),
+        pa.table([[1.0], [2.0]], names=["age", "age"]),
+        iter([pa.record_batch([[1.0], [2.0]], names=["age", "age"])]),
+    ],
+    ids=["pandas", "pyarrow", "iterator"],
+)
+def test_a_table_that_names_a_column_twice_is_refused(table: Any) -> None:
+    with pytest.raises(InvalidArgument, match=r"names a column twice: \['age'\]"):
+        Preprocessing((Standardize("age"),)).fit(table)
+
+
 def test_an_error_tells_the_batch_that_has_the_row() -> None:
     batches = iter([{"age": [1.0, 2.0]}, {"age": [3.0, "old"]}])
 
@@ -146,6 +160,107 @@ def test_whole_numbers_at_first_may_have_fractions_later(tmp_path: Path) -> None
     fitted = Preprocessing((Frequency("age"),)).fit(tmp_path / "t.csv")
 
     assert fitted.steps[0].levels == (1.0, 2.5)  # type: ignore[union-attr]
+
+
+PEAK = """
+import sys
+import threading
+from pathlib import Path
+
+from augurium.preprocessing import Frequency, Impute, Preprocessing, Robust, Standardize
+
+def held_kib():
+    # without pages of mapped files, which the kernel may take back
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("RssAnon:")[1].split()[0])
+
+peak, ended = 0, threading.Event()
+
+def watch():
+    global peak
+    while not ended.wait(0.002):
+        peak = max(peak, held_kib())
+
+declared = Preprocessing((Impute("age"), Standardize("age"), Robust("fare"), Frequency("city")))
+small, large = map(Path, sys.argv[1:])
+declared.fit(small)
+before = held_kib()
+threading.Thread(target=watch, daemon=True).start()
+rows = declared.fit(large).rows
+ended.set()
+print(rows, before, peak)
+"""
+LARGE_ROWS = 3_000_000
+BOUND_KIB = 64 * 1024
+
+
+def in_one_row_group(folder: Path, table: pa.Table, name: str) -> Path:
+    file = folder / f"{name}.parquet"
+    pa.parquet.write_table(table, file, row_group_size=table.num_rows, compression="snappy")
+    return file
+
+
+def in_one_record_batch(folder: Path, table: pa.Table, name: str) -> Path:
+    file = folder / f"{name}.arrow"
+    with pa.ipc.new_file(str(file), table.schema) as writer:
+        writer.write_table(table.combine_chunks())
+    return file
+
+
+def in_lines(folder: Path, table: pa.Table, name: str) -> Path:
+    pa.csv.write_csv(table, folder / f"{name}.csv")
+    return folder / f"{name}.csv"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+@pytest.mark.parametrize("written", [in_one_row_group, in_one_record_batch, in_lines])
+def test_a_file_larger_than_the_memory_it_may_take_is_fitted(
+    tmp_path: Path, written: Callable[[Path, pa.Table, str], Path]
+) -> None:
+    rng = np.random.default_rng(0)
+    age = rng.normal(40, 12, LARGE_ROWS)
+    age[::10] = np.nan
+    cities = pa.DictionaryArray.from_arrays(
+        pa.array(rng.integers(0, 50, LARGE_ROWS), pa.int32()),
+        pa.array([f"a city with the number {i}" for i in range(50)]),
+    ).dictionary_decode()
+    columns = [age, rng.lognormal(size=LARGE_ROWS), cities]
+    table = pa.table(columns, names=["age", "fare", "city"])
+    small, large = written(tmp_path, table.slice(0, 70_000), "s"), written(tmp_path, table, "l")
+
+    ended = subprocess.run(
+        [sys.executable, "-c", PEAK, small, large],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=280,
+    )
+
+    rows, before_kib, peak_kib = map(int, ended.stdout.split())
+    assert rows == LARGE_ROWS
+    assert table.nbytes > 2 * BOUND_KIB * 1024
+    assert peak_kib - before_kib < BOUND_KIB
+
+
+def test_digits_of_a_csv_are_texts_where_declared(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("zip,score\n01234,\n01235,\n")
+    declared = Preprocessing(
+        (OneHot("zip"), Impute("score", "constant", 1.0)),
+        (Column("zip", "text"), Column("score", "number")),
+    )
+
+    fitted = declared.fit(tmp_path / "t.csv")
+
+    assert fitted.outputs == ("zip_01234", "zip_01235", "score")
+
+
+def test_whole_seconds_of_a_csv_may_have_fractions_later(tmp_path: Path) -> None:
+    lines = ["when", *["2024-01-01 00:00:00"] * 100_000, "2024-01-01 00:00:00.25"]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+
+    fitted = Preprocessing((DateParts("when", ("hour",)),)).fit(tmp_path / "t.csv")
+
+    assert fitted.rows == 100_001
 
 
 GROWTH = """

@@ -18,8 +18,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from augurium.core.errors import InvalidArgument
+from augurium.importing.arrow_csv import ArrowCsvTable
 from augurium.importing.plain_csv import PlainCsvTable
-from augurium.importing.training_table import MAX_COLUMNS, TrainingTable, open_table
+from augurium.importing.training_table import MAX_COLUMNS, Kind, TrainingTable, open_table
 
 AGES = [31.0, None, 2.5, -4.0]
 CITIES = ["Rome", None, "Oslo", "n\u00e4mlich, \u2603\nyes"]
@@ -171,6 +172,29 @@ def test_a_byte_order_mark_and_blank_lines_do_no_harm(tmp_path: Path) -> None:
     expected = {"age": [31.0, 2.0], "city": ["Rome", "Oslo"]}
     assert all_of(read(content, tmp_path)) == expected
     assert all_of(PlainCsvTable(tmp_path / "table")) == expected
+
+
+@pytest.mark.parametrize("kind", [ArrowCsvTable, PlainCsvTable])
+def test_truth_values_of_a_csv_are_booleans(kind: Any, tmp_path: Path) -> None:
+    (tmp_path / "t").write_text("a,b,c\nTrue,true,true\n,FALSE,no\nFalse,NA,false\n")
+    table = kind(tmp_path / "t")
+    assert [field.kind for field in table.fields] == ["boolean", "boolean", "text"]
+    found = all_of(table)
+    assert (found["a"], found["b"]) == ([1.0, None, 0.0], [1.0, 0.0, None])
+
+
+@pytest.mark.parametrize("kind", [ArrowCsvTable, PlainCsvTable])
+def test_declared_kinds_of_a_csv_hold_whatever_it_looks_like(kind: Any, tmp_path: Path) -> None:
+    (tmp_path / "t").write_text("zip,score,n\n01234,1.5,1\n01235,much,2\n")
+    declared = {"zip": Kind.TEXT, "score": Kind.NUMBER, "n": Kind.NUMBER, "other": Kind.NUMBER}
+    found = all_of(kind(tmp_path / "t", declared))
+    assert found == {"zip": ["01234", "01235"], "score": [1.5, "much"], "n": [1.0, 2.0]}
+
+
+def test_a_row_of_a_csv_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    content = b"a,b\n1,2\n" + b"x" * (20 * 1024**2) + b",3\n"
+    with pytest.raises(InvalidArgument, match="a row is longer than 8 MiB; shorten its values"):
+        all_of(read(content, tmp_path))
 
 
 def test_a_csv_column_without_a_name_is_left_out(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from augurium.preprocessing import (
     Copy,
     Cross,
     DateParts,
+    Drop,
     Frequency,
     Hash,
     Impute,
@@ -25,11 +26,13 @@ from augurium.preprocessing import (
     Power,
     Preprocessing,
     Robust,
+    Select,
     Standardize,
     TargetMean,
+    Text,
 )
 from augurium.preprocessing.compiler import compiled
-from augurium.preprocessing.transforms import DatePartName
+from augurium.preprocessing.transforms import AnyTransform, DatePartName, columns_of
 from tests.support.preprocessing import (
     HARD_MOMENTS,
     HARD_NUMBERS,
@@ -178,6 +181,64 @@ def test_the_parts_of_any_moment_are_those_of_the_reference(seconds: list[float]
     table = {"d": np.array(seconds)}
 
     assert_graph_agrees(declared.fit(table), table)
+
+
+ALONE: dict[type, tuple[Any, ...]] = {
+    Impute: (
+        Impute("a", "mean"),
+        Impute("b", "median", indicator=True),
+        Impute("c", "constant", 0.1),
+        Impute("s", "most_frequent", indicator=True),
+        OneHot("s"),
+        Impute("t", "constant", "a"),
+        Ordinal("t"),
+    ),
+    Standardize: (Standardize(NUMBERS),),
+    MinMax: (MinMax(NUMBERS, -3, 7),),
+    Robust: (Robust(NUMBERS, 0.1, 0.8),),
+    Log: (Log("a"), Log("b", plus_one=False)),
+    Power: (Power("a"), Power("b", standardize=False), Clip("c", low=1.0), Power("c", "box_cox")),
+    Clip: (Clip("a", -0.5, 0.5), Clip("b", low=0.0), Clip("c", high=1e30)),
+    Bucketize: (
+        Bucketize("a"),
+        Bucketize("b", "uniform", buckets=7),
+        Bucketize("c", "edges", edges=(-1.0, 0.0, 0.5, 7.0)),
+    ),
+    OneHot: (
+        OneHot("a", "default", max_categories=3),
+        OneHot("s", missing="category"),
+        OneHot("t", "default", "a"),
+    ),
+    Ordinal: (Ordinal("a"), Ordinal("s", default=None), Ordinal("t", categories=("b", "", "a"))),
+    Hash: (Hash("s", 13, 7), Hash("t", 5, one_hot=True)),
+    Frequency: (Frequency("a"), Frequency(TEXTS)),
+    TargetMean: (TargetMean("a", 0.0), TargetMean(TEXTS)),
+    Text: (Text("s"), Text("t", trim=False), OneHot(TEXTS)),
+    DateParts: (DateParts("when", PARTS),),
+    Cross: (
+        Bucketize("a"),
+        Cross(("s", "t", "a"), "all"),
+        Copy("all", "hashed"),
+        OneHot("all"),
+        Hash("hashed", 31),
+        Drop(TEXTS),
+    ),
+    Copy: (Copy("a", "again"), Standardize("again"), Copy("s", "s2"), OneHot(("s", "s2"))),
+    Drop: (Drop(("b", "c")), OneHot("s"), Drop("s_a")),
+    Select: (OneHot("s"), Select(("c", "s_b", "a"))),
+}
+
+
+@pytest.mark.parametrize("transform", AnyTransform.__args__)
+def test_every_transform_gives_what_the_reference_gives_on_hard_rows(transform: type) -> None:
+    transforms = ALONE[transform]
+    read = {name for x in transforms for name in columns_of(x)}
+    columns = [column for column in RAW if column.name in read]
+    assert any(isinstance(x, transform) for x in transforms)
+    fitted = Preprocessing(transforms, columns).fit(TRAINING, target="y")
+
+    for seed in range(3):
+        assert_graph_agrees(fitted, hard_table(seed, rows=200))
 
 
 def test_numbers_alone_come_as_one_matrix() -> None:

@@ -261,6 +261,33 @@ def test_a_table_that_does_not_fit_its_columns_is_refused(
         Preprocessing((), columns).fit(table)
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([10**400, 1], "column 'x' has '1000000.* in row 0; expected a number"),
+        ([[1.0], [2.0]], r"column 'x' has '\[1.0\]' .list. in row 0; expected a number"),
+        (np.ones((3, 2)), r"column 'x' has the shape \[3, 2\]"),
+        (3, "column 'x' is a int; expected a value for every row"),
+        ("abc", "column 'x' is a str; expected a value for every row"),
+    ],
+)
+def test_a_column_that_is_none_is_refused(values: Any, said: str) -> None:
+    with pytest.raises(InvalidArgument, match=said):
+        Preprocessing((Standardize("x"),), (Column("x", "number"),)).fit({"x": values})
+
+
+@pytest.mark.parametrize("transform", [OneHot("c"), Ordinal("c"), Frequency("c")])
+@pytest.mark.parametrize(
+    ("category", "said"),
+    [("x" * 2000, "a category of 2000 characters"), ("a\ud800", "which is no Unicode text")],
+)
+def test_a_category_that_cannot_be_written_down_is_refused(
+    transform: Any, category: str, said: str
+) -> None:
+    with pytest.raises(InvalidArgument, match=f"column 'c' has .*{said}"):
+        Preprocessing((transform,)).fit({"c": texts("a", category)})
+
+
 def test_nothing_to_learn_from_is_refused() -> None:
     table = {"x": [None, None]}
     for transform in (

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -119,3 +120,103 @@ def test_a_lenient_feature_takes_other_types_for_missing(value: Any) -> None:
 def test_a_feature_that_is_not_lenient_refuses_other_types() -> None:
     with pytest.raises(InvalidArgument, match="input 'age' expects FP32 values"):
         prepared([{"age": "much"}], AGE)
+
+
+MATRIX = TensorSpec("features", "FP32", (-1, 3), features=("age", "fare", "rooms"), nullable=True)
+COLUMNS = {
+    "rooms": np.array([[1], [2]], np.float32),
+    "age": np.array([31, np.nan], np.float32),
+    "fare": np.array([[7.5], [8]], np.float32),
+}
+
+
+def prepared_tensors(inputs: dict[str, Array], *specs: TensorSpec) -> list[Array]:
+    return list(InputValidator("m", Signature(specs, ())).prepare(inputs).inputs)
+
+
+def test_the_columns_of_a_matrix_may_come_as_tensors_of_their_own() -> None:
+    (found,) = prepared_tensors(COLUMNS, MATRIX)
+
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, [[31, 7.5, 1], [np.nan, 8, 2]])
+
+
+def test_columns_of_a_matrix_that_are_optional_may_be_left_out() -> None:
+    optional = msgspec.structs.replace(MATRIX, optional=True)
+
+    (found,) = prepared_tensors({"fare": COLUMNS["fare"]}, optional)
+
+    np.testing.assert_array_equal(found, [[np.nan, 7.5, np.nan], [np.nan, 8, np.nan]])
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"fare": None}, r"features \['fare'\] of input 'features' are missing"),
+        ({"rooms": np.ones(3, np.float32)}, r"'rooms' has the shape \[3\]; expected \[2\] or"),
+        ({"fare": np.ones((2, 2), np.float32)}, r"'fare' has the shape \[2, 2\]"),
+        ({"age": np.float32(1)}, r"feature 'age' has the shape \[\]"),
+        ({"age": np.ones(2, np.float64)}, "input 'age' data-type is 'FP64'.* expects 'FP32'"),
+        ({"height": np.ones(2, np.float32)}, "unexpected inference input 'height'"),
+        ({"features": np.ones((2, 3), np.float32)}, "unexpected inference input 'rooms'"),
+    ],
+)
+def test_columns_that_make_no_matrix_are_refused(changed: dict[str, Any], said: str) -> None:
+    inputs = {name: np.asarray(v) for name, v in {**COLUMNS, **changed}.items() if v is not None}
+
+    with pytest.raises(InvalidArgument, match=said):
+        prepared_tensors(inputs, MATRIX)
+
+
+def test_a_column_that_is_called_like_an_input_is_that_input() -> None:
+    other = TensorSpec("age", "BYTES", (-1, 1))
+    inputs = {"age": texts("old"), "features": np.ones((1, 3), np.float32)}
+
+    matrix, text = prepared_tensors(inputs, MATRIX, other)
+
+    assert (matrix.tolist(), text.tolist()) == ([[1, 1, 1]], [["old"]])
+
+
+def test_a_time_may_be_a_tensor_of_texts() -> None:
+    (found,) = prepared_tensors({"when": texts("2024-02-29T13:00:00+01:00", "1970-01-01")}, WHEN)
+
+    assert found.dtype == np.float64
+    assert found.tolist() == [[1709208000.0], [0.0]]
+    with pytest.raises(InvalidArgument, match="input 'when': 'soon' is not an ISO 8601"):
+        prepared_tensors({"when": texts("soon")}, WHEN)
+    with pytest.raises(InvalidArgument, match="'when' of model 'm' has a missing value"):
+        prepared_tensors({"when": texts(None)}, WHEN)
+
+
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        (np.array([[7], [8]], np.int64), [[7], [8]]),
+        (np.array([[7.5], [1e300]], np.float64), [[7.5], [np.inf]]),
+        (np.array([[True], [False]]), [[np.nan], [np.nan]]),
+        (texts("much", "more"), [[np.nan], [np.nan]]),
+    ],
+)
+def test_a_lenient_tensor_takes_other_numbers_and_all_else_for_missing(
+    array: Array, expected: list[Any]
+) -> None:
+    (found,) = prepared_tensors({"fare": array}, FARE)
+
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_lenient_text_takes_numbers_for_missing() -> None:
+    spec = msgspec.structs.replace(OPTIONAL_CITY, lenient=True)
+
+    (found,) = prepared_tensors({"city": np.ones((1, 1), np.int64)}, spec)
+
+    assert found.tolist() == [["__NA__"]]
+
+
+def test_a_lenient_time_takes_texts_that_are_none_for_missing() -> None:
+    spec = msgspec.structs.replace(WHEN, lenient=True, nullable=True)
+
+    (found,) = prepared_tensors({"when": texts("soon", "1970-01-02")}, spec)
+
+    np.testing.assert_array_equal(found, [[np.nan], [86400]])

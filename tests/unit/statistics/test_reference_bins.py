@@ -85,6 +85,23 @@ def test_where_texts_are_too_many_to_know_none_counts_as_new() -> None:
     assert profiler.profiles()[0].n_new_category == 0
 
 
+def test_long_texts_are_known_by_their_hash_and_never_kept() -> None:
+    long = "x" * 1000
+    bins = bins_of(texts(["a", "b", *[long] * 8]), is_text=True)
+    assert isinstance(bins, CategoricalBins)
+    assert (bins.categories, len(bins.others)) == (("a", "b"), 1)
+    profiler = Profiler([bins])
+    profiler.update({"x": texts([long, long + "y", "a"])})
+    (profile,) = profiler.profiles()
+    assert dict(profile.labelled_counts()) == {"a": 1, "b": 0, "__other__": 1, "__new__": 1}
+
+
+def test_where_long_texts_are_too_many_to_know_none_counts_as_new() -> None:
+    bins = bins_of(texts([f"{i}" * 300 for i in range(1000, 4000)]), is_text=True)
+    assert isinstance(bins, CategoricalBins)
+    assert (bins.categories, bins.others, bins.others_known) == ((), (), False)
+
+
 def test_a_feature_without_values_has_bins_all_the_same() -> None:
     for values in (np.full(10, np.nan), np.full(10, np.inf)):
         assert bins_of(Values(values)) == CategoricalBins(name="x", is_text=False)
@@ -98,6 +115,18 @@ def test_no_number_of_the_reference_lies_outside_of_its_bins(numbers: list[float
     profiler.update({"x": values})
     (profile,) = profiler.profiles()
     assert (profile.n_below, profile.n_above, profile.n_new_category) == (0, 0, 0)
+
+
+@given(st.lists(st.integers(-3, 13).map(float), min_size=1, max_size=60))
+def test_a_value_on_an_edge_belongs_to_the_bin_above_it(numbers: list[float]) -> None:
+    bins = NumericBins(name="x", low=0.0, high=10.0, edges=(1.0, 2.5, 4.0, 10.0))
+    profiler = Profiler([bins])
+    profiler.update({"x": Values(np.array(numbers))})
+    (profile,) = profiler.profiles()
+    inside = np.array([number for number in numbers if 0 <= number <= 10])
+    expected = np.bincount(np.searchsorted(bins.edges, inside, side="right"), minlength=5)
+    below, above = sum(n < 0 for n in numbers), sum(n > 10 for n in numbers)
+    assert profile.counts == (below, *expected.tolist(), above)
 
 
 def test_the_deciles_of_a_long_stream_are_within_the_stated_error() -> None:
