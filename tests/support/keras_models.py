@@ -47,20 +47,35 @@ def classifier() -> Any:
 
 def normalized() -> Any:
     """With statistics of the data in its first layer."""
-    normalization = layers.Normalization()
-    normalization.adapt(numbers(40, 4) * 3 + 1)
     return sequential(
-        layers.Input((4,), name="features"), normalization, layers.Dense(1, name="price")
+        layers.Input((4,), name="features"), _normalization(), layers.Dense(1, name="price")
     )
 
 
-def recurrent() -> Any:
-    return sequential(layers.Input((5, 3), name="days"), layers.LSTM(4), layers.Dense(2))
+def of_all_kinds() -> Any:
+    """Several inputs and outputs by name, each output of other layers and of one input."""
+    keras.utils.set_random_seed(0)
+    shapes = {"numbers": (4,), "days": (5, 3), "image": (8, 8, 1), "tokens": (6, 8), "right": (2,)}
+    given = {name: keras.Input(shape, name=name) for name, shape in shapes.items()}
+    attended = layers.MultiHeadAttention(2, 4)(given["tokens"], given["tokens"])
+    outputs = {
+        "normalized": layers.Dense(3)(_normalization()(given["numbers"])) + 1.0,
+        "recurrent": layers.Dense(2)(layers.LSTM(4)(given["days"])),
+        "convolutional": _convolutions(given["image"]),
+        "attentive": layers.Dense(2)(layers.GlobalAveragePooling1D()(attended)),
+        "operation": keras.ops.tanh(layers.Dense(1)(given["right"])),
+    }
+    return keras.Model(given, outputs)
 
 
-def convolutional() -> Any:
-    return sequential(
-        layers.Input((8, 8, 1), name="image"),
+def _normalization() -> Any:
+    normalization = layers.Normalization()
+    normalization.adapt(numbers(40, 4) * 3 + 1)
+    return normalization
+
+
+def _convolutions(image: Any) -> Any:
+    for layer in (
         layers.Rescaling(1 / 255),
         layers.Conv2D(4, 3, activation="relu"),
         layers.BatchNormalization(),
@@ -68,24 +83,9 @@ def convolutional() -> Any:
         layers.Flatten(),
         layers.Dropout(0.1),
         layers.Dense(3, activation="softmax"),
-    )
-
-
-def attentive() -> Any:
-    given = keras.Input((6, 8), name="tokens")
-    found = layers.MultiHeadAttention(2, 4)(given, given)
-    return keras.Model(given, layers.Dense(2)(layers.GlobalAveragePooling1D()(found)))
-
-
-def several() -> Any:
-    """Two inputs by name, two outputs by name, and an operation."""
-    keras.utils.set_random_seed(0)
-    left, right = keras.Input((4,), name="left"), keras.Input((2,), name="right")
-    outputs = {
-        "price": layers.Dense(3)(left) + 1.0,
-        "risk": keras.ops.tanh(layers.Dense(1)(right)),
-    }
-    return keras.Model({"left": left, "right": right}, outputs)
+    ):
+        image = layer(image)
+    return image
 
 
 def of_texts() -> Any:

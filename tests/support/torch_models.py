@@ -51,6 +51,19 @@ class NormFirst(Encoder):
     norm_first = True
 
 
+class Normalized(nn.Module):  # type: ignore[misc]
+    """With batch normalization."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 2)
+        )
+
+    def forward(self, x: Any) -> Any:
+        return self.layers(x)
+
+
 class Branching(nn.Module):  # type: ignore[misc]
     """Decides by a value, as Python does."""
 

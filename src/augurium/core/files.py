@@ -3,9 +3,11 @@
 import hashlib
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 CHUNK_BYTES = 1024 * 1024
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def write_atomically(file: Path, content: bytes) -> None:
@@ -39,3 +41,50 @@ def sha256_of_file(file: Path) -> str:
         while chunk := stream.read(CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def remove_folder(folder: Path) -> None:
+    """Removes a folder with whatever a stranger's process left in it, as far as the system allows.
+
+    Folders may be nested deeper than a path, the stack or the number of open files can be, and
+    forbid that they are read. Links are not followed. Nobody else may be at work in it.
+    """
+    with suppress(OSError):
+        folder.chmod(0o700)
+        _Emptying(folder).run()
+        folder.rmdir()
+
+
+class _Emptying:
+    """Goes down into folders and up again, with one of them open at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._open = os.open(folder, FOLDER)
+        self._names: list[str] = []
+
+    def run(self) -> None:
+        try:
+            while (inner := self._without_files()) is not None or self._names:
+                if inner is not None:
+                    os.chmod(inner, 0o700, dir_fd=self._open)
+                    self._move(inner)
+                    self._names.append(inner)
+                else:
+                    self._move("..")
+                    os.rmdir(self._names.pop(), dir_fd=self._open)
+        finally:
+            os.close(self._open)
+
+    def _without_files(self) -> str | None:
+        """Removes files until a folder is found; gives its name, None when nothing is left."""
+        with os.scandir(self._open) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    return entry.name
+                os.unlink(entry.name, dir_fd=self._open)
+        return None
+
+    def _move(self, name: str) -> None:
+        found = os.open(name, FOLDER, dir_fd=self._open)
+        os.close(self._open)
+        self._open = found

@@ -52,8 +52,8 @@ class ArchiveTarget:
             self._folder.joinpath(*parts).mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def add_file(self, name: str, content: Iterable[bytes], consumed: int | None = None) -> None:
-        """Writes a file as it streams in; `consumed` are the bytes of archive it came from, if
-        that is known.
+        """Writes a file as it streams in; `consumed` are the bytes of archive that all files so far
+        came from, if that is known.
 
         Raises Unprocessable for a bad name, TooLarge for too many bytes or members.
         """
@@ -63,14 +63,12 @@ class ArchiveTarget:
         self._claim(parts, file=True)
         path = self._folder.joinpath(*parts)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        written = 0
         with path.open("xb") as stream:
             path.chmod(0o600)
             for chunk in content:
-                written += len(chunk)
                 self._count_bytes(len(chunk))
                 if consumed is not None:
-                    self.check_ratio(written, consumed)
+                    self.check_ratio(self._bytes, consumed)
                 stream.write(chunk)
 
     def check_ratio(self, unpacked: int, consumed: int) -> None:
@@ -80,11 +78,6 @@ class ArchiveTarget:
                 f"the archive unpacks to more than {self.limits.ratio} times its size; "
                 "compress it less or upload the files as a plain tar"
             )
-
-    @property
-    def unpacked_bytes(self) -> int:
-        """The content of all files so far."""
-        return self._bytes
 
     def _count_bytes(self, count: int) -> None:
         self._bytes += count

@@ -90,15 +90,18 @@ def _do(job: Job, isolation: Isolation) -> Report:
 def _convert(job: ConvertJob) -> "Conversion":
     from augurium.importing.table import read_table
 
-    table = read_table(Path(job.table)) if job.table else None
     import_file = CONVERTERS[Format(job.format)].load()
     if job.preprocessing is not None:
+        from augurium.importing.feature_columns import declared_kinds
         from augurium.importing.preprocessing_import import import_with_preprocessing
         from augurium.preprocessing.fitted import read_fitted
 
         fitted = read_fitted(Path(job.preprocessing))
+        kinds = declared_kinds(fitted.signature(()))
+        raw = read_table(Path(job.table), kinds, finite=False) if job.table else None
         engines = frozenset(job.engines)
-        return import_with_preprocessing(import_file, Path(job.file), fitted, table, engines)
+        return import_with_preprocessing(import_file, Path(job.file), fitted, raw, engines)
+    table = read_table(Path(job.table)) if job.table else None
     return import_file(Path(job.file), table, frozenset(job.engines))
 
 

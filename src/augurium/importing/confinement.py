@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from augurium.importing import landlock
 from augurium.importing.job import Confinement
-from augurium.importing.syscall_filter import forbid_sockets
+from augurium.importing.syscall_filter import forbid_calls
 
 LOWEST_PRIORITY = 10
 # linux/prctl.h, linux/sched.h
@@ -62,7 +62,7 @@ def isolate(*, readable: Sequence[Path], writable: Sequence[Path], file_bytes: i
     )
     confined = landlock.restrict([*readable, *landlock.system_folders()], writable)
     # also where there is no own network, and against the sockets that lie in the file system
-    no_sockets = forbid_sockets()
+    no_sockets = forbid_calls()
     return Isolation(own_network or no_sockets, confined)
 
 

@@ -31,7 +31,7 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     """An engine that made no candidate, and why.
 
     `outcome` begins with `unsupported: `, or `refused: ` for what is known to go wrong silently,
-    or it is `crashed (SIGNAL)`, `timed out` or `out of memory`.
+    or it is `crashed (SIGNAL)`, `timed out`, `out of memory` or `out of disk`.
     """
 
     engine: str

@@ -125,15 +125,32 @@ class _Import:
         trials = sorted([*trials, *failed], key=lambda trial: self._engines.index(trial.engine))
         choice = choose(trials, self._request.engine)
         if choice is None:
-            raise no_engine(trials)
-        described = Description()
-        signature = _served(converted.signature, choice)
-        if self._request.table is not None:
-            progress("describing the training data", 0.85)
-            order = self._profile_job(self._request.table, choice.trial, signature)
-            described = describe(self._stages, self._folder, order)
+            raise no_engine(trials) if trials else self._not_its_engine(converted.framework)
+        described = self._describe(converted, folder, choice, progress)
         progress("parity proven", 1.0)
         return self._result(converted, trials, choice, described)
+
+    def _describe(
+        self, converted: job.Converted, folder: Path, choice: Choice, progress: Progress
+    ) -> Description:
+        """What the training data adds; examples alone where the model brought some itself."""
+        example, table = folder / job.EXAMPLE_FILE, self._request.table
+        found = example.is_file() and not example.is_symlink()
+        if table is None and not found:
+            return Description()
+        progress("describing the training data", 0.85)
+        signature = _served(converted.signature, choice)
+        order = self._profile_job(table or example, choice.trial, signature)
+        described = describe(self._stages, self._folder, order)
+        # a few rows say nothing of how the values are distributed
+        return described if table else Description(examples=described.examples)
+
+    def _not_its_engine(self, framework: str) -> Unprocessable:
+        """Of formats that hold models of several frameworks, each with engines of its own."""
+        return Unprocessable(
+            f"engine {self._request.engine} cannot serve this {framework} model; ask for "
+            f"{NATIVE}, which is {framework} itself, or leave the engine out for the best one"
+        )
 
     def _convert(self) -> tuple[job.Converted, Path, list[Tried]]:
         """Converts; again without an engine that ended the child while it was worked on."""

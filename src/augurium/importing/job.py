@@ -12,6 +12,8 @@ JOB_FILE = "job.json"
 REPORT_FILE = "report.json"
 REFERENCE_FILE = "reference.msgpack"
 PROFILE_FILE = "profile.json"
+# left by a conversion that found example rows beside the model
+EXAMPLE_FILE = "example.json"
 
 
 class Confinement(msgspec.Struct, frozen=True):

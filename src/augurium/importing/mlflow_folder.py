@@ -39,12 +39,14 @@ ONLY_PYTHON = (
 class MlflowModel(msgspec.Struct, frozen=True, kw_only=True):
     """What an MLmodel file says. `file` is the file or folder of the model itself.
 
-    `columns` are the names of a signature by columns, () where it has none.
+    `columns` are the names of a signature by columns, () where it has none. `example` is the file
+    of the input example, None where there is none.
     """
 
     flavor: str
     file: Path
     columns: tuple[str, ...] = ()
+    example: Path | None = None
     run_id: str = ""
     model_uuid: str = ""
     mlflow_version: str = ""
@@ -72,6 +74,7 @@ def read_mlflow_model(folder: Path) -> MlflowModel:
         flavor=flavor,
         file=_model_file(folder, flavor, flavors[flavor]),
         columns=_columns(content.get("signature")),
+        example=_example(folder, content.get("saved_input_example_info")),
         run_id=_text(content.get("run_id")),
         model_uuid=_text(content.get("model_uuid")),
         mlflow_version=_text(content.get("mlflow_version")),
@@ -111,16 +114,26 @@ def _parsed(file: Path) -> dict[str, Any]:
 def _model_file(folder: Path, flavor: str, settings: dict[str, Any]) -> Path:
     names = [settings[key] for key in FLAVORS[flavor] if settings.get(key)]
     name = str(names[0]) if names else "data"
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name:
-        raise Unprocessable(f"{MLMODEL} names the file {name[:80]!r}, which is not in its folder")
-    found = folder.joinpath(*path.parts)
+    found = _inside(folder, name)
     if found.is_dir() and not (found / SAVED_MODEL).is_file():
         inside = [found / name for name in INSIDE if (found / name).exists()]
         found = inside[0] if inside else found
     if not found.exists():
         raise Unprocessable(f"{MLMODEL} names the file {name[:80]!r}, which is not there")
     return found
+
+
+def _example(folder: Path, info: Any) -> Path | None:
+    name = info.get("artifact_path") if isinstance(info, dict) else None
+    file = _inside(folder, name) if isinstance(name, str) else None
+    return file if file is not None and file.is_file() else None
+
+
+def _inside(folder: Path, name: str) -> Path:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name:
+        raise Unprocessable(f"{MLMODEL} names the file {name[:80]!r}, which is not in its folder")
+    return folder.joinpath(*path.parts)
 
 
 def _columns(signature: Any) -> tuple[str, ...]:

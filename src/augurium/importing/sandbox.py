@@ -13,10 +13,13 @@ from pathlib import Path
 import msgspec
 
 from augurium.importing import process_tree, warden
+from augurium.importing.left_files import is_more_than, open_left
 
 LOG_FILE = "child.log"
 LOG_TAIL_BYTES = 4096
 WATCH_INTERVAL_S = 0.1
+# looking at files takes longer than looking at memory
+DISK_INTERVALS = 5
 GRACE_S = 5.0
 # found by the child's loader and interpreter; everything else of the environment stays outside
 PASSED_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH")
@@ -28,11 +31,12 @@ SINGLE_THREAD = dict.fromkeys(
 class Budget(msgspec.Struct, frozen=True):
     """What a child may use.
 
-    Wall-clock time until `deadline` (monotonic) and memory of its group.
+    Wall-clock time until `deadline` (monotonic), memory of its group, and room for its files.
     """
 
     deadline: float
     memory_bytes: int
+    disk_bytes: int
 
 
 class End(StrEnum):
@@ -42,6 +46,7 @@ class End(StrEnum):
     SIGNALLED = "signalled"
     TIMED_OUT = "timed out"
     OUT_OF_MEMORY = "out of memory"
+    OUT_OF_DISK = "out of disk"
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -75,7 +80,7 @@ def run_child(command: Sequence[str], folder: Path, budget: Budget) -> Ending:
             start_new_session=True,
         )
     try:
-        end, peak_bytes = _watch(process, budget)
+        end, peak_bytes = _watch(process, folder, budget)
     finally:
         _end(process)
     return Ending(
@@ -105,8 +110,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _watch(process: subprocess.Popen[bytes], budget: Budget) -> tuple[End, int]:
-    peak_bytes = 0
+def _watch(process: subprocess.Popen[bytes], folder: Path, budget: Budget) -> tuple[End, int]:
+    peak_bytes, looks = 0, 0
     while (remaining_s := budget.deadline - time.monotonic()) > 0:
         try:
             process.wait(min(WATCH_INTERVAL_S, remaining_s))
@@ -114,6 +119,9 @@ def _watch(process: subprocess.Popen[bytes], budget: Budget) -> tuple[End, int]:
             peak_bytes = max(peak_bytes, process_tree.memory_bytes(process.pid))
             if peak_bytes > budget.memory_bytes:
                 return End.OUT_OF_MEMORY, peak_bytes
+            looks += 1
+            if looks % DISK_INTERVALS == 0 and is_more_than(folder, budget.disk_bytes):
+                return End.OUT_OF_DISK, peak_bytes
         else:
             return _end_of(process.returncode), peak_bytes
     return End.TIMED_OUT, peak_bytes
@@ -139,7 +147,8 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _tail(log: Path) -> str:
-    with log.open("rb") as stream:
+    with contextlib.suppress(OSError), open_left(log) as stream:
         stream.seek(0, os.SEEK_END)
         stream.seek(max(0, stream.tell() - LOG_TAIL_BYTES))
         return stream.read().decode("utf-8", "replace").strip()
+    return ""

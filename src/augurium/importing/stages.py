@@ -17,6 +17,7 @@ from augurium.core.errors import (
 )
 from augurium.core.settings import ImportSettings
 from augurium.importing import job
+from augurium.importing.left_files import open_left
 from augurium.importing.sandbox import Budget, End, Ending, run_child
 
 MAX_REPORT_BYTES = 64 * 1024 * 1024
@@ -60,7 +61,9 @@ class Stages:
         folder.mkdir(mode=0o700)
         (folder / job.JOB_FILE).write_bytes(msgspec.json.encode(order))
         seconds = self.remaining_s if seconds is None else min(seconds, self.remaining_s)
-        budget = Budget(time.monotonic() + seconds, self._limits.memory_bytes)
+        budget = Budget(
+            time.monotonic() + seconds, self._limits.memory_bytes, order.confinement.file_bytes
+        )
         ending = run_child(CHILD, folder, budget)
         booked = self.durations_s.get(stage, 0.0) + ending.duration_s
         self.durations_s[stage] = round(booked, 2)
@@ -80,6 +83,12 @@ class Stages:
                 "stopped; raise importing.memory_bytes or register a smaller model"
             )
             return Broken("out of memory", InsufficientStorage(message))
+        if ending.end is End.OUT_OF_DISK:
+            message = (
+                "the import wrote more files than such a model needs and was stopped; register a "
+                "smaller model"
+            )
+            return Broken("out of disk", InsufficientStorage(message))
         if ending.signal == signal.SIGKILL.name:
             message = (
                 "the import was killed by the operating system, most likely because memory ran "
@@ -102,7 +111,7 @@ def refusal(report: job.Refused) -> AuguriumError:
 
 def _read_report(file: Path, ending: Ending) -> job.Report | Broken:
     try:
-        with file.open("rb") as stream:
+        with open_left(file) as stream:
             report: job.Report = msgspec.json.decode(stream.read(MAX_REPORT_BYTES), type=job.Report)
             return report
     except FileNotFoundError:

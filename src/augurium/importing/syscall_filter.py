@@ -1,5 +1,6 @@
 """A system call filter that forbids new sockets: a second wall where there is no own network, and
-the only one against sockets that lie in the file system.
+the only one against sockets that lie in the file system. It also forbids memory that belongs to no
+process, which nobody would count and which could outlive its maker.
 
 Source: kernel documentation, "Seccomp BPF"; linux/filter.h, linux/seccomp.h, linux/audit.h.
 """
@@ -9,6 +10,7 @@ import errno
 import platform
 import struct
 import sys
+from collections.abc import Sequence
 
 PR_SET_SECCOMP = 22
 SECCOMP_MODE_FILTER = 2
@@ -19,14 +21,19 @@ NUMBER_OFFSET, ARCHITECTURE_OFFSET = 0, 4
 # instructions of classic BPF: load a word, jump if equal, jump if greater or equal, return
 LOAD, IF_EQUAL, IF_AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06
 INSTRUCTION = struct.Struct("<HBBI")
-# AUDIT_ARCH, and the numbers of socket and io_uring_setup, which could open sockets as well
-ARCHITECTURES = {"x86_64": (0xC000003E, 41, 425), "aarch64": (0xC00000B7, 198, 425)}
+# AUDIT_ARCH, and the numbers of socket, io_uring_setup, which could open sockets as well,
+# memfd_create, memfd_secret, shmget, msgget
+ARCHITECTURES = {
+    "x86_64": (0xC000003E, (41, 425, 319, 447, 29, 68)),
+    "aarch64": (0xC00000B7, (198, 425, 279, 447, 194, 186)),
+}
 # calls of the x32 interface would come by the same architecture with other numbers
 X32_NUMBERS = 0x40000000
 
 
-def forbid_sockets() -> bool:
-    """Makes `socket` and `io_uring_setup` fail in this thread and all it starts.
+def forbid_calls() -> bool:
+    """Makes `socket`, `io_uring_setup`, `memfd_create`, `memfd_secret`, `shmget` and `msgget` fail
+    in this thread and all it starts.
 
     Sockets that are open, and socketpair, go on working. Needs no_new_privs. Returns whether the
     kernel does it.
@@ -43,17 +50,17 @@ def forbid_sockets() -> bool:
     return bool(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, described, 0, 0) == 0)
 
 
-def _program(architecture: int, socket: int, ring: int) -> bytes:
+def _program(architecture: int, forbidden: Sequence[int]) -> bytes:
     """Jumps count the instructions that are passed over."""
+    count = len(forbidden)
     return b"".join(
         INSTRUCTION.pack(*instruction)
         for instruction in (
             (LOAD, 0, 0, ARCHITECTURE_OFFSET),
-            (IF_EQUAL, 0, 5, architecture),
+            (IF_EQUAL, 0, count + 3, architecture),
             (LOAD, 0, 0, NUMBER_OFFSET),
-            (IF_AT_LEAST, 3, 0, X32_NUMBERS),
-            (IF_EQUAL, 2, 0, socket),
-            (IF_EQUAL, 1, 0, ring),
+            (IF_AT_LEAST, count + 1, 0, X32_NUMBERS),
+            *((IF_EQUAL, count - place, 0, call) for place, call in enumerate(forbidden)),
             (RETURN, 0, 0, ALLOW),
             (RETURN, 0, 0, REFUSE),
         )

@@ -4,8 +4,8 @@ Source: POSIX.1-2017, pax, "ustar Interchange Format" and "pax Header Block"; GN
 Tar Format".
 """
 
-from collections.abc import Callable, Iterator
-from typing import BinaryIO, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
 
 from augurium.core.errors import TooLarge, Unprocessable
 from augurium.importing.archive_target import ArchiveTarget
@@ -35,8 +35,14 @@ class Header(NamedTuple):
     size: int
 
 
-def unpack_tar(stream: BinaryIO, target: ArchiveTarget, consumed: Callable[[], int]) -> None:
-    """Unpacks a tar; `consumed` tells how many bytes of the compressed file were read.
+class Readable(Protocol):
+    """Where a tar comes from."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def unpack_tar(stream: Readable, target: ArchiveTarget) -> None:
+    """Unpacks a tar.
 
     Raises Unprocessable for damage and for members that are neither file nor folder, TooLarge.
     """
@@ -55,11 +61,10 @@ def unpack_tar(stream: BinaryIO, target: ArchiveTarget, consumed: Callable[[], i
         header = Header(name or header.name, header.kind, header.size if size is None else size)
         name = size = None
         _member(stream, header, target)
-        target.check_ratio(target.unpacked_bytes, consumed())
     _check_end(stream)
 
 
-def _member(stream: BinaryIO, header: Header, target: ArchiveTarget) -> None:
+def _member(stream: Readable, header: Header, target: ArchiveTarget) -> None:
     if header.kind in REGULAR and not header.name.endswith("/"):
         target.add_file(header.name, _content(stream, header.size))
         _exactly(stream, -header.size % BLOCK_BYTES)
@@ -77,7 +82,7 @@ def _member(stream: BinaryIO, header: Header, target: ArchiveTarget) -> None:
         )
 
 
-def _header(stream: BinaryIO) -> Header | None:
+def _header(stream: Readable) -> Header | None:
     """The next header; None at the end, which is a block of zeros."""
     block = _exactly(stream, BLOCK_BYTES)
     if not any(block):
@@ -92,7 +97,7 @@ def _header(stream: BinaryIO) -> Header | None:
     return Header(f"{prefix}/{name}" if prefix else name, block[156:157], _number(block[124:136]))
 
 
-def _extension(stream: BinaryIO, header: Header) -> bytes:
+def _extension(stream: Readable, header: Header) -> bytes:
     if header.size > MAX_EXTENSION_BYTES:
         raise TooLarge(f"the archive describes a member with {header.size} bytes")
     content = _exactly(stream, header.size)
@@ -156,7 +161,7 @@ def _text(content: bytes) -> str:
         raise Unprocessable("the archive holds a name that is not UTF-8") from error
 
 
-def _content(stream: BinaryIO, size: int) -> Iterator[bytes]:
+def _content(stream: Readable, size: int) -> Iterator[bytes]:
     while size:
         chunk = stream.read(min(size, CHUNK_BYTES))
         if not chunk:
@@ -165,11 +170,11 @@ def _content(stream: BinaryIO, size: int) -> Iterator[bytes]:
         yield chunk
 
 
-def _exactly(stream: BinaryIO, size: int) -> bytes:
+def _exactly(stream: Readable, size: int) -> bytes:
     return b"".join(_content(stream, size))
 
 
-def _check_end(stream: BinaryIO) -> None:
+def _check_end(stream: Readable) -> None:
     """What follows the end must be padding: another reader might see more members there."""
     while chunk := stream.read(CHUNK_BYTES):
         if any(chunk):

@@ -35,13 +35,15 @@ def unpack_zip(stream: BinaryIO, target: ArchiveTarget) -> None:
         members = archive.infolist()
         target.check_count(len(members))
         _check_apart(members, archive.start_dir)
+        consumed = 0
         for member in members:
             _check(member, stream)
+            consumed += member.compress_size
             if member.orig_filename.endswith("/"):
                 target.add_folder(member.orig_filename)
             else:
                 content = _content(archive, member)
-                target.add_file(member.orig_filename, content, member.compress_size)
+                target.add_file(member.orig_filename, content, consumed)
 
 
 def _announced(stream: BinaryIO) -> int:

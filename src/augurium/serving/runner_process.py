@@ -3,7 +3,6 @@
 import fcntl
 import hashlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +16,7 @@ import msgspec
 import structlog
 
 from augurium.core.errors import ModelFailed
+from augurium.core.files import remove_folder
 from augurium.core.home import short_socket_path
 from augurium.core.settings import RunnerSettings
 from augurium.serving import runner_wire as wire
@@ -128,7 +128,7 @@ class RunnerProcess:
 
     def _start(self) -> "subprocess.Popen[bytes]":
         work = self._folder / self.name
-        shutil.rmtree(work, ignore_errors=True)
+        remove_folder(work)
         try:
             work.mkdir(mode=0o700)
             with self._listening() as listener, self._log_file.open("wb") as output:
@@ -234,7 +234,7 @@ def sweep(folder: Path) -> None:
 def _remove(folder: Path, name: str, socket_file: Path) -> None:
     socket_file.unlink(missing_ok=True)
     (folder / f"{name}.log").unlink(missing_ok=True)
-    shutil.rmtree(folder / name, ignore_errors=True)
+    remove_folder(folder / name)
 
 
 @contextmanager

@@ -34,6 +34,18 @@ class Import(Protocol):
 
 @pytest.fixture
 def import_content(tmp_path: Path) -> Import:
+    return importing_in(lambda: tmp_path)
+
+
+@pytest.fixture(scope="session")
+def import_once(tmp_path_factory: pytest.TempPathFactory) -> Import:
+    """For imports that several tests look at: what came out of them stays."""
+    return importing_in(lambda: tmp_path_factory.mktemp("once"))
+
+
+def importing_in(place: Callable[[], Path]) -> Import:
+    """Imports, each in the folder that `place` gives."""
+
     def run(
         content: bytes,
         filename: str = "model",
@@ -43,7 +55,8 @@ def import_content(tmp_path: Path) -> Import:
         limits: ImportSettings = LIMITS,
         engine: str | None = None,
     ) -> ImportResult:
-        file, rows, folder = tmp_path / "upload", tmp_path / "table.json", tmp_path / "work"
+        root = place()
+        file, rows, folder = root / "upload", root / "table.json", root / "work"
         file.write_bytes(content)
         rows.write_bytes(table or b"")
         folder.mkdir()

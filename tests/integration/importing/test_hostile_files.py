@@ -21,7 +21,7 @@ from tests.integration.importing.conftest import Import
 
 LIMITS = ImportSettings(timeout_s=60, allow_code=True)
 ATTEMPTS = """
-import json, os, signal, socket, time
+import ctypes, json, os, signal, socket, time
 from pathlib import Path
 
 def attempt(action):
@@ -30,6 +30,13 @@ def attempt(action):
     except OSError as error:
         return error.strerror or str(error)
     return "done"
+
+def shared_memory():
+    # IPC_PRIVATE, IPC_CREAT and modes
+    segment = ctypes.CDLL(None, use_errno=True).shmget(0, 4096, 0o1600)
+    if segment < 0:
+        raise OSError(ctypes.get_errno(), "refused")
+    ctypes.CDLL(None).shmctl(segment, 0, None)
 
 found = {
     "read the registry": attempt(lambda: open(SECRET).read()),
@@ -41,6 +48,8 @@ found = {
     "read the memory of the server": attempt(lambda: open(f"/proc/{SERVER}/mem", "rb").read(1)),
     "end the server": attempt(lambda: os.kill(SERVER, 0)),
     "call by TCP": attempt(lambda: socket.create_connection(("127.0.0.1", PORT), 1)),
+    "take memory of no process": attempt(lambda: os.memfd_create("hidden")),
+    "take shared memory": attempt(lambda: shared_memory()),
     "call by a socket of the node": attempt(lambda: socket.socket(socket.AF_UNIX).connect(LINK)),
 }
 Path("found.json").write_text(json.dumps(found))
@@ -74,7 +83,7 @@ def walls(tmp_path: Path) -> Isolation:
         "from augurium.importing.job import Confinement\n"
         "print(*map(int, confine(Confinement(file_bytes=1000, cpu_s=5))))"
     )
-    budget = Budget(time.monotonic() + 60, 1024**3)
+    budget = Budget(time.monotonic() + 60, 1024**3, 1024**3)
     folder = tmp_path / "walls" / "work"
     folder.mkdir(parents=True)
     said = run_child([sys.executable, "-c", script], folder, budget).log_tail
@@ -84,11 +93,11 @@ def walls(tmp_path: Path) -> Isolation:
 def reached(report: Path, walls: Isolation) -> list[str]:
     """What was done in spite of the walls that stand here."""
     found = json.loads(report.read_text())
-    assert len(found) == 10
+    assert len(found) == 12
     held = [
         what
         for what in found
-        if (walls.network_cut if what.startswith("call") else walls.file_system_confined)
+        if (walls.network_cut if what.startswith(("call", "take")) else walls.file_system_confined)
     ]
     return [what for what in held if found[what] == "done"]
 

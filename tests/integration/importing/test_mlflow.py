@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 
 from augurium.core.errors import Unprocessable
 from augurium.core.settings import ImportSettings
+from augurium.importing.mlflow_folder import read_mlflow_model
 from augurium.importing.result import ImportResult
 from tests.support import keras_models as km
 from tests.support.torch_models import ByRow, made
@@ -60,33 +61,58 @@ def save_sklearn(folder: Path, **how: Any) -> None:
     mlflow.sklearn.save_model(fitted(), folder, pip_requirements=REQUIREMENTS, **how)
 
 
+@pytest.fixture(scope="module")
+def linear(import_once: Import, tmp_path_factory: pytest.TempPathFactory) -> ImportResult:
+    """A scikit-learn model with a signature and an input example."""
+    folder = tmp_path_factory.mktemp("linear") / "logged"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        save_sklearn(folder, input_example=FRAME.head(3))
+    return import_once(km.packed(folder), "model.tar", framework="mlflow")
+
+
 def test_a_scikit_learn_model_keeps_the_names_of_its_columns(
-    import_content: Import, ask: Ask, folder: Path
+    linear: ImportResult, ask: Ask
 ) -> None:
-    save_sklearn(folder)
-    result = import_content(km.packed(folder), "model.tar")
-    assert (result.framework, result.runtime, result.allowed_code) == ("sklearn", "onnx", False)
-    assert result.signature.inputs[0].features == ("age", "tax", "sum")
+    assert (linear.framework, linear.runtime, linear.allowed_code) == ("sklearn", "onnx", False)
+    assert linear.signature.inputs[0].features == ("age", "tax", "sum")
     rows = FRAME.to_numpy(np.float32)
-    np.testing.assert_array_equal(ask(result, {"features": rows})["label"], fitted().predict(FRAME))
+    np.testing.assert_array_equal(ask(linear, {"features": rows})["label"], fitted().predict(FRAME))
 
 
-def test_what_mlflow_says_about_itself_is_in_the_report(
-    import_content: Import, folder: Path
-) -> None:
-    save_sklearn(folder)
-    result = import_content(km.packed(folder), "model.tar", framework="mlflow")
-    assert result.report["versions"]["mlflow"] == mlflow.__version__
-    assert any("from MLflow: model" in note for note in result.report["notes"])
+def test_what_mlflow_says_about_itself_is_in_the_report(linear: ImportResult) -> None:
+    assert linear.report["versions"]["mlflow"] == mlflow.__version__
+    assert any("from MLflow: model" in note for note in linear.report["notes"])
 
 
-def test_an_xgboost_model_takes_its_names_from_the_signature(
+def test_the_input_example_checks_the_import_and_is_shown(linear: ImportResult) -> None:
+    assert any("like those of MLflow's input example" in note for note in linear.report["notes"])
+    assert linear.report["parity"]["rows"] > 256
+    shown = pd.DataFrame(list(linear.examples))
+    assert sorted(shown.age) == pytest.approx(sorted(FRAME.age.head(3)))
+    assert list(shown) == ["age", "tax", "sum"]
+
+
+def test_a_few_rows_are_no_reference_profile(linear: ImportResult) -> None:
+    assert linear.profile is None
+
+
+def test_an_xgboost_model_takes_its_names_from_the_signature_though_its_example_does_not_fit(
     import_content: Import, ask: Ask, folder: Path
 ) -> None:
     model = xgboost.XGBClassifier(n_estimators=3).fit(FRAME.to_numpy(), LABELS)
-    mlflow.xgboost.save_model(model, folder, signature=signature(), pip_requirements=REQUIREMENTS)
+    mlflow.xgboost.save_model(
+        model,
+        folder,
+        signature=signature(),
+        input_example=FRAME.head(3),
+        pip_requirements=REQUIREMENTS,
+    )
+    (folder / "input_example.json").write_text('{"columns": ["other"], "data": [[1.5]]}')
     result = import_content(km.packed(folder), "model.tar")
     assert result.framework == "xgboost"
+    assert any("input example was not used" in note for note in result.report["notes"])
+    assert result.examples == ()
     assert result.signature.inputs[0].features == ("age", "tax", "sum")
     found = ask(result, {result.signature.inputs[0].name: FRAME.to_numpy(np.float32)})
     np.testing.assert_allclose(
@@ -127,6 +153,9 @@ def test_a_pytorch_program_is_imported(import_content: Import, folder: Path) -> 
     )
     result = import_content(km.packed(folder), "model.tar")
     assert (result.framework, result.runtime) == ("torch", "onnx")
+    assert any("like those of MLflow's input example" in note for note in result.report["notes"])
+    # rows without names leave none
+    assert result.signature.inputs[0].features == ()
 
 
 def test_a_keras_model_is_imported(import_content: Import, folder: Path) -> None:
@@ -174,13 +203,25 @@ def test_a_model_of_python_only_is_refused_with_what_to_do(
         ("flavors: {sklearn: {pickled_model: ../../../etc/passwd}}", "not in its folder"),
         ("flavors: {sklearn: {pickled_model: /etc/passwd}}", "not in its folder"),
         ("flavors: {sklearn: {pickled_model: model.skops}}", "which is not there"),
+        (
+            "flavors: {onnx: {data: MLmodel}}\n"
+            "saved_input_example_info: {artifact_path: ../../etc/passwd}",
+            "not in its folder",
+        ),
         ("x: " + "y" * 2_000_000, "larger than 1048576 bytes"),
     ],
 )
 def test_an_mlmodel_file_that_cannot_be_trusted_is_refused(
-    import_content: Import, folder: Path, text: str, says: str
+    folder: Path, text: str, says: str
 ) -> None:
     folder.mkdir()
     (folder / "MLmodel").write_text(text)
     with pytest.raises(Unprocessable, match=says):
+        read_mlflow_model(folder)
+
+
+def test_what_is_wrong_with_an_mlmodel_file_is_said(import_content: Import, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "MLmodel").write_text("flavors: {}")
+    with pytest.raises(Unprocessable, match="names no flavors; log the model again"):
         import_content(km.packed(folder), "model.tar")

@@ -101,6 +101,11 @@ def test_a_model_that_takes_too_much_memory_is_stopped(import_content: Import) -
             "import os; open('report.json', 'w').write('{\"type\": \"verified\"}'); os._exit(0)",
             "report that cannot be read",
         ),
+        ("import os; os.mkfifo('report.json'); os._exit(0)", "not a regular file"),
+        (
+            "import os; os.symlink('../../table.json', 'report.json'); os._exit(0)",
+            "report that cannot be read",
+        ),
         ("raise RuntimeError('no such luck')", "cannot be loaded: RuntimeError: no such luck"),
         ("pass", "a NoneType cannot be served"),
     ],

@@ -21,8 +21,13 @@ GIBIBYTE = 1024**3
 def run(tmp_path: Path) -> Run:
     """Runs a Python script as a child."""
 
-    def start(script: str, seconds: float = 60.0, memory_bytes: int = GIBIBYTE) -> Ending:
-        budget = Budget(time.monotonic() + seconds, memory_bytes)
+    def start(
+        script: str,
+        seconds: float = 60.0,
+        memory_bytes: int = GIBIBYTE,
+        disk_bytes: int = GIBIBYTE,
+    ) -> Ending:
+        budget = Budget(time.monotonic() + seconds, memory_bytes, disk_bytes)
         return run_child([sys.executable, "-c", script], tmp_path, budget)
 
     return start
@@ -107,7 +112,7 @@ def test_nothing_is_left_when_the_server_that_started_a_child_dies(tmp_path: Pat
         "import sys, time, pathlib\n"
         "from augurium.importing.sandbox import Budget, run_child\n"
         f"script = {DAEMON.format(held=1) + 'time.sleep(600)'!r}\n"
-        "budget = Budget(time.monotonic() + 600, 10**9)\n"
+        "budget = Budget(time.monotonic() + 600, 10**9, 10**9)\n"
         f"run_child([sys.executable, '-c', script], pathlib.Path({str(tmp_path)!r}), budget)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", server])
@@ -129,6 +134,28 @@ def test_a_child_that_takes_too_much_memory_is_stopped(run: Run) -> None:
 def test_memory_counts_over_all_processes_of_a_child(run: Run) -> None:
     script = "import os, time\nos.fork()\nheld = bytearray(b'x' * 150_000_000)\ntime.sleep(600)"
     assert run(script, memory_bytes=250_000_000).end is End.OUT_OF_MEMORY
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "open(f'file-{n}', 'wb').write(bytes(1_000_000))",
+        "open(f'empty-{n}', 'wb')",
+        "os.mkdir('deep' * 50); os.chdir('deep' * 50)",
+        "os.mkdir(f'deep-{n}'); os.chdir(f'deep-{n}'); open('file', 'wb').write(bytes(1_000_000))",
+    ],
+)
+def test_a_child_that_fills_the_disk_with_many_files_is_stopped(run: Run, script: str) -> None:
+    program = f"import os, time\nfor n in range(20_000): {script}; time.sleep(2e-4)"
+    assert run(f"{program}\ntime.sleep(600)", disk_bytes=50_000_000).end is End.OUT_OF_DISK
+
+
+@pytest.mark.parametrize(
+    "put", ["os.mkfifo('child.log')", "os.symlink('/etc/passwd', 'child.log')", "0"]
+)
+def test_what_a_child_puts_in_place_of_its_log_is_not_read(run: Run, put: str) -> None:
+    ending = run(f"import os\nprint('said', flush=True)\nos.unlink('child.log')\n{put}")
+    assert (ending.end, ending.log_tail) == (End.EXITED, "")
 
 
 def test_the_signal_that_ended_a_child_is_named(run: Run) -> None:
@@ -213,7 +240,7 @@ def test_a_confined_child_is_cut_off_from_what_it_says(run: Run, tmp_path: Path)
         "    lambda: __import__('numpy'),\n"
         ")]))"
     )
-    budget = Budget(time.monotonic() + 60, GIBIBYTE)
+    budget = Budget(time.monotonic() + 60, GIBIBYTE, GIBIBYTE)
     with listener, private:
         ending = run_child([sys.executable, "-c", script], work, budget)
     cut, confined, *found = json.loads(ending.log_tail)

@@ -4,6 +4,8 @@ import gzip
 import hashlib
 import io
 import struct
+import subprocess
+import sys
 import tarfile
 import tempfile
 import warnings
@@ -236,13 +238,57 @@ def test_bytes_are_counted(size: int, place: Place) -> None:
             place.unpack(content)
 
 
-def test_an_archive_that_unpacks_to_far_more_than_it_is_is_refused(place: Place) -> None:
-    limits = ArchiveLimits(bytes=10**9)
-    bomb = bytes(30 * 1024**2)
+def gzipped(*parts: tuple[bytes, int]) -> bytes:
+    """Pieces, each so many times, in gzip; never held whole."""
+    buffer = io.BytesIO()
+    with gzip.GzipFile(fileobj=buffer, mode="w", compresslevel=1) as stream:
+        for piece, count in parts:
+            for _ in range(count):
+                stream.write(piece)
+    return buffer.getvalue()
+
+
+MEBIBYTE = 1024**2
+ONE_HEADER = tar(member("bomb", bytes(40 * MEBIBYTE)))[:512]
+PAX_HEADER = member("x", pax_headers={"comment": "c" * 60_000})[0].tobuf(tarfile.PAX_FORMAT)[:-512]
+BOMBS = {
+    "one large member": gzipped((ONE_HEADER, 1), (bytes(MEBIBYTE), 40)),
+    "many members": gzip.compress(tar(*(member(str(n), bytes(MEBIBYTE)) for n in range(40))), 1),
+    "nothing but zeros behind its end": gzipped((bytes(MEBIBYTE), 40)),
+    "headers of members that never come": gzipped((PAX_HEADER, 700)),
+    "one member of a zip": zipped("bomb", content=bytes(40 * MEBIBYTE)),
+    "many members of a zip": zipped("a", "b", "c", "d", content=bytes(12 * MEBIBYTE)),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
+def test_an_archive_that_unpacks_to_far_more_than_it_is_is_refused_in_time(
+    bomb: bytes, place: Place
+) -> None:
     with pytest.raises(TooLarge, match="more than 100 times its size"):
-        place.unpack(gzip.compress(tar(member("bomb", bomb))), limits)
-    with pytest.raises(TooLarge, match="more than 100 times its size"):
-        place.unpack(zipped("bomb2", content=bomb), limits)
+        place.unpack(bomb, ArchiveLimits(members=10**9, bytes=10**9))
+    written = sum(file.stat().st_size for file in place.folder.rglob("*") if file.is_file())
+    assert written <= 17 * MEBIBYTE
+
+
+def test_a_disk_without_room_is_said_so(tmp_path: Path) -> None:
+    """A limit on the size of files stands for it."""
+    (tmp_path / "upload").write_bytes(tar(member("a", bytes(100_000))))
+    (tmp_path / "folder").mkdir()
+    program = (
+        "import resource, signal, sys\n"
+        "from pathlib import Path\n"
+        "from augurium.core.errors import InsufficientStorage\n"
+        "from augurium.importing.archives import unpack\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+        "try: unpack(Path('upload'), Path('folder'))\n"
+        "except InsufficientStorage as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert "free some space" in done.stdout, done.stderr
 
 
 def test_a_zip_that_describes_a_member_in_two_ways_is_refused(place: Place) -> None:
