@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -9,10 +10,12 @@ from augurium.client.content import Content
 from augurium.client.tar_stream import TarContent
 from augurium.core.errors import AuguriumError, InvalidArgument, NotFound, NotReady
 from augurium.core.files import CHUNK_BYTES
+from augurium.core.store_credentials import lacking_credentials
 
 SCHEMES = ("s3", "gs", "az")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ATTEMPTS = 4
+RETRY_TIMEOUT = timedelta(seconds=30)
 
 
 def object_content(url: str) -> Content:
@@ -96,10 +99,14 @@ def _store(scheme: str, place: str) -> Any:
         )
     options = {"connect_timeout": "5s", "read_timeout": "30s", "timeout": "3600s"}
     try:
-        settings: Any = {"client_options": {**options, "allow_http": plain}}
+        settings: Any = {
+            "client_options": {**options, "allow_http": plain},
+            # without credentials it asks the machine for its role, for minutes if it may
+            "retry_config": {"max_retries": ATTEMPTS, "retry_timeout": RETRY_TIMEOUT},
+        }
         return from_url(place, config=config or None, **settings)  # type: ignore[arg-type]
     except (BaseError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
+        reason = lacking_credentials(place, str(error)) or str(error).partition("\n")[0]
         raise InvalidArgument(f"{place} cannot be used: {reason}") from error
 
 
@@ -130,6 +137,9 @@ def _listed(store: Any, key: str, shown: str) -> list[Any]:
 def _translated(error: Exception, shown: str) -> AuguriumError:
     from obstore.exceptions import PermissionDeniedError, PreconditionError, UnauthenticatedError
 
+    lacking = lacking_credentials(shown, str(error))
+    if lacking is not None:
+        return NotReady(f"{shown} cannot be read: {lacking}")
     if isinstance(error, PreconditionError):
         return NotReady(f"{shown} changed while it was read; send it again")
     if isinstance(error, PermissionDeniedError | UnauthenticatedError | PermissionError):

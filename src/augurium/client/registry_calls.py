@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from augurium.client import registry_results, results
 from augurium.client.connection import Connection
+from augurium.core.identifiers import check_model_name
 
 PAGE = 500
 
@@ -139,5 +140,9 @@ class RegistryCalls:
         return self._api("models", name, *numbered, *further)
 
     def _api(self, *segments: object) -> str:
+        match segments:
+            case ("models", str() as name, *_):
+                # a server sees a path only, and can say no more than that there is no such one
+                check_model_name(name)
         path = "/".join(quote(str(segment), safe="") for segment in segments)
         return f"{self._connection.url}/api/v1/{path}"

@@ -3,8 +3,7 @@
 import asyncio
 import contextlib
 import os
-import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from augurium.control.upload_sweep import UploadSweep
 from augurium.control.uploads import Uploads
 from augurium.core.clock import Clock, SystemClock
 from augurium.core.errors import NotReady
+from augurium.core.files import remove_folder
 from augurium.core.home import NodeConfig
 from augurium.core.settings import ImportSettings
 from augurium.importing.result import ImportRequest, ImportResult
@@ -106,7 +106,7 @@ def _prepare(config: NodeConfig) -> Artifacts:
         ) from error
     for leftover in home.staging.iterdir():
         if leftover.is_dir() and not leftover.is_symlink():
-            shutil.rmtree(leftover, ignore_errors=True)
+            remove_folder(leftover)
         else:
             leftover.unlink(missing_ok=True)
     artifacts = open_artifacts(config.settings.storage, home.artifacts, home.cache, os.environ)
@@ -115,11 +115,13 @@ def _prepare(config: NodeConfig) -> Artifacts:
 
 
 def _audit_note(database: Engine, clock: Clock) -> Note:
+    @contextlib.contextmanager
     def note(
         actor: str, action: str, model: str, version: int | None, details: Mapping[str, Any]
-    ) -> None:
+    ) -> Iterator[None]:
         with changing(database, clock, actor) as change:
             change.record(action, model, version, **details)
+            yield
 
     return note
 

@@ -1,6 +1,5 @@
 """What one import does: check the upload, convert it, store what came out, register the version."""
 
-import shutil
 import stat
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -12,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from augurium.core.errors import InvalidArgument, NotFound, PermissionDenied
-from augurium.core.files import sha256_of_file
+from augurium.core.files import remove_folder, sha256_of_file
 from augurium.core.settings import ImportSettings
 from augurium.importing.result import ImportRequest, ImportResult
 from augurium.registry.artifacts import ArtifactStore
@@ -99,45 +98,52 @@ class ImportPipeline:
         held = ExitStack()
         try:
             progress("checking the upload", 0.0)
-            request = self._request(order, held)
+            request = self._request(order, held, lambda stage, share: progress(stage, 0.02 * share))
             result = self._importer(
                 request, folder, self._limits, lambda stage, share: progress(stage, 0.9 * share)
             )
             progress("storing the servable model", 0.92)
-            draft = self._draft(order, result)
+            draft = self._draft(
+                order, result, lambda stage, share: progress(stage, 0.92 + 0.06 * share)
+            )
             progress("registering the version", 0.98)
             return self._registry.register(model, draft, actor)
         finally:
             held.close()
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(folder)
 
-    def _request(self, order: ImportOrder, held: ExitStack) -> ImportRequest:
+    def _request(self, order: ImportOrder, held: ExitStack, progress: Progress) -> ImportRequest:
+        def leased(digest: str) -> Path:
+            return held.enter_context(self._artifacts.lease(digest, progress))
+
         # to run code from a file is a decision that both sides make and that is kept
         allow_code = self._limits.allow_code and bool(order.allow_code)
         return ImportRequest(
-            file=held.enter_context(self._artifacts.lease(order.artifact)),
+            file=leased(order.artifact),
             filename=order.filename,
             framework=order.framework,
-            table=held.enter_context(self._artifacts.lease(order.table)) if order.table else None,
-            preprocessing=held.enter_context(self._artifacts.lease(order.preprocessing))
-            if order.preprocessing
-            else None,
+            table=leased(order.table) if order.table else None,
+            preprocessing=leased(order.preprocessing) if order.preprocessing else None,
             engine=order.engine,
             allow_code=allow_code,
         )
 
-    def _draft(self, order: ImportOrder, result: ImportResult) -> VersionDraft:
+    def _draft(self, order: ImportOrder, result: ImportResult, progress: Progress) -> VersionDraft:
         """Stores the files that came out of an import and says what is to be registered."""
         source = self._uploaded(order.artifact)
+
+        def stored(file: Path) -> Artifact:
+            return self._stored(file, source, progress)
+
         return VersionDraft(
             framework=result.framework,
             framework_version=result.framework_version,
             runtime=result.runtime,
             source=source,
             source_name=order.filename,
-            servable=self._stored(result.servable, source),
-            weights=self._stored(result.weights, source) if result.weights else None,
-            profile=self._stored(result.profile, source) if result.profile else None,
+            servable=stored(result.servable),
+            weights=stored(result.weights) if result.weights else None,
+            profile=stored(result.profile) if result.profile else None,
             preprocessing=self._uploaded(order.preprocessing) if order.preprocessing else None,
             signature=result.signature,
             options=result.options,
@@ -156,12 +162,12 @@ class ImportPipeline:
     def _uploaded(self, digest: str) -> Artifact:
         return Artifact(digest, self._artifacts.local_path(digest).stat().st_size)
 
-    def _stored(self, file: Path, source: Artifact) -> Artifact:
+    def _stored(self, file: Path, source: Artifact, progress: Progress) -> Artifact:
         # a file that is served as it was uploaded is there already
         same_size = file.stat().st_size == source.size_bytes
         if same_size and sha256_of_file(file) == source.digest:
             return source
-        return self._artifacts.put_file(file)
+        return self._artifacts.put_file(file, progress)
 
 
 def _lineage(order: ImportOrder) -> Lineage:

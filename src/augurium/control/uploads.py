@@ -68,7 +68,9 @@ class Uploads:
         chunks = _Chunks(body, asyncio.get_running_loop())
         first = await chunks.receive()
         if not first:
-            raise Unprocessable("the upload is empty; send the model file as the request body")
+            raise Unprocessable(
+                "the upload is empty; send a file that has content as the request body"
+            )
         try:
             return await asyncio.get_running_loop().run_in_executor(
                 self._threads, work, chunks.beginning_with(first)

@@ -13,6 +13,7 @@ from obstore.store import AzureStore, GCSStore, S3Store
 
 from augurium.core.errors import InvalidArgument
 from augurium.core.settings import StorageSettings
+from augurium.core.store_credentials import lacking_credentials
 from augurium.registry.artifact_cache import ArtifactCache
 from augurium.registry.artifact_names import ROOT
 from augurium.registry.obstore_artifacts import ObstoreArtifacts
@@ -125,10 +126,9 @@ def _remote(settings: StorageSettings, scheme: str, environment: Mapping[str, st
     try:
         store, quick = opened(settings.retries), opened(min(QUICK_RETRIES, settings.retries))
     except (BaseError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
-        raise InvalidArgument(
-            f"storage.artifacts_url {settings.artifacts_url!r} cannot be used: {reason}"
-        ) from error
+        url = settings.artifacts_url
+        reason = lacking_credentials(url, str(error)) or str(error).partition("\n")[0]
+        raise InvalidArgument(f"storage.artifacts_url {url!r} cannot be used: {reason}") from error
     shown = _shown(settings, config)
     return RemotePlace(shown, store, quick, settings.retries, _timeout(settings))
 

@@ -18,7 +18,9 @@ __all__ = ["open_database", "reading", "sqlite_url", "writing"]
 
 LOCK_TIMEOUT_S = 5.0
 _TURN = "augurium_turn"
-_READ_ONLY = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+# without postgresql_readonly: SQLAlchemy undoes that with READ WRITE, and so the connection's next
+# transaction would overrule a server that is set to read only
+_ONE_STATE = {"isolation_level": "REPEATABLE READ"}
 
 
 class _Turn(NamedTuple):
@@ -47,7 +49,7 @@ def open_database(url: URL | str, lock_timeout_s: float = LOCK_TIMEOUT_S) -> Eng
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that sees one state of the database and changes nothing."""
-    options = _READ_ONLY if _is_postgresql(engine) else {}
+    options = _ONE_STATE if _is_postgresql(engine) else {}
     reader = engine.execution_options(**options)
     with domain_errors(), reader.connect() as connection, connection.begin():
         yield connection
@@ -115,6 +117,8 @@ def _bring_up_to_date(engine: Engine) -> None:
             postgresql.lock_migrations(connection)
         if needs_migration(connection):
             migrate(connection)
+    # nothing else may wait for a server for as long as a migration
+    engine.dispose()
 
 
 def _is_postgresql(engine: Engine) -> bool:

@@ -3,6 +3,7 @@
 PostgreSQL's codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,11 @@ _READ_ONLY = ("SQLITE_READONLY", "25006")
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED", "55P03", "57014", "40001", "40P01")
 _CROWDED = ("53300",)
 _REFUSED = ("28", "3D000", "42501")
+_SAID = {
+    "28000": re.compile(r"authentication failed|no pg_hba\.conf entry|role .* does not exist"),
+    "3D000": re.compile(r"database .* does not exist"),
+    "53300": re.compile(r"too many (connections|clients)|connection slots are reserved"),
+}
 # shut down by its administrator, crashed, starting up; any connection error
 _AWAY = ("57P01", "57P02", "57P03", "57P05", "08", "25P03")
 
@@ -94,4 +100,8 @@ def _code(error: DatabaseError) -> str:
         code = getattr(error.orig, name, None)
         if code:
             return str(code)
+    if isinstance(error, OperationalError):
+        # whoever is not let in is told the reason in words only
+        said = str(error.orig)
+        return next((code for code, words in _SAID.items() if words.search(said)), "")
     return ""

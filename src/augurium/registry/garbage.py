@@ -1,9 +1,10 @@
 """Garbage collection: versions deleted long ago, and files that no version stands on.
 
-A file is removed while nothing can be registered (`Registry.discard`), and only if no version
-stands on it at that moment. A registration looks under the same lock whether its files are there.
-So whichever comes first wins: the file stays, or the registration is refused and its file uploaded
-again. A file of a registered version is never removed.
+A file is removed only if no version stands on it, and none can be registered with it from that
+moment until it is gone (`Registry.discard`). A registration looks whether its files are there in
+the same transaction in which it comes into being. So whichever comes first wins: the file stays, or
+the registration is refused and its file uploaded again. A file of a registered version is never
+removed.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,7 +21,7 @@ from augurium.registry.registry import Registry
 
 GRACE = timedelta(hours=24)
 RETENTION = timedelta(days=30)
-# registrations wait while one batch is removed; a remote store takes some 50 ms a file
+# so many files are condemned at a time, which a crash leaves condemned for some minutes
 BATCH = 16
 MAX_SHOWN = 1000
 Entry = TypeVar("Entry")

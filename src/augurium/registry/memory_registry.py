@@ -52,6 +52,7 @@ from augurium.registry.rules import (
     check_undeploy,
     model_not_found,
     name_taken,
+    registration_details,
     version_not_found,
 )
 from augurium.registry.search_match import matches, summary
@@ -122,7 +123,7 @@ class MemoryRegistry:
             shelf.change(latest_version=number)
             if draft.idempotency_key is not None:
                 self._keys[draft.idempotency_key] = (model, number)
-            self._record(actor, "register", model, number, source=draft.source.digest)
+            self._record(actor, "register", model, number, **registration_details(draft))
             return shelf.put(version)
 
     def models(self, deleted: bool = False) -> Sequence[Model]:

@@ -40,7 +40,7 @@ class Registry(Protocol):
         A draft with a known `idempotency_key` returns the version it made before. Raises
         InvalidArgument for a bad name or a draft above the limits, Conflict for a name that differs
         from a known one by case only, a key that came with another model or source file before, or
-        a file that is no longer in the artifact store.
+        a file that is no longer in the artifact store or just being removed from it.
         """
         ...
 
@@ -164,8 +164,8 @@ class Registry(Protocol):
     ) -> Sequence[str]:
         """Calls `remove` for each digest no version stands on; returns those it was called for.
 
-        Nothing can be registered meanwhile, so a file that is removed cannot be one that a version
-        is just being registered with.
+        Nothing can be registered with such a file meanwhile, so what is removed cannot be what a
+        version is just being registered with. Raises what `remove` raises.
         """
         ...
 

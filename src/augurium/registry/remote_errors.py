@@ -13,6 +13,7 @@ from obstore.exceptions import (
 )
 
 from augurium.core.errors import AuguriumError, NotReady
+from augurium.core.store_credentials import lacking_credentials
 
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
@@ -32,6 +33,9 @@ def remote_errors(place: str) -> Iterator[None]:
 def translated(error: Exception, place: str) -> AuguriumError:
     """NotReady with the reason, of which only status and error code are the store's own words."""
     text = str(error)
+    lacking = lacking_credentials(place, text)
+    if lacking is not None:
+        return NotReady(f"{place} cannot be used: {lacking}")
     status, code = _STATUS.search(text), _CODE.search(text)
     said = " ".join(found.group(1) for found in (status, code) if found)
     if isinstance(error, PermissionDeniedError | UnauthenticatedError | PermissionError):

@@ -1,6 +1,7 @@
 """The rules of change that every registry keeps, whatever it stores its models in."""
 
 from collections.abc import Callable
+from typing import Any
 
 from augurium.core.errors import Conflict, InvalidArgument, NotFound
 from augurium.registry.records import Model, Version, VersionDraft
@@ -147,9 +148,22 @@ def artifact_missing(digest: str) -> Conflict:
     )
 
 
+def artifact_condemned(digest: str) -> Conflict:
+    return Conflict(
+        f"file {digest} is just being removed from the artifact store, because no version stood on "
+        "it; upload it again in a moment, then register"
+    )
+
+
 def version_not_found(name: str, version: int) -> NotFound:
     return NotFound(f"model '{name}' has no version {version}")
 
 
 def alias_not_found(name: str, alias: str) -> NotFound:
     return NotFound(f"model '{name}' has no alias '{alias[:128]}'")
+
+
+def registration_details(draft: VersionDraft) -> dict[str, Any]:
+    """What the audit says of a registration: its source, and that code of it was allowed to run."""
+    details: dict[str, Any] = {"source": draft.source.digest}
+    return {**details, "allowed_code": True} if draft.allowed_code else details

@@ -20,6 +20,9 @@ from augurium.core.errors import NotReady
 EMPTY = hashlib.sha256(b"").hexdigest()
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 NO_CONTENT = 204
+NOT_FOUND = 404
+# how some servers say that a bucket has no unfinished uploads at all
+NO_UPLOADS = b"<Code>NoSuchUpload</Code>"
 _MOMENT = "%Y%m%dT%H%M%SZ"
 
 
@@ -58,7 +61,10 @@ class PendingUploads:
         marker: dict[str, str] = {}
         while True:
             query = {"uploads": "", "prefix": self._place.prefix, **marker}
-            answer = _without_namespaces(self._ask("GET", "", query).content)
+            told = self._ask("GET", "", query)
+            if told.status_code == NOT_FOUND and NO_UPLOADS in told.content:
+                return
+            answer = _without_namespaces(self._checked(told).content)
             for found in answer.iter("Upload"):
                 yield _upload(found)
             if answer.findtext("IsTruncated") != "true":
@@ -70,7 +76,7 @@ class PendingUploads:
 
     def _cancel(self, upload: PendingUpload) -> bool:
         answer = self._ask("DELETE", upload.key, {"uploadId": upload.upload_id})
-        return answer.status_code == NO_CONTENT
+        return self._checked(answer).status_code == NO_CONTENT
 
     def _ask(self, method: str, key: str, query: Mapping[str, str]) -> httpx.Response:
         path = f"{self._place.bucket_path}/{quote(key, safe='/-_.~')}"
@@ -86,6 +92,9 @@ class PendingUploads:
             )
         except httpx.TransportError as error:
             raise NotReady(f"{self._place.origin} does not answer; try again later") from error
+        return answer
+
+    def _checked(self, answer: httpx.Response) -> httpx.Response:
         if not answer.is_success or len(answer.content) > MAX_ANSWER_BYTES:
             raise NotReady(f"{self._place.origin} answered {answer.status_code}")
         return answer

@@ -3,6 +3,7 @@
 from sqlalchemy import insert, select, update
 
 from augurium.registry.change import Change
+from augurium.registry.condemned_files import check_not_condemned
 from augurium.registry.records import Model, Version, VersionDraft, numbered
 from augurium.registry.registry import Holds
 from augurium.registry.rows import (
@@ -19,6 +20,7 @@ from augurium.registry.rules import (
     check_repetition,
     check_same_spelling,
     name_taken,
+    registration_details,
 )
 from augurium.registry.tables import models, versions
 
@@ -33,12 +35,13 @@ def register(change: Change, model: str, draft: VersionDraft, holds: Holds | Non
         check_repetition(first, model, draft)
         return first
     number = _take_next_number(change, model, draft)
+    check_not_condemned(change, [artifact.digest for artifact in draft.artifacts()])
     for artifact in draft.artifacts():
-        # under the same lock as the removal of unused files: it is here, and nobody removes it
+        # nothing can be condemned before this change ends: it is here, and nobody removes it
         if holds is not None and not holds(artifact.digest):
             raise artifact_missing(artifact.digest)
     insert_version(change.connection, numbered(draft, model, number, change.at))
-    change.record("register", model, number, source=draft.source.digest)
+    change.record("register", model, number, **registration_details(draft))
     return read_version(change.connection, model, number)
 
 

@@ -12,6 +12,7 @@ from augurium.core.identifiers import check_alias, check_model_name
 from augurium.registry import sql_edits, sql_removal
 from augurium.registry.chain import AuditCheck, check_chain
 from augurium.registry.change import Change, changing
+from augurium.registry.condemned_files import condemn
 from augurium.registry.database import reading
 from augurium.registry.draft_limits import check_actor, check_draft
 from augurium.registry.history import check_moment, served_at
@@ -228,7 +229,13 @@ class SqlRegistry:
         self, digests: Collection[str], remove: Callable[[str], None], actor: str
     ) -> Sequence[str]:
         with self._changing(actor) as change:
-            return sql_removal.discard(change, digests, remove)
+            removal = condemn(change, digests)
+        try:
+            removal.run(remove)
+        finally:
+            with self._changing(actor) as change:
+                removal.release(change.connection)
+        return removal.removed
 
     def audit(
         self,

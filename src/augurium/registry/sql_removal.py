@@ -1,6 +1,6 @@
-"""Deletion, restoration and purging, and the removal of files nobody needs."""
+"""Deletion, restoration and purging of versions and models."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import (
@@ -88,19 +88,6 @@ def deleted_before(connection: Connection, moment: datetime) -> list[tuple[str, 
 def kept_digests(connection: Connection, moment: datetime) -> set[str]:
     """The digests that versions would stand on after a purge."""
     return read_digests(connection, condition=not_(_gone(connection, moment)))
-
-
-def discard(
-    change: Change, digests: Collection[str], remove: Callable[[str], None]
-) -> Sequence[str]:
-    """Removes the files of those digests that no version stands on."""
-    needed = read_digests(change.connection, digests)
-    unneeded = sorted(set(digests) - needed)
-    for digest in unneeded:
-        remove(digest)
-    if unneeded:
-        change.record("discard", digests=unneeded)
-    return unneeded
 
 
 def _gone(connection: Connection, moment: datetime) -> ColumnElement[bool]:

@@ -3,14 +3,16 @@
 import operator
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    Tuple,
     and_,
     func,
+    literal_column,
     not_,
     or_,
     select,
@@ -44,6 +46,21 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "!=": operator.ne,
 }
 _KEY = tuple_(versions.c.model, versions.c.version)
+
+
+class _Dialect(NamedTuple):
+    """How a database finds text in text, and how a version is looked up in a list of keys."""
+
+    contains: Callable[[Any, Any], Any]
+    key: Tuple
+
+
+# with the plain columns SQLite would walk the list, read a wide row for every entry and sort; with
+# the signs it walks a narrow index in order until the page is full
+_SQLITE = _Dialect(
+    func.instr, tuple_(literal_column("+versions.model"), literal_column("+versions.version"))
+)
+_POSTGRESQL = _Dialect(func.strpos, _KEY)
 # of a description only what is shown, so that a long one stays on the disk
 _SHOWN = {
     field: versions.c[field]
@@ -96,10 +113,10 @@ def find(
 def _keys(
     connection: Connection, terms: Sequence[Term], after: tuple[str, int] | None
 ) -> Select[Any]:
-    contains = func.instr if connection.dialect.name == "sqlite" else func.strpos
+    dialect = _SQLITE if connection.dialect.name == "sqlite" else _POSTGRESQL
     query = select(versions.c.model, versions.c.version)
     for term in terms:
-        query = query.where(_holds(term, contains))
+        query = query.where(_holds(term, dialect))
     if not any(isinstance(term, Deleted) for term in terms):
         query = query.where(not_(_is_deleted()))
     if after is not None:
@@ -109,20 +126,20 @@ def _keys(
     return query.order_by(versions.c.model, versions.c.version)
 
 
-def _holds(term: Term, contains: Any) -> Condition:
+def _holds(term: Term, dialect: _Dialect) -> Condition:
     match term:
         case Word(text):
-            return _said(contains(words.c.text, text) > 0)
+            return _said(dialect.contains(words.c.text, text) > 0)
         case Named(text):
-            named = select(models.c.name).where(contains(models.c.folded_name, text) > 0)
+            named = select(models.c.name).where(dialect.contains(models.c.folded_name, text) > 0)
             return versions.c.model.in_(named)
         case Tagged(key, value):
-            return _tagged(key, value)
+            return _tagged(dialect.key, key, value)
         case OfFramework(framework):
             return versions.c.framework == framework
         case Aliased(alias):
             pointing = select(aliases.c.model, aliases.c.version).where(aliases.c.alias == alias)
-            return _KEY.in_(pointing)
+            return dialect.key.in_(pointing)
         case Approved(approval):
             return versions.c.approval == approval
         case Deployed(wanted):
@@ -131,30 +148,34 @@ def _holds(term: Term, contains: Any) -> Condition:
             pointing = select(models.c.name, models.c.default_version).where(
                 models.c.default_version.is_not(None)
             )
-            return _KEY.in_(pointing) if wanted else _KEY.not_in(pointing)
+            return dialect.key.in_(pointing) if wanted else dialect.key.not_in(pointing)
         case Deleted(wanted):
             return _is_deleted() if wanted else not_(_is_deleted())
         case Measured(metric, sign, number):
             measured = select(metrics.c.model, metrics.c.version).where(
                 metrics.c.name == metric, OPERATORS[sign](metrics.c.value, number)
             )
-            return _KEY.in_(measured)
+            return dialect.key.in_(measured)
 
 
 def _said(holds: Condition) -> Condition:
     """Whether it holds for the words of a version or of its model."""
-    of_version = select(words.c.model, words.c.version).where(words.c.version > 0, holds)
-    of_model = select(words.c.model).where(words.c.version == 0, holds)
-    return or_(_KEY.in_(of_version), versions.c.model.in_(of_model))
+    # looked up for one version after the other: to read all texts is dear, and other terms may
+    # leave few versions, or a page be full soon
+    of_all = and_(words.c.model == models.c.name, words.c.version == 0)
+    said_of_all = select(words.c.version).where(of_all, holds).correlate(models).exists()
+    own = and_(words.c.model == versions.c.model, words.c.version == versions.c.version)
+    said = select(words.c.version).where(own, words.c.version > 0, holds).correlate(versions)
+    return or_(versions.c.model.in_(select(models.c.name).where(said_of_all)), said.exists())
 
 
-def _tagged(key: str, value: str | None) -> Condition:
+def _tagged(identity: Tuple, key: str, value: str | None) -> Condition:
     is_tag = tags.c.key == key
     if value is not None:
         is_tag = and_(is_tag, tags.c.value == value)
     of_version = select(tags.c.model, tags.c.version).where(is_tag, tags.c.version > 0)
     of_model = select(tags.c.model).where(is_tag, tags.c.version == 0)
-    return or_(_KEY.in_(of_version), versions.c.model.in_(of_model))
+    return or_(identity.in_(of_version), versions.c.model.in_(of_model))
 
 
 def _is_deleted() -> Condition:

@@ -174,7 +174,7 @@ tags = Table(
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("key", Name, primary_key=True),
     Column("value", Text, nullable=False),
-    Index(None, "key", "model", "version"),
+    Index(None, "key", "value", "model", "version"),
 )
 
 metrics = Table(
@@ -195,6 +195,14 @@ words = Table(
     Column("model", Name, ForeignKey(models.c.name), primary_key=True),
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("text", Text, nullable=False),
+)
+
+# files that are being removed from the store; no version can be registered with one meanwhile
+condemned = Table(
+    "condemned_files",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("at", UtcTime, nullable=False),
 )
 
 # whose secrets are kept as their SHA-256 only

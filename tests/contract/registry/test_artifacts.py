@@ -1,5 +1,6 @@
 import hashlib
 import os
+import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,8 @@ from augurium.registry.records import Artifact
 from tests.contract.registry.conftest import ArtifactPlace
 
 LIMIT = 1_000_000
-CONTENT = os.urandom(300_000)
+# the same in every process: tests that run side by side are named by its digest
+CONTENT = random.Random(0).randbytes(300_000)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 

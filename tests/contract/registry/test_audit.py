@@ -38,6 +38,16 @@ def test_every_change_raises_the_revision_by_one_and_is_audited(
     assert newest_first[1].details == {"alias": "champion", "previous": None}
 
 
+def test_the_decision_to_run_code_of_a_model_is_audited_with_who_made_it(
+    registry: Registry, draft: MakeDraft
+) -> None:
+    registry.register("fraud", draft(), "ann")
+    registry.register("fraud", draft(allowed_code=True), "bob")
+    allowed, safe = registry.audit()
+    assert (allowed.actor, allowed.details["allowed_code"]) == ("bob", True)
+    assert "allowed_code" not in safe.details
+
+
 def test_setting_what_is_set_already_is_no_change(registry: Registry, draft: MakeDraft) -> None:
     registry.register("fraud", draft(), "ann")
     registry.set_deployed("fraud", 1, True, "ann")

@@ -161,6 +161,19 @@ def test_wrong_credentials_are_told(
         open_source(url)
 
 
+def test_missing_credentials_are_told_by_their_names(
+    put: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = put("model.onnx", CONTENT)
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    # where a machine in a cloud would be asked for its role: nobody listens there
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9")
+
+    with pytest.raises(NotReady, match="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"):
+        open_source(url)
+
+
 def test_a_store_that_refuses_for_a_moment_is_asked_again(
     put: Callable[..., str], s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

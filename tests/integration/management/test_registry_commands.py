@@ -48,6 +48,20 @@ def test_search_finds_versions_and_tells_when_there_are_more(
     assert "No version" in augurium("search", "tag:team=none").stderr
 
 
+@pytest.mark.parametrize("name", ["../x", "a/b", "a\nb", "x" * 200, "", "stats", "con"])
+def test_a_name_that_no_model_may_have_is_refused_before_anything_is_sent(
+    augurium: Augurium, client: Client, tmp_path: Path, name: str
+) -> None:
+    model = tmp_path / "model.onnx"
+    model.write_bytes(b"of a good length")
+
+    for command in (["register"], ["import"]):
+        result = augurium(*command, str(model), "--name", name)
+        assert result.exit_code == 1
+        assert "model name" in result.stderr
+    assert client.collect_garbage(grace_s=0).files == 0
+
+
 def test_a_search_that_cannot_be_read_is_refused(augurium: Augurium) -> None:
     result = augurium("search", "colour:red")
 

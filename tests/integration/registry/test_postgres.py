@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -10,16 +10,19 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from msgspec.structs import replace
 
 from augurium.core.clock import SystemClock
-from augurium.core.errors import AuguriumError, InsufficientStorage, NotReady
+from augurium.core.errors import AuguriumError, Conflict, InsufficientStorage, NotReady
 from augurium.registry.database import open_database, reading
-from augurium.registry.records import Version, VersionDraft
+from augurium.registry.records import Artifact, Version, VersionDraft
 from augurium.registry.sql_registry import SqlRegistry
 from augurium.registry.tables import metadata
 from tests.support.postgres_server import PostgresServer, postgres, postgres_server, postgres_url
 
 __all__ = ["postgres", "postgres_url"]
+
+OTHER = Artifact("c" * 64, 1)
 
 
 def registry_at(url: str, lock_timeout_s: float = 5.0) -> SqlRegistry:
@@ -122,6 +125,73 @@ def test_no_acknowledged_write_is_lost_when_the_server_is_killed_under_twenty_wr
     assert registry.revision() == registry.model("fraud").latest_version == len(kept)
     assert registry.verify_audit().intact
     registry.close()
+
+
+def test_no_version_stands_on_a_file_that_a_slow_store_removes_for_longer_than_a_session_may_idle(
+    postgres_url: str, draft: VersionDraft
+) -> None:
+    here, there = (registry_at(postgres_url, lock_timeout_s=0.2) for _ in range(2))
+    files = {artifact.digest for artifact in draft.artifacts()}
+    begun, go_on = threading.Event(), threading.Event()
+
+    def remove(digest: str) -> None:
+        begun.set()
+        assert go_on.wait(30)
+        files.remove(digest)
+
+    with ThreadPoolExecutor(1) as collector:
+        removed = collector.submit(here.discard, list(files), remove, "gc")
+        assert begun.wait(10)
+        # the server ends a session that idles in a transaction for twice (0.2 + 1) seconds
+        time.sleep(3)
+        with pytest.raises(Conflict, match="upload it again in a moment"):
+            there.register("fraud", draft, "ann")
+        there.register("other", replace(draft, source=OTHER, servable=OTHER), "ann")
+        go_on.set()
+        assert sorted(removed.result()) == sorted({draft.source.digest, draft.servable.digest})
+
+    assert files == set()
+    assert there.register("fraud", draft, "ann").version == 1
+    here.close()
+    there.close()
+
+
+def test_a_server_killed_under_a_collection_lets_no_version_stand_on_what_it_removes(
+    own_server: PostgresServer, draft: VersionDraft
+) -> None:
+    registry = registry_at(own_server.url(), lock_timeout_s=1.0)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def remove(digest: str) -> None:
+        begun.set()
+        assert go_on.wait(30)
+
+    with ThreadPoolExecutor(1) as collector:
+        removed = collector.submit(registry.discard, [draft.source.digest], remove, "gc")
+        assert begun.wait(10)
+        own_server.kill()
+        own_server.start()
+        with pytest.raises(Conflict, match="upload it again in a moment"):
+            _once_up(lambda: registry.register("fraud", draft, "ann"))
+        go_on.set()
+        assert removed.result() == [draft.source.digest]
+
+    assert registry.audit()[0].action == "discard"
+    assert registry.register("fraud", draft, "ann").version == 1
+    registry.close()
+
+
+def _once_up(work: Callable[[], object]) -> None:
+    """Does it, again while connections of before the kill are still being given up."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            work()
+        except NotReady:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        else:
+            return
 
 
 def test_a_stopped_server_is_not_ready_at_once_and_used_again_when_it_is_back(

@@ -15,7 +15,7 @@ from augurium.registry.artifact_location import open_artifacts, pending_uploads
 from augurium.registry.artifacts import ArtifactStore
 from augurium.registry.s3_uploads import PendingUploads
 from tests.support.fault_proxy import FaultProxy, fault_proxy
-from tests.support.s3_server import BUCKET, S3Server
+from tests.support.s3_server import BUCKET, S3Server, running_s3_server
 
 NOW = timedelta(seconds=-60)
 Pending = Callable[..., PendingUploads]
@@ -87,6 +87,15 @@ def test_an_upload_that_fails_cancels_itself(
         store.put([bytes(1_000_000)] * 20, 20_000_000)
 
     assert pending().cancel_older_than(NOW) == 0
+
+
+def test_a_server_that_never_saw_an_upload_has_none(tmp_path: Path) -> None:
+    with running_s3_server(tmp_path / "new") as server:
+        settings = StorageSettings(artifacts_url=server.url("x"), s3_endpoint=server.endpoint)
+        found = pending_uploads(settings, server.environment)
+        assert found is not None
+
+        assert found.cancel_older_than(NOW) == 0
 
 
 def test_wrong_keys_and_a_silent_store_are_told(pending: Pending, proxy: FaultProxy) -> None:

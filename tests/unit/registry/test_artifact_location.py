@@ -45,7 +45,9 @@ def test_an_object_store_is_opened_without_asking_it(
 def test_an_azure_container_needs_an_account(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(InvalidArgument, match=r"artifacts_url 'az://models' cannot be used"):
+    with pytest.raises(
+        InvalidArgument, match=r"'az://models' cannot be used: .* set AZURE_STORAGE_"
+    ):
         opened(tmp_path, artifacts_url="az://models")
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "a2V5")
