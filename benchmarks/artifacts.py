@@ -27,7 +27,7 @@ import msgspec
 import psutil
 
 from augurium.core.home import NodeConfig
-from augurium.core.settings import NodeSettings, Settings
+from augurium.core.settings import NodeSettings, Settings, StorageSettings
 
 MB = 1_000_000
 UPLOAD = """
@@ -69,10 +69,14 @@ def write_random(file: Path, size: int) -> None:
 
 
 @contextmanager
-def control(home: Path) -> Iterator[tuple[str, psutil.Process]]:
+def control(home: Path, database_url: str = "") -> Iterator[tuple[str, psutil.Process]]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    node = NodeConfig(Settings(node=NodeSettings(home=str(home), control_port=port)), (), ())
+    settings = Settings(
+        node=NodeSettings(home=str(home), control_port=port),
+        storage=StorageSettings(database_url=database_url),
+    )
+    node = NodeConfig(settings, (), ())
     node.home.create()
     node.home.config.write_bytes(msgspec.json.encode(node))
     command = [sys.executable, "-m", "augurium.control", str(node.home.config)]
