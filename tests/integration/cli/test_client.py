@@ -295,11 +295,14 @@ def test_a_stranger_with_another_answer_is_recognised(client: Client, answer: An
         client.models()
 
 
-def test_a_name_that_needs_escaping_stays_one_segment(client: Client, received: Received) -> None:
-    with pytest.raises(NotFound):
-        client.model("a/b ?c")
+@pytest.mark.parametrize("name", ["a/b ?c", "..", "", "n" * 129, "tab\t"])
+def test_a_name_that_no_model_can_have_is_refused_before_anything_is_sent(
+    client: Client, received: Received, name: str
+) -> None:
+    with pytest.raises(InvalidArgument, match="use 1 to 128 of the characters"):
+        client.model(name)
 
-    assert received[0].url.raw_path == b"/api/v1/models/a%2Fb%20%3Fc"
+    assert received == []
 
 
 def test_a_missing_file_is_refused_before_anything_is_sent(
