@@ -35,8 +35,9 @@ demo: $(DEMO) ## train two models, serve them, and compare answers with their fr
 serve: $(DEMO) ## leave a node running with the demo's models
 	$(BIN)/python -m examples.demo --serve
 
-test: $(DEV) ## run every test
-	$(BIN)/python -m pytest
+# the tests of a file stay together, because they share what they start
+test: $(DEV) ## run every test, as many at a time as there are cores
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: $(DEV) ## lint, format, types, layers, generated code and pages
 	$(BIN)/ruff check .
@@ -60,7 +61,7 @@ proto: $(DEV) ## generate the protobuf modules
 	$(BIN)/python tools/generate_proto.py
 
 lock: $(DEV) ## write the versions installed now to constraints.txt
-	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 
 clean: ## remove what was built
 	rm -rf $(VENV) .demo-home dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
