@@ -1,4 +1,6 @@
-"""What must hold before a node starts: an address it may bind, free ports, a home of its own."""
+"""What must hold before a node starts: an address it may bind, free ports, a home of its own,
+storage that can be meant.
+"""
 
 import fcntl
 import os
@@ -68,6 +70,24 @@ def locked_home(home: Home) -> Iterator[None]:
                 f"another node runs in {home.path}; stop it, or choose another folder with --home"
             ) from error
         yield
+
+
+def check_storage(config: NodeConfig) -> None:
+    """Raises InvalidArgument for a database or an artifact store that cannot be what was meant.
+
+    Asks neither of them: one that is down may come back, a mistyped one does not. The home must be
+    locked.
+    """
+    storage = config.settings.storage
+    # loaded only where there is something to check: the supervisor stays small
+    if storage.database_url:
+        from augurium.registry.database import check_url
+
+        check_url(storage.database_url)
+    if storage.artifacts_url:
+        from augurium.registry.artifact_location import open_artifacts
+
+        open_artifacts(storage, config.home.artifacts, config.home.cache, os.environ)
 
 
 def _ports(node: NodeSettings) -> list[int]:

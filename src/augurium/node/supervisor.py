@@ -19,7 +19,7 @@ from augurium.core.settings import Settings
 from augurium.node.admittance import check_anyone_may_call
 from augurium.node.child import Child
 from augurium.node.commands import Commands
-from augurium.node.preflight import locked_home, resolve
+from augurium.node.preflight import check_storage, locked_home, resolve
 
 EXIT_OK = 0
 EXIT_REFUSED = 1
@@ -37,6 +37,7 @@ def serve(settings: Settings) -> int:
     try:
         config = resolve(settings)
         with locked_home(config.home):
+            check_storage(config)
             check_anyone_may_call(config)
             config.home.ledger.unlink(missing_ok=True)
             write_atomically(config.home.config, msgspec.json.encode(config))

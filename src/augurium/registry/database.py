@@ -14,7 +14,7 @@ from augurium.registry.database_errors import domain_errors, locked
 from augurium.registry.schema import migrate, needs_migration
 from augurium.registry.sqlite import sqlite_url
 
-__all__ = ["open_database", "reading", "sqlite_url", "writing"]
+__all__ = ["check_url", "open_database", "reading", "sqlite_url", "writing"]
 
 LOCK_TIMEOUT_S = 5.0
 _TURN = "augurium_turn"
@@ -44,6 +44,11 @@ def open_database(url: URL | str, lock_timeout_s: float = LOCK_TIMEOUT_S) -> Eng
         engine.dispose()
         raise
     return engine
+
+
+def check_url(url: str) -> None:
+    """Raises InvalidArgument for a URL that names no usable database; connects to none."""
+    _create_engine(url, LOCK_TIMEOUT_S).dispose()
 
 
 @contextmanager

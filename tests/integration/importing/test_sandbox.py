@@ -6,11 +6,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from augurium.core.files import remove_folder
 from augurium.importing.sandbox import Budget, End, Ending, run_child
 
 Run = Callable[..., Ending]
@@ -18,8 +19,8 @@ GIBIBYTE = 1024**3
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Runs a Python script as a child."""
+def run(tmp_path: Path) -> Iterator[Run]:
+    """Runs a Python script as a child, and clears what it left as an import does."""
 
     def start(
         script: str,
@@ -30,7 +31,9 @@ def run(tmp_path: Path) -> Run:
         budget = Budget(time.monotonic() + seconds, memory_bytes, disk_bytes)
         return run_child([sys.executable, "-c", script], tmp_path, budget)
 
-    return start
+    yield start
+    # nested deeper than pytest itself could remove
+    remove_folder(tmp_path)
 
 
 def is_running(pid: int) -> bool:
