@@ -49,18 +49,23 @@ _KEY = tuple_(versions.c.model, versions.c.version)
 
 
 class _Dialect(NamedTuple):
-    """How a database finds text in text, and how a version is looked up in a list of keys."""
+    """How a database finds text in text, and how versions and their words are looked up: `key` in a
+    list of keys, `words_key` while the words are walked.
+    """
 
     contains: Callable[[Any, Any], Any]
     key: Tuple
+    words_key: Tuple
+
+
+def _not_by_index(table: str) -> Tuple:
+    return tuple_(literal_column(f"+{table}.model"), literal_column(f"+{table}.version"))
 
 
 # with the plain columns SQLite would walk the list, read a wide row for every entry and sort; with
 # the signs it walks a narrow index in order until the page is full
-_SQLITE = _Dialect(
-    func.instr, tuple_(literal_column("+versions.model"), literal_column("+versions.version"))
-)
-_POSTGRESQL = _Dialect(func.strpos, _KEY)
+_SQLITE = _Dialect(func.instr, _not_by_index("versions"), _not_by_index("words"))
+_POSTGRESQL = _Dialect(func.strpos, _KEY, tuple_(words.c.model, words.c.version))
 # of a description only what is shown, so that a long one stays on the disk
 _SHOWN = {
     field: versions.c[field]
@@ -114,22 +119,28 @@ def _keys(
     connection: Connection, terms: Sequence[Term], after: tuple[str, int] | None
 ) -> Select[Any]:
     dialect = _SQLITE if connection.dialect.name == "sqlite" else _POSTGRESQL
-    query = select(versions.c.model, versions.c.version)
-    for term in terms:
-        query = query.where(_holds(term, dialect))
+    said = [term.text for term in terms if isinstance(term, Word)]
+    # where nothing but words says which versions, the words are walked until the page is full
+    table = words if said and len(said) == len(terms) else versions
+    query = select(table.c.model, table.c.version)
+    if table is words:
+        query = query.select_from(words).join(versions, dialect.words_key == _KEY)
+        query = query.where(words.c.version > 0, *(_said_here(text, dialect) for text in said))
+    else:
+        query = query.where(*(_holds(term, dialect) for term in terms))
     if not any(isinstance(term, Deleted) for term in terms):
         query = query.where(not_(_is_deleted()))
     if after is not None:
         model, version = after
-        beyond = and_(versions.c.model == model, versions.c.version > version)
-        query = query.where(versions.c.model >= model, or_(versions.c.model > model, beyond))
-    return query.order_by(versions.c.model, versions.c.version)
+        beyond = and_(table.c.model == model, table.c.version > version)
+        query = query.where(table.c.model >= model, or_(table.c.model > model, beyond))
+    return query.order_by(table.c.model, table.c.version)
 
 
 def _holds(term: Term, dialect: _Dialect) -> Condition:
     match term:
         case Word(text):
-            return _said(dialect.contains(words.c.text, text) > 0)
+            return _said(text, dialect)
         case Named(text):
             named = select(models.c.name).where(dialect.contains(models.c.folded_name, text) > 0)
             return versions.c.model.in_(named)
@@ -158,15 +169,28 @@ def _holds(term: Term, dialect: _Dialect) -> Condition:
             return dialect.key.in_(measured)
 
 
-def _said(holds: Condition) -> Condition:
-    """Whether it holds for the words of a version or of its model."""
-    # looked up for one version after the other: to read all texts is dear, and other terms may
-    # leave few versions, or a page be full soon
-    of_all = and_(words.c.model == models.c.name, words.c.version == 0)
-    said_of_all = select(words.c.version).where(of_all, holds).correlate(models).exists()
+def _said_here(text: str, dialect: _Dialect) -> Condition:
+    """Whether the words that are walked hold a text, or those of their model."""
+    own = dialect.contains(words.c.text, text) > 0
+    return or_(own, words.c.model.in_(_models_saying(text, dialect)))
+
+
+def _said(text: str, dialect: _Dialect) -> Condition:
+    """Whether the words of a version hold a text, or those of its model."""
+    # a place and no `exists`: that PostgreSQL would answer by reading all words, where other terms
+    # leave few versions to look at
     own = and_(words.c.model == versions.c.model, words.c.version == versions.c.version)
-    said = select(words.c.version).where(own, words.c.version > 0, holds).correlate(versions)
-    return or_(versions.c.model.in_(select(models.c.name).where(said_of_all)), said.exists())
+    place = select(dialect.contains(words.c.text, text)).where(own).correlate(versions)
+    saying = versions.c.model.in_(_models_saying(text, dialect))
+    return or_(saying, place.scalar_subquery() > 0)
+
+
+def _models_saying(text: str, dialect: _Dialect) -> Select[Any]:
+    # one model after the other: most of all words are those of versions
+    of_model = words.alias()
+    its = and_(of_model.c.model == models.c.name, of_model.c.version == 0)
+    said = select(of_model.c.model).where(its, dialect.contains(of_model.c.text, text) > 0)
+    return select(models.c.name).where(said.correlate(models).exists())
 
 
 def _tagged(identity: Tuple, key: str, value: str | None) -> Condition:
