@@ -135,7 +135,7 @@ def test_a_damaged_artifact_is_refused_and_the_old_version_serves(
         with pytest.raises(AuguriumError, match="damaged"):
             client.deploy("simple", second.version)
         assert client.model("simple").default_version == 1
-        assert client.ready().ready
+        wait_for(lambda: client.ready().ready)
     assert own.ask("/v2/models/simple/infer", SIMPLE).status == 200
 
 

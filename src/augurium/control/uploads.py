@@ -101,6 +101,9 @@ class _Chunks:
             if self._abandoned:
                 raise Cancelled("the caller left")
             self._next = asyncio.run_coroutine_threadsafe(self.receive(), self._loop)
+            if self._abandoned:
+                # since the look above; `abandon` may have found no request to cancel
+                self._next.cancel()
             chunk = self._next.result()
 
     async def receive(self) -> bytes:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import subprocess
 import sys
 import urllib.request
@@ -12,6 +13,7 @@ import pytest
 
 from tests.support.models import simple_model
 
+READY_WITHIN_S = 60
 ROOT = Path(__file__).parents[3]
 FRAMEWORKS = ("sklearn", "xgboost", "pandas", "scipy", "torch", "tensorflow", "lightgbm")
 ONES = {"shape": [1, 16], "datatype": "INT32", "data": [1] * 16}
@@ -49,7 +51,9 @@ def test_the_wheel_registers_and_serves_from_an_empty_folder(
     command += ["--port", "0", "--grpc-port", "0", "--control-port", "0"]
     node = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=plain)
     try:
-        line = node.stdout.readline() if node.stdout else ""
+        assert node.stdout
+        assert select.select([node.stdout], [], [], READY_WITHIN_S)[0], "it was never ready"
+        line = node.stdout.readline()
         words = line.replace(",", "").split()
         register = ["register", "simple.onnx", "--name", "simple", "--deploy", "--json"]
         done = subprocess.run(
