@@ -1,13 +1,9 @@
 """Access: all that a process must know to tell who calls, as control pushes it to the engines."""
 
-from typing import Literal
-
 import msgspec
 
 from augurium.access.keys import LiveKey
 from augurium.access.scopes import Scope
-
-Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
 
 
 class TokenRules(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from augurium.core.clock import SystemClock
 from augurium.core.errors import Conflict
 from augurium.core.home import Home
 from augurium.node.preflight import locked_home
-from augurium.registry.database import open_database, sqlite_url
+from augurium.registry.database import open_database, registry_url
 
 
 class StoppedNode:
@@ -61,8 +61,7 @@ def stopped_node(folder: Path | None, config: Path | None) -> Iterator[StoppedNo
     home = Home(Path(settings.node.home))
     try:
         with locked_home(home):
-            url = settings.storage.database_url or sqlite_url(home.database)
-            engine = open_database(url)
+            engine = open_database(registry_url(settings.storage, home.database))
             try:
                 yield StoppedNode(SqlKeyStore(engine, SystemClock(), settings.access.environment))
             finally:

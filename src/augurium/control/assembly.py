@@ -29,7 +29,7 @@ from augurium.core.settings import ImportSettings
 from augurium.importing.result import ImportRequest, ImportResult
 from augurium.registry.artifact_location import Artifacts, open_artifacts, pending_uploads
 from augurium.registry.change import changing
-from augurium.registry.database import open_database, sqlite_url
+from augurium.registry.database import open_database, registry_url
 from augurium.registry.garbage import Garbage
 from augurium.registry.signing import SigningKeys
 from augurium.registry.sql_registry import SqlRegistry
@@ -40,9 +40,7 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
     """The services of a node's control process, running, with the engine link open."""
     clock = SystemClock()
     artifacts = _prepare(config)
-    database = open_database(
-        config.settings.storage.database_url or sqlite_url(config.home.database)
-    )
+    database = open_database(registry_url(config.settings.storage, config.home.database))
     with contextlib.closing(SqlRegistry(database, clock, artifacts.contains)) as registry:
         hub = LinkHub(config.home.link_socket)
         snapshots = Snapshots(registry, artifacts, config.settings.batching, hub)

@@ -21,10 +21,6 @@ class Signature(msgspec.Struct, frozen=True, dict=True):
         return {spec.name: spec for spec in self.inputs}
 
     @functools.cached_property
-    def output_by_name(self) -> dict[str, TensorSpec]:
-        return {spec.name: spec for spec in self.outputs}
-
-    @functools.cached_property
     def optional_features(self) -> tuple[str, ...]:
         """What an object of named features may leave out."""
         optional = (spec for spec in self.inputs if spec.optional)

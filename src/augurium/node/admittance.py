@@ -54,10 +54,9 @@ def check_anyone_may_call(config: NodeConfig) -> None:
 def _admin_key(config: NodeConfig) -> bool:
     # here, not above: most nodes need no database in this process
     from augurium.access.sql_key_store import SqlKeyStore
-    from augurium.registry.database import open_database, sqlite_url
+    from augurium.registry.database import open_database, registry_url
 
-    url = config.settings.storage.database_url or sqlite_url(config.home.database)
-    engine = open_database(url)
+    engine = open_database(registry_url(config.settings.storage, config.home.database))
     now = datetime.now(UTC)
     try:
         known = SqlKeyStore(engine, SystemClock()).all()

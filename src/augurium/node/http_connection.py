@@ -168,9 +168,9 @@ class HttpConnection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._head_done = True
-        length = self._headers.get("content-length")
-        too_long = length is not None and int(length) > self._host.max_body_bytes
-        large = "transfer-encoding" in self._headers if length is None else _is_large(length)
+        length = int(self._headers.get("content-length", 0))
+        too_long = length > self._host.max_body_bytes
+        large = length > SMALL_BODY_BYTES or "transfer-encoding" in self._headers
         if large and self._host.knows is not None:
             # a stranger is refused when the request is complete; its body is not kept for that
             self._kept = self._host.knows(self._headers.get("authorization"), self._caller)
@@ -280,7 +280,3 @@ class HttpConnection(asyncio.Protocol):
         self._head_bytes += size
         if self._head_bytes > MAX_HEAD_BYTES:
             raise HeadTooLarge(f"the request's head is larger than {MAX_HEAD_BYTES} bytes")
-
-
-def _is_large(length: str) -> bool:
-    return int(length) > SMALL_BODY_BYTES

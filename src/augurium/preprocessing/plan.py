@@ -9,6 +9,7 @@ from augurium.preprocessing import program, reference
 from augurium.preprocessing import transforms as t
 from augurium.preprocessing.fixed_steps import Buckets, fixed_steps
 from augurium.preprocessing.learning import Limits, learned, needed
+from augurium.preprocessing.summaries import Summary
 
 Known = dict[int, list[f.AnyStep]]
 Key = tuple[int, str]
@@ -42,7 +43,7 @@ class Plan:
         self._limits = limits
         self._types = types
         self._events: list[f.AnyStep | Observation] = []
-        self._summaries: dict[Key, Any] = {}
+        self._summaries: dict[Key, Summary] = {}
         self._imputed_by: dict[str, int] = {}
         self._imputed_before: dict[Key, int] = {}
         self._blocked: set[str] = set()

@@ -1,8 +1,6 @@
 """What a list of steps does to the columns: which there are, in what order, and of what type."""
 
-from collections.abc import Iterable, Iterator
-
-import msgspec
+from collections.abc import Iterator
 
 from augurium.core.errors import InvalidArgument
 from augurium.preprocessing import fitted as f
@@ -95,16 +93,6 @@ def check_kind(kind: str, column: str, types: Types, expected: tuple[str, ...]) 
             f"{kind} takes {' or '.join(map(_plural, expected))}, but column '{column}' holds"
             f" {_plural(types[column])}"
         )
-
-
-def renamed(steps: Iterable[f.AnyStep], names: dict[str, str]) -> Iterator[f.AnyStep]:
-    """The steps reading other columns; columns they make keep their names."""
-    for step in steps:
-        if isinstance(step, f.Joined | f.Kept):
-            columns = tuple(names.get(name, name) for name in step.columns)
-            yield msgspec.structs.replace(step, columns=columns)
-        else:
-            yield msgspec.structs.replace(step, column=names.get(step.column, step.column))
 
 
 def _replacing(step: f.AnyStep, kind: str) -> Iterator[tuple[str, str]]:

@@ -3,18 +3,20 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from augurium.core.errors import InvalidArgument
+from augurium.core.settings import StorageSettings
 from augurium.registry import postgresql, sqlite
 from augurium.registry.database_errors import domain_errors, locked
 from augurium.registry.schema import migrate, needs_migration
 from augurium.registry.sqlite import sqlite_url
 
-__all__ = ["check_url", "open_database", "reading", "sqlite_url", "writing"]
+__all__ = ["check_url", "open_database", "reading", "registry_url", "sqlite_url", "writing"]
 
 LOCK_TIMEOUT_S = 5.0
 _TURN = "augurium_turn"
@@ -44,6 +46,11 @@ def open_database(url: URL | str, lock_timeout_s: float = LOCK_TIMEOUT_S) -> Eng
         engine.dispose()
         raise
     return engine
+
+
+def registry_url(storage: StorageSettings, file: Path) -> URL | str:
+    """The registry's database: the one that the settings name, else SQLite in `file`."""
+    return storage.database_url or sqlite_url(file)
 
 
 def check_url(url: str) -> None:

@@ -1,11 +1,10 @@
 """Searches without a database: whether a query holds for one version."""
 
-import operator
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 from augurium.registry.records import Model, Version, VersionSummary
 from augurium.registry.search_query import (
+    OPERATORS,
     Aliased,
     Approved,
     Default,
@@ -19,15 +18,6 @@ from augurium.registry.search_query import (
     Word,
 )
 from augurium.registry.words import DESCRIBED, words_of_model, words_of_version
-
-_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
-    ">": operator.gt,
-    ">=": operator.ge,
-    "<": operator.lt,
-    "<=": operator.le,
-    "=": operator.eq,
-    "!=": operator.ne,
-}
 
 
 def matches(terms: Iterable[Term], model: Model, card: str, version: Version) -> bool:
@@ -77,7 +67,7 @@ def _holds(term: Term, model: Model, card: str, version: Version) -> bool:
             return ((version.deleted_at or model.deleted_at) is not None) == wanted
         case Measured(metric, sign, number):
             measured = version.metrics.get(metric)
-            return measured is not None and _OPERATORS[sign](measured, number)
+            return measured is not None and OPERATORS[sign](measured, number)
 
 
 def _aliases(model: Model, version: Version) -> tuple[str, ...]:

@@ -9,9 +9,10 @@ the next character. Nothing is a wildcard.
 """
 
 import math
+import operator
 import re
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -21,6 +22,14 @@ from augurium.registry.rules import APPROVALS
 MAX_QUERY_CHARACTERS = 1000
 MAX_TERMS = 20
 Operator = Literal[">=", "<=", "!=", ">", "<", "="]
+OPERATORS: dict[Operator, Callable[[Any, Any], Any]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+    "=": operator.eq,
+    "!=": operator.ne,
+}
 _METRIC = re.compile(r"(>=|<=|!=|>|<|=)(.*)", re.DOTALL)
 _BOOLEANS = {"true": True, "false": False}
 

@@ -1,6 +1,5 @@
 """Searches in SQL. Every text is a bound value and matched literally."""
 
-import operator
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -21,6 +20,7 @@ from sqlalchemy import (
 
 from augurium.registry.records import VersionSummary
 from augurium.registry.search_query import (
+    OPERATORS,
     Aliased,
     Approved,
     Default,
@@ -37,14 +37,6 @@ from augurium.registry.tables import aliases, metrics, models, tags, versions, w
 from augurium.registry.words import DESCRIBED
 
 Condition = ColumnElement[bool]
-OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
-    ">": operator.gt,
-    ">=": operator.ge,
-    "<": operator.lt,
-    "<=": operator.le,
-    "=": operator.eq,
-    "!=": operator.ne,
-}
 _KEY = tuple_(versions.c.model, versions.c.version)
 
 

@@ -19,6 +19,7 @@ from augurium.core.errors import ModelFailed
 from augurium.core.files import remove_folder
 from augurium.core.home import short_socket_path
 from augurium.core.settings import RunnerSettings
+from augurium.importing.sandbox import SINGLE_THREAD
 from augurium.serving import runner_wire as wire
 from augurium.serving.runner import RunnerOrder
 from augurium.serving.snapshot import DesiredVersion
@@ -30,9 +31,6 @@ EXIT_TIMEOUT_S = 5.0
 LOG_TAIL_BYTES = 1000
 PASSED_VARIABLES = ("PATH", "LD_LIBRARY_PATH")
 # one run uses one core: engines send several at a time
-SINGLE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT"), "1"
-)
 
 log = structlog.get_logger()
 
