@@ -10,16 +10,23 @@ Source: RFC 9112 (HTTP/1.1), RFC 9110 section 10.1.1 (Expect).
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import unquote
 
 import httptools
+import structlog
 
 from augurium.core.errors import AuguriumError, InvalidArgument, TooLarge
 from augurium.core.tls import certificate_names
-from augurium.protocols.http import HttpRequest, HttpResponse, error_response
+from augurium.protocols.http import (
+    HttpRequest,
+    HttpResponse,
+    StreamedResponse,
+    error_response,
+)
 
 MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 100
@@ -36,7 +43,9 @@ _STATUS_LINES = {
 
 HEAD_TOO_LARGE = 431
 
-Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]
+log = structlog.get_logger()
+
+Handler = Callable[[HttpRequest], Awaitable[HttpResponse | StreamedResponse]]
 Knows = Callable[[str | None, tuple[str, ...]], bool]
 
 
@@ -230,7 +239,10 @@ class HttpConnection(asyncio.Protocol):
             while True:
                 response = await self._host.handler(request)
                 keep_alive = keep_alive and not (self._host.stopping or self._refused)
-                self._send(response, keep_alive)
+                if isinstance(response, StreamedResponse):
+                    keep_alive = await self._send_pieces(response, keep_alive)
+                else:
+                    self._send(response, keep_alive)
                 if self._writable is not None:
                     await self._writable.wait()
                 if not keep_alive:
@@ -243,12 +255,45 @@ class HttpConnection(asyncio.Protocol):
             self._active = time.monotonic()
 
     def _send(self, response: HttpResponse, keep_alive: bool) -> None:
+        length = b"content-length: %d\r\n" % len(response.body)
+        self._write(b"".join([self._head(response, length, keep_alive), response.body]))
+
+    async def _send_pieces(self, response: StreamedResponse, keep_alive: bool) -> bool:
+        """Sends every piece as it comes; whether the connection is good for another request.
+
+        A caller of HTTP/1.0 knows no chunks: the end of the connection ends the body.
+        """
+        chunked = self._parser.get_http_version() == "1.1"
+        framing = b"transfer-encoding: chunked\r\n" if chunked else b""
+        self._write(self._head(response, framing, keep_alive))
+        async with aclosing(response.chunks) as chunks:
+            try:
+                await self._write_pieces(chunks, chunked)
+            except Exception:  # the status is sent: only a body without an end can say it now
+                log.exception("streamed answer broke off")
+                return False
+        if chunked:
+            self._write(b"0\r\n\r\n")
+        return keep_alive
+
+    async def _write_pieces(self, chunks: AsyncGenerator[bytes, None], chunked: bool) -> None:
+        async for chunk in chunks:
+            if chunk:
+                self._write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
+            if self._writable is not None:
+                await self._writable.wait()
+            else:
+                # pieces that are there already must not keep the loop from others
+                await asyncio.sleep(0)
+
+    def _head(
+        self, response: HttpResponse | StreamedResponse, framing: bytes, keep_alive: bool
+    ) -> bytes:
         parts = [_STATUS_LINES[response.status]]
         parts += [f"{name}: {value}\r\n".encode("latin-1") for name, value in response.headers]
-        parts.append(b"content-length: %d\r\n" % len(response.body))
+        parts.append(framing)
         parts.append(self._host.date_line if keep_alive else b"connection: close\r\n\r\n")
-        parts.append(response.body)
-        self._write(b"".join(parts))
+        return b"".join(parts)
 
     def _refuse(self, error: AuguriumError) -> None:
         """Answers what cannot be followed, and closes: where the next request begins is unknown."""

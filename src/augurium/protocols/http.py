@@ -1,6 +1,6 @@
 """HTTP as the protocols see it: a request and a response, whatever host carries them."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import NamedTuple
 
 import msgspec
@@ -35,6 +35,19 @@ class HttpResponse(NamedTuple):
     status: int
     headers: Headers
     body: bytes
+
+
+class StreamedResponse(NamedTuple):
+    """An answer whose body comes piece by piece; each piece is sent at once.
+
+    What carries it closes `chunks` when the caller leaves. Whoever makes them turns errors into
+    pieces: once the status is sent, nothing but the end of the connection can say that more was
+    expected.
+    """
+
+    status: int
+    headers: Headers
+    chunks: AsyncGenerator[bytes, None]
 
 
 def json_response(content: object, status: int = 200) -> HttpResponse:

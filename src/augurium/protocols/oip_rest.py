@@ -1,26 +1,36 @@
 """Open Inference Protocol v2 over REST: inference, metadata and health."""
 
-from collections.abc import Callable
-
 from augurium.core.errors import AuguriumError, NotReady
-from augurium.core.identifiers import ModelRef
 from augurium.core.tensors import TensorSpec
 from augurium.protocols import oip, oip_json
-from augurium.protocols.http import HttpRequest, HttpResponse, json_response
+from augurium.protocols.http import HttpResponse, json_response
+from augurium.protocols.routing import Call, Route
 from augurium.serving.plane import DataPlane
 
 
 class OipRest:
-    """The handlers of `/v2`; each takes a request that was routed to it."""
+    """The handlers of `/v2`; each takes a call that was routed to it."""
 
     def __init__(self, plane: DataPlane, max_json_depth: int) -> None:
         self._plane = plane
         self._max_json_depth = max_json_depth
 
-    async def infer(
-        self, request: HttpRequest, model: ModelRef, timeout_s: float | None
-    ) -> HttpResponse:
+    def routes(self) -> tuple[Route, ...]:
+        """The paths of this protocol."""
+        model = "/v2/models/{model}"
+        return (
+            Route("GET", "/v2", "server", self.server),
+            Route("GET", "/v2/health/live", "live", self.live),
+            Route("GET", "/v2/health/ready", "ready", self.ready),
+            Route("GET", "/v2/models", "models", self.models),
+            Route("GET", model, "metadata", self.metadata),
+            Route("GET", f"{model}/ready", "model_ready", self.model_ready),
+            Route("POST", f"{model}/infer", "infer", self.infer),
+        )
+
+    async def infer(self, call: Call) -> HttpResponse:
         """`POST /v2/models/M[/versions/V]/infer`."""
+        request, timeout_s = call.request, call.timeout_s
         try:
             wire = oip_json.decode(
                 request.body or b"", request.header(oip_json.HEADER_LENGTH), self._max_json_depth
@@ -31,15 +41,15 @@ class OipRest:
             self._plane.count_unrouted(error.kind)
             raise
         response = await oip.infer(
-            self._plane, wire.request(model, self._plane.deadline(timeout_s))
+            self._plane, wire.request(call.model, self._plane.deadline(timeout_s))
         )
         answer = oip_json.encode(response, wire.binary_outputs(response))
         answer.headers.append(("augurium-version", str(response.version)))
         return answer
 
-    async def metadata(self, _request: HttpRequest, model: ModelRef) -> HttpResponse:
+    async def metadata(self, call: Call) -> HttpResponse:
         """`GET /v2/models/M[/versions/V]`."""
-        found = oip.model_metadata(self._plane, model)
+        found = oip.model_metadata(self._plane, call.model)
         return json_response(
             {
                 "name": found.name,
@@ -50,26 +60,26 @@ class OipRest:
             }
         )
 
-    async def model_ready(self, _request: HttpRequest, model: ModelRef) -> HttpResponse:
+    async def model_ready(self, call: Call) -> HttpResponse:
         """`GET /v2/models/M[/versions/V]/ready`."""
-        self._plane.version(model)
-        return json_response({"name": model.name, "ready": True})
+        self._plane.version(call.model)
+        return json_response({"name": call.model.name, "ready": True})
 
-    async def models(self, _request: HttpRequest, sees: Callable[[str], bool]) -> HttpResponse:
+    async def models(self, call: Call) -> HttpResponse:
         """`GET /v2/models`."""
-        return json_response({"models": list(filter(sees, self._plane.models()))})
+        return json_response({"models": list(filter(call.sees, self._plane.models()))})
 
-    async def server(self, _request: HttpRequest) -> HttpResponse:
+    async def server(self, _call: Call) -> HttpResponse:
         """`GET /v2`."""
         return json_response(
             {"name": oip.SERVER_NAME, "version": oip.server_version(), "extensions": oip.EXTENSIONS}
         )
 
-    async def live(self, _request: HttpRequest) -> HttpResponse:
+    async def live(self, _call: Call) -> HttpResponse:
         """`GET /v2/health/live`."""
         return json_response({"live": True})
 
-    async def ready(self, _request: HttpRequest) -> HttpResponse:
+    async def ready(self, _call: Call) -> HttpResponse:
         """`GET /v2/health/ready`."""
         if not self._plane.ready:
             raise NotReady("this engine is starting or stopping")

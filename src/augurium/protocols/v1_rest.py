@@ -2,16 +2,15 @@
 and status.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from augurium.core.errors import AuguriumError, InvalidArgument
-from augurium.core.identifiers import ModelRef
 from augurium.core.inference import InferenceRequest, InferenceResponse, Instances
-from augurium.protocols.http import HttpRequest, HttpResponse, json_response
+from augurium.protocols.http import HttpResponse, json_response
 from augurium.protocols.json_depth import check_depth
+from augurium.protocols.routing import Call, Route
 from augurium.serving.plane import DataPlane
 
 
@@ -24,30 +23,38 @@ _decoder = msgspec.json.Decoder(PredictBody)
 
 
 class V1Rest:
-    """The handlers of `/v1`; each takes a request that was routed to it."""
+    """The handlers of `/v1`; each takes a call that was routed to it."""
 
     def __init__(self, plane: DataPlane, max_json_depth: int) -> None:
         self._plane = plane
         self._max_json_depth = max_json_depth
 
-    async def predict(
-        self, request: HttpRequest, model: ModelRef, timeout_s: float | None
-    ) -> HttpResponse:
+    def routes(self) -> tuple[Route, ...]:
+        """The paths of this protocol."""
+        model = "/v1/models/{model}"
+        return (
+            Route("GET", "/v1/models", "models", self.models),
+            Route("GET", model, "metadata", self.status),
+            Route("POST", f"{model}:predict", "infer", self.predict),
+        )
+
+    async def predict(self, call: Call) -> HttpResponse:
         """`POST /v1/models/M[/versions/V]:predict`."""
         try:
-            instances = self._decode(request.body or b"")
+            instances = self._decode(call.request.body or b"")
         except AuguriumError as error:
             self._plane.count_unrouted(error.kind)
             raise
         response = await self._plane.infer(
-            InferenceRequest(model, instances, self._plane.deadline(timeout_s))
+            InferenceRequest(call.model, instances, self._plane.deadline(call.timeout_s))
         )
         answer = json_response({"predictions": _predictions(response)})
         answer.headers.append(("augurium-version", str(response.version)))
         return answer
 
-    async def status(self, _request: HttpRequest, model: ModelRef) -> HttpResponse:
+    async def status(self, call: Call) -> HttpResponse:
         """`GET /v1/models/M`: KServe's and TensorFlow Serving's answer in one object."""
+        model = call.model
         routes = self._plane.routes(model.name)
         content: dict[str, object] = {"name": model.name, "ready": True}
         status = 200
@@ -62,9 +69,9 @@ class V1Rest:
         ]
         return json_response(content, status)
 
-    async def models(self, _request: HttpRequest, sees: Callable[[str], bool]) -> HttpResponse:
+    async def models(self, call: Call) -> HttpResponse:
         """`GET /v1/models`."""
-        return json_response({"models": list(filter(sees, self._plane.models()))})
+        return json_response({"models": list(filter(call.sees, self._plane.models()))})
 
     def _decode(self, body: bytes) -> Instances:
         check_depth(body, self._max_json_depth)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from augurium.core.errors import AuguriumError, ErrorKind, Overloaded
 from augurium.core.identifiers import ModelRef
@@ -76,6 +76,10 @@ class DataPlane:
             metrics = version.metrics
             metrics.outcomes[outcome] = metrics.outcomes.get(outcome, 0) + 1
             metrics.request_s.observe(time.perf_counter() - started)
+
+    async def stream(self, request: InferenceRequest) -> AsyncGenerator[InferenceResponse, None]:
+        """Answers one request, one answer after another. Raises as `infer`."""
+        yield await self.infer(request)
 
     def count_unrouted(self, kind: ErrorKind) -> None:
         """Counts a request that reached no version: an unknown model, or a body that could not be

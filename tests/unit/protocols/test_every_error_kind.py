@@ -72,7 +72,9 @@ async def over_rest(plane: DataPlane) -> HttpResponse:
     body = b'{"inputs": []}'
     headers: dict[str, str] = {}
     request = HttpRequest("POST", "/v2/models/m/infer", headers.get, body)
-    return await api.handle(request)
+    answer = await api.handle(request)
+    assert isinstance(answer, HttpResponse)
+    return answer
 
 
 async def over_grpc(plane: DataPlane) -> dict[bytes, bytes]:
