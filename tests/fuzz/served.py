@@ -1,0 +1,151 @@
+"""Both APIs over a real model in this process, and a neighbour that asks beside every request.
+
+What is sent may be anything. It is answered in time and never with a fault of the server, and the
+neighbour, whose rows may share its model run, gets its own answer.
+"""
+
+import asyncio
+import json
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from augurium.core.errors import AuguriumError, ErrorKind
+from augurium.core.settings import LimitSettings
+from augurium.core.signature import Signature
+from augurium.core.tensors import TensorSpec
+from augurium.protocols.generated import inference_pb2 as pb
+from augurium.protocols.http import HttpRequest, HttpResponse
+from augurium.protocols.oip_grpc import GrpcApi
+from augurium.protocols.rest import RestApi
+from augurium.runtimes.runtime import load
+from augurium.serving.executor import LocalExecutor
+from augurium.serving.metrics import VersionMetrics
+from augurium.serving.plane import DataPlane
+from augurium.serving.router import ModelRoutes, Router
+from augurium.serving.served_version import ServedVersion
+from augurium.serving.snapshot import DesiredVersion
+from tests.support.models import simple_model, text_model
+
+ANSWER_S = 5.0
+INFER = "/inference.GRPCInferenceService/ModelInfer"
+# 501: not supported; 503, 504: a caller may ask for less time than there is
+NEVER = frozenset({500, 502, 505})
+NEVER_KINDS = frozenset({ErrorKind.INTERNAL, ErrorKind.MODEL_FAILED})
+MODELS = {
+    "simple": (
+        simple_model,
+        Signature(
+            tuple(TensorSpec(f"INPUT{i}", "INT32", (-1, 16)) for i in range(2)),
+            tuple(TensorSpec(f"OUTPUT{i}", "INT32", (-1, 16)) for i in range(2)),
+        ),
+    ),
+    "text": (
+        text_model,
+        Signature((TensorSpec("text", "BYTES", (-1, 2)),), (TensorSpec("same", "BYTES", (-1, 2)),)),
+    ),
+}
+FIRST, SECOND = np.arange(16, dtype=np.int32), np.full(16, 7, np.int32)
+
+
+class Served:
+    """The models behind both APIs, on an event loop of their own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        router: Router[ServedVersion] = Router()
+        with tempfile.TemporaryDirectory() as folder:
+            router.replace(
+                {
+                    name: ModelRoutes({1: self._version(name, Path(folder))}, {}, 1, {"best": 1})
+                    for name in MODELS
+                }
+            )
+        plane = DataPlane(router, 100, 30.0)
+        plane.loaded = True
+        self._rest = RestApi(plane, LimitSettings())
+        self._grpc = GrpcApi(plane)
+
+    @property
+    def grpc_methods(self) -> list[str]:
+        """The paths of all unary methods."""
+        return [path for path in self._grpc.methods if not path.endswith("/Watch")]
+
+    def ask_rest(self, method: str, path: str, headers: dict[str, str], body: bytes) -> None:
+        """Raises AssertionError when the answer, or the neighbour's, is not as it must be."""
+        status = self._loop.run_until_complete(self._rest_beside(method, path, headers, body))
+        assert status not in NEVER, f"{method} {path} was answered with {status}"
+
+    def ask_grpc(self, path: str, message: bytes) -> None:
+        """As `ask_rest`."""
+        kind = self._loop.run_until_complete(self._grpc_beside(path, message))
+        assert kind not in NEVER_KINDS, f"{path} was answered with {kind}"
+
+    async def _rest_beside(
+        self, method: str, path: str, headers: dict[str, str], body: bytes
+    ) -> int:
+        async with asyncio.timeout(ANSWER_S):
+            answer, _ = await asyncio.gather(
+                self._rest.handle(HttpRequest(method, path, headers.get, body)), self._neighbour()
+            )
+            if not isinstance(answer, HttpResponse):
+                async for piece in answer.chunks:
+                    assert isinstance(piece, bytes)
+        return answer.status
+
+    async def _grpc_beside(self, path: str, message: bytes) -> ErrorKind | None:
+        async with asyncio.timeout(ANSWER_S):
+            found, _ = await asyncio.gather(
+                self._grpc.call(path, message), self._neighbour(), return_exceptions=True
+            )
+        if isinstance(found, AuguriumError):
+            return found.kind
+        if isinstance(found, BaseException):
+            raise found
+        return None
+
+    async def _neighbour(self) -> None:
+        tensor = {"shape": [1, 16], "datatype": "INT32"}
+        body = {
+            "inputs": [
+                {"name": "INPUT0", "data": FIRST.tolist(), **tensor},
+                {"name": "INPUT1", "data": SECOND.tolist(), **tensor},
+            ]
+        }
+        headers: dict[str, str] = {}
+        content = json.dumps(body).encode()
+        request = HttpRequest("POST", "/v2/models/simple/infer", headers.get, content)
+        answer = await self._rest.handle(request)
+        assert isinstance(answer, HttpResponse)
+        assert answer.status == 200, answer
+        outputs = {found["name"]: found["data"] for found in json.loads(answer.body)["outputs"]}
+        assert outputs["OUTPUT0"] == (FIRST + SECOND).tolist(), outputs
+        assert outputs["OUTPUT1"] == (FIRST - SECOND).tolist(), outputs
+
+    def _version(self, name: str, folder: Path) -> ServedVersion:
+        content, signature = MODELS[name]
+        path = folder / f"{name}.onnx"
+        path.write_bytes(content())
+        inputs = [spec.name for spec in signature.inputs]
+        outputs = [spec.name for spec in signature.outputs]
+        return ServedVersion(
+            DesiredVersion(name, 1, "onnx", str(path), "", signature),
+            LocalExecutor(load("onnx", path, {}), inputs, outputs),
+            VersionMetrics(name, 1),
+            self._loop,
+            ThreadPoolExecutor(1),
+        )
+
+
+def infer_message(rows: int = 1) -> bytes:
+    """A good `ModelInferRequest` for `simple`."""
+    tensors = [
+        pb.ModelInferRequest.InferInputTensor(name=f"INPUT{i}", datatype="INT32", shape=[rows, 16])
+        for i in range(2)
+    ]
+    raw = [np.tile(FIRST, rows).tobytes(), np.tile(SECOND, rows).tobytes()]
+    return pb.ModelInferRequest(
+        model_name="simple", id="1", inputs=tensors, raw_input_contents=raw
+    ).SerializeToString()
