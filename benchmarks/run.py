@@ -13,7 +13,7 @@ from pathlib import Path
 from augurium.core.errors import AuguriumError, NotReady
 from benchmarks import workload as tabular
 from benchmarks.augurium_peer import Augurium
-from benchmarks.ceilings import EnvoyCeiling, GranianCeiling
+from benchmarks.ceilings import GranianCeiling
 from benchmarks.fastapi_peer import FastApi
 from benchmarks.grpc_load import GrpcLoad
 from benchmarks.load import Load, missing_packages
@@ -126,8 +126,6 @@ def _peers(place: Place) -> list[Peer]:
         FastApi(place, body="typed"),
         FastApi(place, body="raw"),
         GranianCeiling(place),
-        EnvoyCeiling(place, engines=1),
-        EnvoyCeiling(place, engines=2),
     ]
 
 

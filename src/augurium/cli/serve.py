@@ -30,10 +30,6 @@ Engines = Annotated[
 GrpcEngines = Annotated[
     int | None, typer.Option(help="gRPC engine processes; 0 means half as many as REST engines.")
 ]
-GrpcHost = Annotated[
-    Literal["auto", "envoy", "grpcio"] | None,
-    typer.Option(help="What carries gRPC: Envoy, grpc.aio, or Envoy where it can start."),
-]
 AllowCode = Annotated[
     bool | None,
     typer.Option("--allow-code", help="Accept pickles and Python functions; they run code."),
@@ -72,7 +68,6 @@ def serve(
     control_port: ControlPort = None,
     engines: Engines = None,
     grpc_engines: GrpcEngines = None,
-    grpc_host: GrpcHost = None,
     allow_code: AllowCode = None,
     access_required: AccessRequired = None,
     access_allow_plaintext: AllowPlaintext = None,
@@ -95,7 +90,6 @@ def serve(
         "node.control_port": control_port,
         "node.engines": engines,
         "node.grpc_engines": grpc_engines,
-        "node.grpc_host": grpc_host,
         "importing.allow_code": allow_code,
         "access.required": access_required,
         "access.allow_plaintext": access_allow_plaintext,

@@ -75,14 +75,14 @@ class Home(msgspec.Struct, frozen=True):
         return self.state / "issuer.jwks"
 
     @property
+    def load_overrides(self) -> Path:
+        """How versions batch where whoever loaded them said so."""
+        return self.state / "load-overrides.json"
+
+    @property
     def ready_socket(self) -> Path:
         """Where control tells the supervisor what the node waits for."""
         return short_socket_path(self.run / "ready.sock")
-
-    @property
-    def envoy_tls(self) -> Path:
-        """Where Envoy is told which certificate it shows, and when to read it again."""
-        return self.run / "envoy-tls"
 
     def create(self) -> None:
         """Makes the folders that are missing; only the owner may look inside."""
@@ -106,7 +106,7 @@ class NodeConfig(msgspec.Struct, frozen=True):
 
     `rest_engines` and `grpc_engines` are the slots to be filled, such as `rest-0`; the ports in
     `settings` are the ones really used. `python` is the interpreter that runs runners and
-    `python_path` its search path: inside Envoy a process cannot tell them by itself.
+    `python_path` its search path.
     """
 
     settings: Settings

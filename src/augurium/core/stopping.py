@@ -1,8 +1,7 @@
 """When a process has to stop: on SIGTERM, on SIGINT, and when its supervisor lets go of it.
 
 The supervisor holds one end of a pipe, the lifeline, to each of its processes. When it closes that
-end, or dies, the process stops: no orphans are left behind, whatever ends the supervisor, and hosts
-that own their signals (Envoy) can be stopped with grace.
+end, or dies, the process stops: no orphans are left behind, whatever ends the supervisor.
 """
 
 import asyncio

@@ -5,7 +5,6 @@ change.
 import ssl
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,15 +22,17 @@ log = structlog.get_logger()
 
 
 class ServerTls:
-    """The TLS side of a port. `context` stays the same object when its certificate is replaced.
+    """The TLS side of a port that speaks `protocol`, `http/1.1` or `h2` (RFC 7301). `context` stays
+    the same object when its certificate is replaced.
 
     Raises InvalidArgument, naming the setting, for files that are missing, do not belong together,
     are encrypted or expired.
     """
 
-    def __init__(self, settings: TlsSettings) -> None:
+    def __init__(self, settings: TlsSettings, protocol: str = "http/1.1") -> None:
         self._settings = settings
         self.context = _context(settings)
+        self.context.set_alpn_protocols([protocol])
         self._seen = _stamps(settings)
 
     def reload(self) -> bool:
@@ -54,10 +55,10 @@ class ServerTls:
         return True
 
 
-def server_tls(settings: TlsSettings) -> ServerTls | None:
+def server_tls(settings: TlsSettings, protocol: str = "http/1.1") -> ServerTls | None:
     """What a port needs to speak TLS; None when the node does not. Raises as `ServerTls`."""
     if settings.enabled:
-        return ServerTls(settings)
+        return ServerTls(settings, protocol)
     for key in ("private_key", "client_ca"):
         if getattr(settings, key):
             raise InvalidArgument(f"tls.{key} is set, but tls.certificate is not; set both")
@@ -72,23 +73,6 @@ def certificate_names(certificate: dict[str, Any] | None) -> tuple[str, ...]:
     return _usable_names((certificate or {}).get("subjectAltName", ()))
 
 
-@lru_cache(1024)
-def names_in_certificate(pem: bytes) -> tuple[str, ...]:
-    """As `certificate_names`, from a verified certificate's PEM; none if it cannot be read."""
-    # here, not above: a node without TLS does not need it
-    from cryptography import x509
-
-    try:
-        extensions = x509.load_pem_x509_certificate(pem).extensions
-        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
-        return ()
-    kinds = {x509.DNSName: "DNS", x509.UniformResourceIdentifier: "URI"}
-    return _usable_names(
-        [(kinds[type(name)], str(name.value)) for name in names if type(name) in kinds]
-    )
-
-
 def _usable_names(names: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     # a colon tells URIs from DNS names wherever names go, so no other name may have one
     return tuple(value for kind, value in names if kind in KINDS and (":" in value) == KINDS[kind])
@@ -99,7 +83,6 @@ def _context(settings: TlsSettings) -> ssl.SSLContext:
         _check_file(key, getattr(settings, key), required=key != "client_ca")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = OLDEST_VERSION
-    context.set_alpn_protocols(["http/1.1"])
     try:
         context.load_cert_chain(settings.certificate, settings.private_key, _no_password)
     except ssl.SSLError as error:

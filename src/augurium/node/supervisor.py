@@ -59,7 +59,6 @@ class Supervisor:
             Child(slot, functools.partial(commands.engine, slot), grace_s)
             for slot in (*config.rest_engines, *config.grpc_engines)
         ]
-        self._notice = commands.notice
 
     async def run(self) -> int:
         """Starts everything, says when it is ready, and stops everything when told to."""
@@ -90,10 +89,6 @@ class Supervisor:
 
     async def _announce(self, started: float) -> None:
         """Prints one line when every engine has loaded what is deployed."""
-        if self._notice:
-            log.warning(
-                "gRPC runs on grpc.aio, several times slower than Envoy", reason=self._notice
-            )
         next_word = started + STILL_WAITING_S
         while waiting_for := await self._waiting_for():
             if time.monotonic() > next_word:

@@ -326,7 +326,7 @@ def test_a_node_that_strangers_could_reach_does_not_start_without_keys(
 def test_a_node_on_every_address_tells_its_callers_where_they_found_it(tmp_path: Path) -> None:
     made = augurium("keys", "create", "admin", "--scope", "admin", "--home", str(tmp_path / "home"))
     flags = ("--host", "0.0.0.0", "--access-allow-plaintext", "--engines", "1")
-    node = Node(tmp_path / "home", *flags, "--grpc-host", "grpcio")
+    node = Node(tmp_path / "home", *flags)
     try:
         address = node.management.replace("0.0.0.0", "127.0.0.1")
         with Client(address, made.stdout.strip()) as client:

@@ -170,15 +170,14 @@ def test_the_client_says_whose_certificate_it_does_not_trust(mutual: Node) -> No
         client.models()
 
 
-@pytest.mark.parametrize("carrier", ["envoy", "grpcio"])
 def test_a_replaced_certificate_is_shown_without_a_restart(
-    files: Files, serve: Callable[..., Node], carrier: str
+    files: Files, serve: Callable[..., Node]
 ) -> None:
-    certificate, key = files.issue(f"rotated-{carrier}", "127.0.0.1")
-    node = serve(files.config(certificate=certificate, private_key=key), "--grpc-host", carrier)
+    certificate, key = files.issue("rotated", "127.0.0.1")
+    node = serve(files.config(certificate=certificate, private_key=key))
     ports = [node.rest, node.management, f"https://{node.grpc}"]
     before = [shown(url, files.ca) for url in ports]
-    files.issue(f"rotated-{carrier}", "127.0.0.1")
+    files.issue("rotated", "127.0.0.1")
     for url, old in zip(ports, before, strict=True):
         end = time.monotonic() + REPLACED_WITHIN_S
         while shown(url, files.ca) == old:
@@ -326,23 +325,10 @@ def test_a_caller_does_not_say_itself_whose_certificate_it_has(
         assert said == REFUSED
 
 
-def test_grpc_io_asks_for_certificates_too(files: Files, serve: Callable[..., Node]) -> None:
-    certificate, key = files.issue("fallback", "127.0.0.1")
-    config = files.config(
-        certificate=certificate,
-        private_key=key,
-        client_ca=files.ca,
-        client_certificates="required",
-    )
-    node = serve(config, "--grpc-host", "grpcio")
-    caller = files.issue("caller", "caller.example")
-    assert triton(node.grpc, files.ca, *caller).is_server_ready()
-    with pytest.raises(InferenceServerException, match="UNAVAILABLE"):
-        triton(node.grpc, files.ca).is_server_live(client_timeout=5)
-
-
-def test_grpc_io_takes_the_names_of_certificates(files: Files, serve: Callable[..., Node]) -> None:
-    certificate, key = files.issue("named", "127.0.0.1")
+def test_a_caller_without_a_certificate_is_refused_where_one_is_required(
+    files: Files, serve: Callable[..., Node]
+) -> None:
+    certificate, key = files.issue("strict", "127.0.0.1")
     config = files.config(
         certificate=certificate,
         private_key=key,
@@ -351,9 +337,11 @@ def test_grpc_io_takes_the_names_of_certificates(files: Files, serve: Callable[.
     )
     rules = '{ "*.batch.internal" = "predict admin" }'
     config.write_text(f"{config.read_text()}\n[access]\nrequired = true\ncertificates = {rules}\n")
-    node = serve(config, "--grpc-host", "grpcio")
+    node = serve(config)
     mail = files.san("mail", x509.RFC822Name("a@job.batch.internal"))
 
     assert answers(node, files, files.issue("job", "job.batch.internal")) == [200, 200, "OK"]
     for odd in (mail, files.uri("odd", "https://x.example/job.batch.internal")):
         assert answers(node, files, odd) == REFUSED
+    with pytest.raises(InferenceServerException, match="UNAVAILABLE"):
+        triton(node.grpc, files.ca).is_server_live(client_timeout=5)

@@ -61,7 +61,6 @@ def test_a_named_file_replaces_that_of_the_folder(augurium: Augurium) -> None:
         ("--control-port", 3, "node.control_port"),
         ("--engines", 4, "node.engines"),
         ("--grpc-engines", 5, "node.grpc_engines"),
-        ("--grpc-host", "grpcio", "node.grpc_host"),
         ("--log-level", "debug", "log.level"),
         ("--log-format", "json", "log.format"),
     ],

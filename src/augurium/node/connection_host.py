@@ -1,0 +1,109 @@
+"""Listens on one address and keeps its connections, whatever they speak.
+
+Processes that listen on the same port share its connections (SO_REUSEPORT).
+"""
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from typing import Generic, Protocol, Self, TypeVar
+
+from augurium.core.tls import ServerTls
+
+BACKLOG = 2048
+MAX_CONNECTIONS = 8192
+SWEEP_S = 1.0
+HANDSHAKE_TIMEOUT_S = 10.0
+
+
+class Connection(Protocol):
+    """What a host does with its connections."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered; one that is still arriving was not accepted."""
+        ...
+
+    def sweep(self, now: float) -> None:
+        """Ends what was silent, or took for one request, longer than it may."""
+        ...
+
+    def end(self) -> None:
+        """Tells the peer to go elsewhere with what comes next; what was accepted is answered."""
+        ...
+
+    def close(self) -> None:
+        """Sends what was written and closes."""
+        ...
+
+
+C = TypeVar("C", bound=Connection)
+
+
+class ConnectionHost(ABC, Generic[C]):
+    """An async context manager; leaving it finishes what was accepted."""
+
+    def __init__(self, address: str, port: int, tls: ServerTls | None = None) -> None:
+        self.stopping = False
+        self._address = address
+        self._port = port
+        self._tls = tls
+        self._connections: set[C] = set()
+        self._server: asyncio.Server | None = None
+        self._sweeper: asyncio.Task[None] | None = None
+
+    @abstractmethod
+    def _connect(self, loop: asyncio.AbstractEventLoop) -> asyncio.Protocol:
+        """A protocol for a new connection."""
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        self._turn()
+        self._server = await loop.create_server(
+            lambda: self._connect(loop),
+            self._address,
+            self._port,
+            backlog=BACKLOG,
+            reuse_port=True,
+            ssl=self._tls.context if self._tls else None,
+            ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if self._tls else None,
+        )
+        self._sweeper = loop.create_task(self._sweep())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stops listening; closes idle connections, and busy ones with their answers."""
+        self.stopping = True
+        if self._server is not None:
+            self._server.close()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for connection in list(self._connections):
+            connection.end()
+        while self._connections:
+            for connection in list(self._connections):
+                if not connection.busy:
+                    connection.close()
+            await asyncio.sleep(0.01)
+
+    def opened(self, connection: C) -> bool:
+        """Takes a connection in; False when there are too many."""
+        self._connections.add(connection)
+        return len(self._connections) <= MAX_CONNECTIONS
+
+    def closed(self, connection: C) -> None:
+        """A connection is gone."""
+        self._connections.discard(connection)
+
+    def _turn(self) -> None:
+        """What is done once a second."""
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            self._turn()
+            if self._tls is not None:
+                self._tls.reload()
+            now = time.monotonic()
+            for connection in list(self._connections):
+                connection.sweep(now)
