@@ -12,7 +12,7 @@ from augurium.cli.output import print_json, print_table, remark
 from augurium.core.errors import InvalidArgument
 
 if TYPE_CHECKING:
-    from augurium.client.results import Predictions
+    from augurium.client.replies import Predictions
 
 
 def predict(

@@ -1,52 +1,49 @@
-"""The client of a node: the management API and both ways to predict."""
+"""The client of a node: the management API, and predictions."""
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, Unpack, overload
+from typing import Literal, Self, Unpack, overload
 
 import httpx
-import msgspec
 
 from augurium.client import results
-from augurium.client.connection import Connection, TlsFiles, decoded
+from augurium.client.connection import Connection, HttpOptions, TlsFiles, decoded
+from augurium.client.deadline import Deadline
 from augurium.client.errors import error_of_kind, error_of_response
 from augurium.client.fitted_transforms import FittedTransforms, transforms_source
-from augurium.client.instances import plain_instances
 from augurium.client.key_limits import KeyLimits
-from augurium.client.prediction_call import (
-    CallOptions,
-    call_headers,
-    http_timeout_s,
-    model_path,
-    reply_fields,
-)
+from augurium.client.predicting import Predicting
 from augurium.client.profiles import Profile
 from augurium.client.registration import VersionDetails, details_body, import_body, parcel
 from augurium.client.registry_calls import RegistryCalls
 from augurium.client.sources import open_source
-from augurium.client.tensor_codec import HEAD_LENGTH, decode_answer, encode_request
+from augurium.client.transport_options import (
+    TransportOptions,
+    server_key,
+    server_url,
+    tls_files,
+)
 from augurium.client.upload import Progress, Source, Upload
 from augurium.client.version_archive import archived_model, key_fingerprint, save_archive
 from augurium.core.errors import Internal
-from augurium.core.tensors import Array
 
-DEFAULT_URL = "http://127.0.0.1:8080"
 DEPLOYMENT_TIMEOUT_S = 180.0
 UPLOAD_TIMEOUT_S = 900.0  # a server may have to send on to an object store what it was sent
 FIRST_POLL_S = 0.05
 LONGEST_POLL_S = 1.0
 
 
-class Client(RegistryCalls):
+class Client(RegistryCalls, Predicting):
     """One server, by its management URL. Close it, or use it in a `with` block.
 
     `url` defaults to AUGURIUM_URL, then to http://127.0.0.1:8080; `key` to AUGURIUM_KEY; `tls` to
-    the files named by AUGURIUM_CA, AUGURIUM_CERTIFICATE and AUGURIUM_CERTIFICATE_KEY. Every method
-    raises the AuguriumError of the kind the server answered, and NoServer when none answers.
+    the files named by AUGURIUM_CA, AUGURIUM_CERTIFICATE and AUGURIUM_CERTIFICATE_KEY. `options` are
+    those of `TransportOptions`. It may be shared between threads. Every method raises the
+    AuguriumError of the kind the server answered, and NoServer when none answers.
     """
 
     def __init__(
@@ -55,14 +52,12 @@ class Client(RegistryCalls):
         key: str | None = None,
         timeout_s: float = 30.0,
         tls: TlsFiles | None = None,
+        **options: Unpack[TransportOptions],
     ) -> None:
-        self._connection = Connection(
-            url or os.environ.get("AUGURIUM_URL") or DEFAULT_URL,
-            key or os.environ.get("AUGURIUM_KEY") or None,
-            timeout_s,
-            tls or _tls_of_environment(),
-        )
+        http = HttpOptions(server_url(url), server_key(key), tls_files(tls))
+        self._connection = Connection(http, timeout_s)
         self._timeout_s = timeout_s
+        self._begin_predicting(http, options)
 
     def __enter__(self) -> Self:
         return self
@@ -76,7 +71,11 @@ class Client(RegistryCalls):
         self.close()
 
     def close(self) -> None:
-        """Closes all connections."""
+        """Ends streams, waits for predictions that are under way, and closes all connections.
+
+        Whatever is asked later raises ClientClosed.
+        """
+        self._end_predicting()
         self._connection.close()
 
     @property
@@ -87,7 +86,7 @@ class Client(RegistryCalls):
     @cached_property
     def rest_url(self) -> str:
         """Where predictions go; asked of the server once."""
-        return self.server().rest_url.rstrip("/")
+        return self._rest_url(Deadline(self._timeout_s))
 
     def server(self) -> results.Server:
         """The node: its URLs and engines."""
@@ -362,47 +361,6 @@ class Client(RegistryCalls):
         url = self._api("models", name, "aliases", alias)
         return self._connection.call("DELETE", url, results.Model)
 
-    def predict(
-        self, name: str, instances: object, **options: Unpack[CallOptions]
-    ) -> results.Predictions:
-        """Predictions for rows or objects of named features; a list, a NumPy array or a DataFrame.
-
-        Raises InvalidArgument for rows the version's signature refuses.
-        """
-        response = self._connection.request(
-            "POST",
-            f"{self.rest_url}/v1{model_path(name, options)}:predict",
-            body={"instances": plain_instances(instances)},
-            headers=call_headers(options),
-            timeout_s=http_timeout_s(options, self._timeout_s),
-        )
-        found = decoded(response, _Predicted).predictions
-        return results.Predictions(predictions=found, **reply_fields(response))
-
-    def infer(
-        self,
-        name: str,
-        inputs: Mapping[str, Array],
-        outputs: Sequence[str] | None = None,
-        binary: bool = True,
-        **options: Unpack[CallOptions],
-    ) -> results.Inference:
-        """Output tensors for input tensors, over the Open Inference Protocol v2.
-
-        `outputs` names those wanted, None means all. `binary` sends and asks for bytes instead of
-        JSON. Raises InvalidArgument for tensors the version's signature refuses.
-        """
-        content, headers = encode_request(inputs, outputs, binary)
-        response = self._connection.request(
-            "POST",
-            f"{self.rest_url}/v2{model_path(name, options)}/infer",
-            content=content,
-            headers=headers | call_headers(options),
-            timeout_s=http_timeout_s(options, self._timeout_s),
-        )
-        found = decode_answer(response.content, response.headers.get(HEAD_LENGTH))
-        return results.Inference(outputs=found, **reply_fields(response))
-
     def _beside(
         self, what: str, source: Source | None, progress: Progress | None
     ) -> results.Artifact | None:
@@ -410,12 +368,3 @@ class Client(RegistryCalls):
             return None
         told = progress and (lambda stage, share: progress(f"{stage} the {what}", share))
         return self.upload(source, told)
-
-
-def _tls_of_environment() -> TlsFiles:
-    names = ("AUGURIUM_CA", "AUGURIUM_CERTIFICATE", "AUGURIUM_CERTIFICATE_KEY")
-    return TlsFiles(*(os.environ.get(name) or None for name in names))
-
-
-class _Predicted(msgspec.Struct, frozen=True):
-    predictions: list[Any]

@@ -3,17 +3,20 @@
 import ipaddress
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypedDict, TypeVar, Unpack
+from typing import Any, TypedDict, TypeVar, Unpack
+from urllib.parse import quote
 
 import httpx
 import msgspec
 
-from augurium.client.errors import error_of_response, error_of_transport
+from augurium.client.errors import ClientClosed, error_of_response, error_of_transport
 from augurium.core.errors import AuguriumError, InvalidArgument
 from augurium.core.files import CHUNK_BYTES
+from augurium.core.identifiers import check_model_name
 
 Result = TypeVar("Result")
 MAX_PORT = 65535
+KEPT_S = 60.0  # an engine ends a connection after 75 idle seconds
 
 
 class Sending(TypedDict, total=False):
@@ -38,29 +41,51 @@ class TlsFiles(msgspec.Struct, frozen=True):
     key: str | None = None
 
 
-class Connection:
-    """A pool of HTTP connections with one key and one timeout. Safe to share between threads.
+class HttpOptions:
+    """What every connection to one server has in common: its URL, the key and TLS.
 
     Raises InvalidArgument for a URL or TLS files that cannot be used.
     """
 
-    def __init__(self, url: str, key: str | None, timeout_s: float, tls: TlsFiles) -> None:
-        self.url = _checked(url)
+    def __init__(self, url: str, key: str | None, tls: TlsFiles) -> None:
+        self.url = checked_url(url)
+        self.key = key
+        self.tls = tls
+        self.encrypted = self.url.startswith("https://")
+        # a proxy of the environment cannot reach this machine's own loopback
+        self.local = _is_loopback(self.url)
+        self.arguments: dict[str, Any] = {
+            "verify": _verified(self.url, tls),
+            "headers": {"authorization": f"Bearer {key}"} if key else {},
+            "trust_env": not self.local,
+        }
+
+
+def http_limits(connections: int) -> httpx.Limits:
+    """A pool that keeps every connection, for less than the time after which a server ends one."""
+    return httpx.Limits(
+        max_connections=connections,
+        max_keepalive_connections=connections,
+        keepalive_expiry=KEPT_S,
+    )
+
+
+class Connection:
+    """A pool of HTTP connections with one key and one timeout. Safe to share between threads."""
+
+    def __init__(self, options: HttpOptions, timeout_s: float) -> None:
+        self.url = options.url
         self._timeout_s = timeout_s
-        self._http = httpx.Client(
-            verify=_verified(self.url, tls),
-            headers={"authorization": f"Bearer {key}"} if key else {},
-            timeout=timeout_s,
-            # a proxy of the environment cannot reach this machine's own loopback
-            trust_env=not _is_loopback(self.url),
-        )
+        self._http = httpx.Client(**options.arguments, timeout=timeout_s)
 
     def send(self, method: str, url: str, **sending: Unpack[Sending]) -> httpx.Response:
         """Sends one request and returns the answer, whatever its status.
 
-        Raises NoServer when nothing listens, DeadlineExceeded when there is no answer in time and
-        NotReady when the connection breaks.
+        Raises NoServer when nothing listens, DeadlineExceeded when there is no answer in time,
+        NotReady when the connection breaks, and ClientClosed after `close`.
         """
+        if self._http.is_closed:
+            raise ClientClosed
         timeout_s = sending.get("timeout_s", self._timeout_s)
         headers = dict(sending.get("headers", {}))
         content = sending.get("content")
@@ -77,7 +102,7 @@ class Connection:
                 timeout=timeout_s,
             )
         except httpx.TransportError as error:
-            raise error_of_transport(error, _origin(url), timeout_s) from error
+            raise error_of_transport(error, origin(url), timeout_s) from error
 
     def request(self, method: str, url: str, **sending: Unpack[Sending]) -> httpx.Response:
         """As `send`, and raises the error that an unsuccessful answer stands for."""
@@ -105,11 +130,21 @@ class Connection:
                     raise error_of_response(response)
                 yield from response.iter_raw(CHUNK_BYTES)
         except httpx.TransportError as error:
-            raise error_of_transport(error, _origin(url), timeout_s) from error
+            raise error_of_transport(error, origin(url), timeout_s) from error
 
     def close(self) -> None:
         """Closes all connections; nothing can be sent afterwards."""
         self._http.close()
+
+
+def api_url(url: str, *segments: object) -> str:
+    """Where the management API has something. Raises InvalidArgument for a name no model has."""
+    match segments:
+        case ("models", str() as name, *_):
+            # a server sees a path only, and can say no more than that there is no such one
+            check_model_name(name)
+    path = "/".join(quote(str(segment), safe="") for segment in segments)
+    return f"{url}/api/v1/{path}"
 
 
 def decoded(response: httpx.Response, result: type[Result]) -> Result:
@@ -138,7 +173,8 @@ def _verified(url: str, tls: TlsFiles) -> ssl.SSLContext | bool:
     return context
 
 
-def _checked(url: str) -> str:
+def checked_url(url: str) -> str:
+    """A URL without the slash at its end. Raises InvalidArgument for what is none."""
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
@@ -151,7 +187,8 @@ def _checked(url: str) -> str:
     return url.rstrip("/")
 
 
-def _origin(url: str) -> str:
+def origin(url: str) -> str:
+    """The scheme, host and port of a URL."""
     parsed = httpx.URL(url)
     return f"{parsed.scheme}://{parsed.netloc.decode()}"
 

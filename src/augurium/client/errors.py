@@ -30,7 +30,7 @@ CLASS_BY_KIND: dict[str, type[AuguriumError]] = {
     )
 }
 
-# the data plane's bodies carry a text only, as its protocols demand, so the status says the kind
+# bodies of the data plane carry a text only, as its protocols demand; a proxy has no kinds either
 KIND_BY_STATUS = {
     400: ErrorKind.INVALID_ARGUMENT,
     401: ErrorKind.UNAUTHENTICATED,
@@ -48,10 +48,19 @@ KIND_BY_STATUS = {
     504: ErrorKind.DEADLINE_EXCEEDED,
     507: ErrorKind.INSUFFICIENT_STORAGE,
 }
+KIND_HEADER = "augurium-error"
+LONGEST_NUMBER = 10
 
 
 class NoServer(errors.NotReady):
     """Nothing listens at the server's URL."""
+
+
+class ClientClosed(errors.Cancelled):
+    """The client was closed, before this call or while it waited."""
+
+    def __init__(self) -> None:
+        super().__init__("the client is closed; make a new one, or close it later")
 
 
 class _Refusal(msgspec.Struct, frozen=True):
@@ -65,8 +74,28 @@ def error_of_kind(kind: str, message: str) -> AuguriumError:
 
 
 def error_of_response(response: httpx.Response) -> AuguriumError:
-    """The error of an unsuccessful answer: by the `kind` in its body, else by its status."""
-    kind_of_status = KIND_BY_STATUS.get(response.status_code, ErrorKind.INTERNAL)
+    """The error of an unsuccessful answer: by the kind in its body or its headers, else by its
+    status.
+    """
+    error = _told_error(response)
+    error.retry_after_s = retry_after_s(response.headers.get("retry-after")) or error.retry_after_s
+    return error
+
+
+def retry_after_s(text: str | None) -> float | None:
+    """The seconds of a Retry-After header; None for none, for a date and for what is neither.
+
+    Source: RFC 9110, section 10.2.3. Dates are left aside, because clocks differ.
+    """
+    text = (text or "").strip()
+    short = text.isascii() and text.isdigit() and len(text) < LONGEST_NUMBER
+    return float(text) if short else None
+
+
+def _told_error(response: httpx.Response) -> AuguriumError:
+    kind_of_status = response.headers.get(
+        KIND_HEADER, KIND_BY_STATUS.get(response.status_code, ErrorKind.INTERNAL)
+    )
     try:
         refusal = msgspec.json.decode(response.content, type=_Refusal)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -79,7 +108,7 @@ def error_of_response(response: httpx.Response) -> AuguriumError:
     return error_of_kind(refusal.kind or kind_of_status, refusal.error)
 
 
-def error_of_transport(error: httpx.TransportError, url: str, timeout_s: float) -> AuguriumError:
+def error_of_transport(error: httpx.RequestError, url: str, timeout_s: float) -> AuguriumError:
     """The error that no answer at all stands for."""
     if isinstance(error, httpx.ConnectError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
         return errors.InvalidArgument(

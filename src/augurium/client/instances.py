@@ -4,20 +4,46 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import numpy as np
 
+from augurium.client.arrow_tables import arrow_table, is_arrow
 from augurium.core.errors import InvalidArgument
+
+
+class Instances(msgspec.Struct, frozen=True):
+    """What is asked about, in the form in which it is sent: JSON values, or an Arrow table."""
+
+    rows: list[Any] | None = None
+    table: Any = None
+
+    @property
+    def plain(self) -> list[Any]:
+        """As JSON values, whichever form they have."""
+        if self.rows is not None:
+            return self.rows
+        return plain_instances(self.table.to_pylist())
+
+
+def sendable(instances: object) -> Instances:
+    """Instances as they are sent: a table of Arrow as one, everything else as JSON values.
+
+    Raises InvalidArgument as `plain_instances`, and for an Arrow table without pyarrow.
+    """
+    if is_arrow(instances):
+        return Instances(table=arrow_table(instances))
+    return Instances(rows=plain_instances(instances))
 
 
 def plain_instances(instances: object) -> list[Any]:
     """Rows as JSON values, from a list of rows or objects, a NumPy array or a pandas DataFrame.
 
-    NaN becomes null, which means a missing value. Raises InvalidArgument for infinities and for
-    what is not a list of instances.
+    A NumPy array with named fields is one object per element. NaN becomes null, which means a
+    missing value. Raises InvalidArgument for infinities and for what is not a list of instances.
     """
     if hasattr(instances, "to_dict"):
         instances = instances.to_dict("records")
-    found = _plain(instances)
+    found = plain_value(instances)
     if not isinstance(found, list):
         raise InvalidArgument(
             f"instances are a {type(instances).__name__}; expected a list with one entry per "
@@ -26,18 +52,27 @@ def plain_instances(instances: object) -> list[Any]:
     return found
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """A value as JSON has it: arrays as lists, NaN as None.
+
+    Raises InvalidArgument for infinities.
+    """
     # arrays without NaN and infinities are the usual case and need no walk
     if isinstance(value, np.ndarray):
+        if value.dtype.names:
+            return [
+                plain_value(dict(zip(value.dtype.names, row, strict=True)))
+                for row in value.tolist()
+            ]
         listed = value.tolist()
         clean = value.dtype.kind in "biuU" or (value.dtype.kind == "f" and np.isfinite(value).all())
-        return listed if clean else _plain(listed)
+        return listed if clean else plain_value(listed)
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return plain_value(value.item())
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): plain_value(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
+        return [plain_value(entry) for entry in value]
     return _plain_float(value) if isinstance(value, float) else value
 
 

@@ -5,6 +5,7 @@ framework is imported only when a model of its own is given, so that a client ne
 """
 
 import contextlib
+import inspect
 import os
 import platform
 import sys
@@ -165,6 +166,11 @@ def _from_keras(model: Any, table: bytes | None) -> PackagedModel:
 
 
 def _from_function(function: Any, table: bytes | None) -> PackagedModel:
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise InvalidArgument(
+            "an asynchronous function cannot be registered; write it with def, and yield for a "
+            "stream of answers"
+        )
     try:
         import cloudpickle
     except ImportError as error:

@@ -1,11 +1,14 @@
 """A prediction call: where it goes, what its headers ask, and what the reply's headers say."""
 
+from collections.abc import Mapping
 from typing import Any, TypedDict
 from urllib.parse import quote
 
-import httpx
-
 from augurium.core.errors import InvalidArgument
+
+HEADERS = {"unit": "augurium-unit", "request_id": "x-request-id"}
+STREAM_TIMEOUT_S = 600.0
+TIMEOUT_HEADER = "augurium-timeout-ms"
 
 
 class CallOptions(TypedDict, total=False):
@@ -24,42 +27,51 @@ class CallOptions(TypedDict, total=False):
 
 def model_path(name: str, options: CallOptions) -> str:
     """The path of a model, a version or an alias. Raises InvalidArgument when both are named."""
+    check_one_named(name, options)
+    version, alias = options.get("version"), options.get("alias")
+    model = quote(f"{name}@{alias}" if alias is not None else name, safe="@")
+    return f"/models/{model}" if version is None else f"/models/{model}/versions/{version}"
+
+
+def check_one_named(name: str, options: CallOptions) -> None:
+    """Raises InvalidArgument when a version and an alias are named."""
     version, alias = options.get("version"), options.get("alias")
     if version is not None and alias is not None:
         raise InvalidArgument(
             f"both version {version} and alias '{alias}' of '{name}' are named; name one of them"
         )
-    model = quote(f"{name}@{alias}" if alias is not None else name, safe="@")
-    return f"/models/{model}" if version is None else f"/models/{model}/versions/{version}"
 
 
 def call_headers(options: CallOptions) -> dict[str, str]:
-    """The request headers for what was asked."""
-    asked = {
-        "augurium-timeout-ms": options.get("timeout_ms"),
-        "augurium-unit": options.get("unit"),
-        "x-request-id": options.get("request_id"),
-    }
-    return {
-        name: f"{value:g}" if isinstance(value, float) else str(value)
-        for name, value in asked.items()
-        if value is not None
-    }
+    """The request's headers, or metadata, for what was asked; its deadline the transport tells.
+
+    Raises InvalidArgument for text that no header can carry.
+    """
+    asked = {"unit": options.get("unit"), "request_id": options.get("request_id")}
+    given = {option: str(value) for option, value in asked.items() if value is not None}
+    for option, value in given.items():
+        if not (value.isascii() and value.isprintable()):
+            raise InvalidArgument(f"{option} is {value[:80]!r}; expected printable ASCII")
+    return {HEADERS[option]: value for option, value in given.items()}
 
 
-def http_timeout_s(options: CallOptions, timeout_s: float) -> float:
-    """How long to wait for the answer: the server refuses first, with a reason, if it can."""
+def timeout_s(options: CallOptions, usual_s: float) -> float:
+    """How long the whole call may take. Raises InvalidArgument for no positive number."""
     timeout_ms = options.get("timeout_ms")
-    return timeout_s if timeout_ms is None else max(timeout_s, timeout_ms / 1000)
+    if timeout_ms is None:
+        return usual_s
+    if not 0 < timeout_ms < float("inf"):
+        raise InvalidArgument(f"timeout_ms is {timeout_ms}; expected a positive number")
+    return timeout_ms / 1000
 
 
-def reply_fields(response: httpx.Response) -> dict[str, Any]:
+def reply_fields(headers: Mapping[str, str]) -> dict[str, Any]:
     """The fields of a Reply, from the reply's headers."""
-    version = response.headers.get("augurium-version", "")
+    version = headers.get("augurium-version", "")
     return {
         "version": int(version) if version.isdecimal() else None,
-        "variant": response.headers.get("augurium-variant"),
-        "cache": response.headers.get("augurium-cache"),
-        "degraded": response.headers.get("augurium-degraded"),
-        "request_id": response.headers.get("x-request-id"),
+        "variant": headers.get("augurium-variant"),
+        "cache": headers.get("augurium-cache"),
+        "degraded": headers.get("augurium-degraded"),
+        "request_id": headers.get("x-request-id"),
     }

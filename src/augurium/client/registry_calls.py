@@ -3,11 +3,9 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
 from augurium.client import registry_results, results
-from augurium.client.connection import Connection
-from augurium.core.identifiers import check_model_name
+from augurium.client.connection import Connection, api_url
 
 PAGE = 500
 
@@ -140,9 +138,4 @@ class RegistryCalls:
         return self._api("models", name, *numbered, *further)
 
     def _api(self, *segments: object) -> str:
-        match segments:
-            case ("models", str() as name, *_):
-                # a server sees a path only, and can say no more than that there is no such one
-                check_model_name(name)
-        path = "/".join(quote(str(segment), safe="") for segment in segments)
-        return f"{self._connection.url}/api/v1/{path}"
+        return api_url(self._connection.url, *segments)

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 from augurium.core.signature import Signature
-from augurium.core.tensors import Array
 
 
 class Artifact(msgspec.Struct, frozen=True):
@@ -232,28 +231,3 @@ class Audit(msgspec.Struct, frozen=True):
     """The body of the audit log."""
 
     entries: tuple[AuditEntry, ...]
-
-
-class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the reply's headers say: which version answered, and whether the answer is a lesser one.
-
-    `cache` is `hit`, `miss` or `stale`; `degraded` is the reason for a lesser answer.
-    """
-
-    version: int | None = None
-    variant: str | None = None
-    cache: str | None = None
-    degraded: str | None = None
-    request_id: str | None = None
-
-
-class Predictions(Reply, frozen=True, kw_only=True):
-    """One prediction per instance, in their order: a value, or an object of outputs by name."""
-
-    predictions: list[Any]
-
-
-class Inference(Reply, frozen=True, kw_only=True):
-    """Output tensors by name."""
-
-    outputs: dict[str, Array]

@@ -74,17 +74,36 @@ def decode_answer(content: bytes, head_length: str | None) -> dict[str, Array]:
     try:
         head_bytes = len(content) if head_length is None else int(head_length)
         head = msgspec.json.decode(content[:head_bytes], type=_Head)
-        outputs, start = {}, head_bytes
+        # slices of a view are no copies
+        outputs, start, view = {}, head_bytes, memoryview(content)
         for tensor in head.outputs:
             size = tensor.parameters.binary_data_size
             if size is None:
                 outputs[tensor.name] = _from_json(tensor)
             else:
-                outputs[tensor.name] = _from_blob(tensor, _slice(content, start, size))
+                outputs[tensor.name] = array_of_blob(
+                    tensor.datatype, tensor.shape, _slice(view, start, size)
+                )
                 start += size
     except (msgspec.MsgspecError, struct.error, ValueError) as error:
         raise AuguriumError(f"the inference answer cannot be read: {error}") from error
     return outputs
+
+
+def blob_of_array(name: str, values: Array) -> tuple[str, tuple[int, ...], bytes]:
+    """The datatype, the shape and the bytes of a tensor. Raises InvalidArgument."""
+    array, datatype = _array(name, values)
+    return datatype, array.shape, _blob(name, array, datatype)
+
+
+def array_of_blob(datatype: str, shape: tuple[int, ...], blob: bytes | memoryview) -> Array:
+    """The tensor of its bytes. Raises ValueError or struct.error when they are damaged."""
+    dtype = numpy_dtype(datatype)
+    if datatype == "BYTES":
+        return np.array(_texts(blob), dtype=dtype).reshape(shape)
+    # copied, because a view of the answer could not be written to
+    values = np.frombuffer(blob, dtype.newbyteorder("<")).astype(dtype)
+    return values.reshape(shape)
 
 
 def _array(name: str, values: Array) -> tuple[Array, str]:
@@ -129,7 +148,7 @@ def _text(name: str, value: object) -> str:
     return value
 
 
-def _slice(content: bytes, start: int, size: int) -> bytes:
+def _slice(content: memoryview, start: int, size: int) -> memoryview:
     if size < 0 or start + size > len(content):
         raise ValueError(f"{size} bytes at {start} are announced, {len(content)} bytes came")
     return content[start : start + size]
@@ -140,20 +159,11 @@ def _from_json(tensor: WireTensor) -> Array:
     return values.reshape(tensor.shape)
 
 
-def _from_blob(tensor: WireTensor, blob: bytes) -> Array:
-    dtype = numpy_dtype(tensor.datatype)
-    if tensor.datatype == "BYTES":
-        return np.array(_texts(blob), dtype=dtype).reshape(tensor.shape)
-    # copied, because a view of the answer could not be written to
-    values = np.frombuffer(blob, dtype.newbyteorder("<")).astype(dtype)
-    return values.reshape(tensor.shape)
-
-
-def _texts(blob: bytes) -> list[str]:
-    texts, position = [], 0
+def _texts(blob: bytes | memoryview) -> list[str]:
+    texts, position, view = [], 0, memoryview(blob)
     while position < len(blob):
         (length,) = _text_length.unpack_from(blob, position)
         position += _text_length.size
-        texts.append(_slice(blob, position, length).decode())
+        texts.append(str(_slice(view, position, length), "utf-8"))
         position += length
     return texts

@@ -35,10 +35,11 @@ class AuguriumError(Exception):
     """Root of every error Augurium raises on purpose.
 
     The message says what was wrong, what was expected and what to do; it is shown to the caller as
-    it is.
+    it is. `retry_after_s` is when to try again, where that is known.
     """
 
     kind: ClassVar[ErrorKind] = ErrorKind.INTERNAL
+    retry_after_s: float | None = None
 
 
 class InvalidArgument(AuguriumError):
@@ -99,6 +100,7 @@ class RateLimited(AuguriumError):
     """A caller is above its own limit; `retry_after_s` says when it will not be."""
 
     kind = ErrorKind.RATE_LIMITED
+    retry_after_s: float
 
     def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
         super().__init__(message)
@@ -151,3 +153,13 @@ class Internal(AuguriumError):
     """A fault of ours. Carries no detail: the log has it, under the request id."""
 
     kind = ErrorKind.INTERNAL
+
+
+CLASS_BY_KIND: dict[ErrorKind, type[AuguriumError]] = {
+    found.kind: found for found in AuguriumError.__subclasses__()
+}
+
+
+def error_of(kind: ErrorKind, message: str) -> AuguriumError:
+    """The error of a kind, for what another process raised."""
+    return CLASS_BY_KIND[kind](message)

@@ -228,7 +228,7 @@ def test_predictions_carry_what_the_headers_say(
     assert (found.predictions, found.version) == ([0.25], 2)
     assert (found.degraded, found.request_id) == ("stale cache", "r1")
     assert json.loads(received[-1].content) == {"instances": [{"age": None}]}
-    assert received[-1].headers["augurium-timeout-ms"] == "50"
+    assert 0 < int(received[-1].headers["augurium-timeout-ms"]) <= 50
 
 
 def test_where_predictions_go_is_asked_once(

@@ -2,7 +2,8 @@
 
 import pytest
 
-from augurium.client import Client
+from augurium.client import AsyncClient, Client
+from augurium.client.transport_options import TransportOptions
 from augurium.core.errors import InvalidArgument
 
 
@@ -18,3 +19,22 @@ def test_the_url_given_counts_and_needs_no_slash_at_its_end() -> None:
 def test_what_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(InvalidArgument, match="server URL"):
         Client(url)
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"transport": "smoke"}, "rest, grpc"),
+        ({"connections": 0}, "1 or more"),
+        ({"rest_url": "node:8000"}, "server URL"),
+        ({"grpc_url": "http://node:8001"}, "host and port"),
+        ({"grpc_url": "node"}, "host and port"),
+        ({"grpc_url": "node:70000"}, "host and port"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused(
+    kind: type[Client | AsyncClient], options: TransportOptions, text: str
+) -> None:
+    with pytest.raises(InvalidArgument, match=text):
+        kind("http://node:8080", **options)

@@ -83,3 +83,29 @@ def test_a_broken_connection_is_not_ready() -> None:
     error = error_of_transport(httpx.ReadError("reset"), "http://node:8080", 30.0)
 
     assert type(error) is NotReady
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("7", 7.0),
+        (" 0 ", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", None),
+        ("-1", None),
+        ("9" * 20, None),
+    ],
+)
+def test_the_header_says_when_to_try_again(text: str, seconds: float | None) -> None:
+    response = httpx.Response(
+        503, json={"error": "why"}, headers={"retry-after": text}, request=REQUEST
+    )
+
+    assert error_of_response(response).retry_after_s == seconds
+
+
+def test_a_header_tells_kinds_that_share_a_status() -> None:
+    response = httpx.Response(
+        503, json={"error": "why"}, headers={"augurium-error": "overloaded"}, request=REQUEST
+    )
+
+    assert type(error_of_response(response)) is Overloaded

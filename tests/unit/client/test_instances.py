@@ -49,3 +49,9 @@ def test_infinities_are_refused(instances: Any) -> None:
 def test_what_is_not_a_list_is_refused(instances: Any) -> None:
     with pytest.raises(InvalidArgument, match="expected a list"):
         plain_instances(instances)
+
+
+def test_named_fields_of_an_array_are_features() -> None:
+    table = np.array([(31, "Rome"), (40, "Oslo")], dtype=[("age", "i4"), ("city", "U8")])
+
+    assert plain_instances(table) == [{"age": 31, "city": "Rome"}, {"age": 40, "city": "Oslo"}]

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from augurium.client import Client
+from augurium import AsyncClient, Client, Retries
 from augurium.client.prediction_call import CallOptions
 from augurium.client.registration import VersionDetails
+from augurium.client.transport_options import TransportOptions
 
 PAGE = (Path(__file__).parents[3] / "docs/reference/client.md").read_text("utf-8")
+ASYNC = [name for name, _ in inspect.getmembers(AsyncClient, inspect.isfunction) if name[0] != "_"]
 METHODS = [name for name, _ in inspect.getmembers(Client, inspect.isfunction) if name[0] != "_"]
 
 
@@ -19,6 +21,15 @@ def test_every_method_is_explained(name: str) -> None:
     assert f"`{name}(" in PAGE
 
 
-@pytest.mark.parametrize("name", [*VersionDetails.__annotations__, *CallOptions.__annotations__])
+@pytest.mark.parametrize("name", ASYNC)
+def test_every_method_for_tasks_is_explained(name: str) -> None:
+    assert inspect.getdoc(getattr(AsyncClient, name))
+    assert f"`{name}(" in PAGE
+
+
+OPTIONS = (VersionDetails, CallOptions, TransportOptions, Retries)
+
+
+@pytest.mark.parametrize("name", [name for kind in OPTIONS for name in kind.__annotations__])
 def test_every_option_is_explained(name: str) -> None:
     assert f"`{name}`" in PAGE

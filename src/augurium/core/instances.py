@@ -8,6 +8,7 @@ from augurium.core.moments import epoch_seconds
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
 from augurium.core.values import array_from_values, checked_values
+from augurium.core.wrapped_bytes import KEY, is_wrapped, unwrapped
 
 MOST_NAMES_SHOWN = 8
 
@@ -22,12 +23,12 @@ def tensors_from_instances(instances: Instances, signature: Signature) -> dict[s
     rows = instances.rows
     if not rows:
         raise InvalidArgument("'instances' is empty; send at least one row")
-    if isinstance(rows[0], dict):
+    if isinstance(rows[0], dict) and not _is_value(rows[0], signature):
         columns = _columns_of_objects(rows, signature)
     else:
         columns = _columns_of_lists(rows, signature)
     return {
-        spec.name: _tensor(spec, column)
+        spec.name: tensor_of_column(spec, column)
         for spec, column in zip(signature.inputs, columns, strict=True)
     }
 
@@ -58,8 +59,13 @@ def _completed(row: Any, signature: Signature) -> Any:
     return {**dict.fromkeys(signature.optional_features), **row}
 
 
+def _is_value(row: dict[str, Any], signature: Signature) -> bool:
+    """Whether an object is a wrapped value of the only input, not a row of named features."""
+    return len(row) == 1 and is_wrapped(row) and KEY not in signature.input_by_name
+
+
 def _columns_of_lists(rows: list[Any], signature: Signature) -> list[list[Any]]:
-    if any(isinstance(row, dict) for row in rows):
+    if any(isinstance(row, dict) and not is_wrapped(row) for row in rows):
         raise InvalidArgument("instance 0 is not an object, but others are; send one form")
     width = len(signature.inputs)
     if width == 1:
@@ -74,13 +80,23 @@ def _columns_of_lists(rows: list[Any], signature: Signature) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _tensor(spec: TensorSpec, column: list[Any]) -> Array:
-    """The column of one input; a row of shape [1] may be given as a bare value."""
+def tensor_of_column(spec: TensorSpec, column: Any) -> Array:
+    """All rows of one input, as a list of them; a row of shape [1] may be given as a bare value.
+
+    An input without dimensions has its value alone. Raises InvalidArgument.
+    """
+    if spec.shape and (not isinstance(column, list) or not column):
+        raise InvalidArgument(f"input '{spec.name}' expects a list of rows, at least one")
     bare = spec.shape == (-1, 1) and not isinstance(column[0], list)
     rank = 1 if bare else len(spec.shape)
     if spec.moment or spec.lenient:
         column = [_converted(spec, value) for value in column]
-    values = checked_values(spec.name, spec.datatype, rank, column)
+    try:
+        values = checked_values(spec.name, spec.datatype, rank, column)
+    except InvalidArgument:
+        if spec.datatype != "BYTES":
+            raise
+        values = checked_values(spec.name, spec.datatype, rank, unwrapped(column))
     extents = _extents(values, rank)
     shape = (*extents, 1) if bare else extents
     return array_from_values(spec.name, spec.datatype, shape, values)
@@ -90,6 +106,8 @@ def _converted(spec: TensorSpec, value: Any) -> Any:
     """A time given as text in seconds, a value of a wrong type as null where the spec says so."""
     if isinstance(value, list):
         return [_converted(spec, entry) for entry in value]
+    if spec.datatype == "BYTES":
+        value = unwrapped(value)
     if spec.moment and isinstance(value, str):
         try:
             return epoch_seconds(value)

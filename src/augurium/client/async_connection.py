@@ -1,0 +1,41 @@
+"""The connection of tasks to the management API."""
+
+from typing import TypeVar
+
+import httpx
+
+from augurium.client.connection import HttpOptions, decoded, origin
+from augurium.client.deadline import Deadline
+from augurium.client.errors import ClientClosed, error_of_response, error_of_transport
+
+Result = TypeVar("Result")
+
+
+class AsyncConnection:
+    """A pool of HTTP connections with one key, for one event loop."""
+
+    def __init__(self, options: HttpOptions) -> None:
+        self.url = options.url
+        self._http = httpx.AsyncClient(**options.arguments)
+
+    async def get(
+        self, url: str, result: type[Result], deadline: Deadline, accepted: int = 200
+    ) -> Result:
+        """The JSON answer at a URL, read as a `result`; `accepted` is a status that has one too.
+
+        Raises as `Connection.send`, and the error that an unsuccessful answer stands for.
+        """
+        if self._http.is_closed:
+            raise ClientClosed
+        left_s = deadline.check(origin(url))
+        try:
+            response = await self._http.get(url, timeout=left_s)
+        except httpx.TransportError as error:
+            raise error_of_transport(error, origin(url), deadline.total_s) from error
+        if not response.is_success and response.status_code != accepted:
+            raise error_of_response(response)
+        return decoded(response, result)
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await self._http.aclose()
