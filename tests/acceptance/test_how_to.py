@@ -11,11 +11,10 @@ import pytest
 
 from tests.support.node import Node, clean_environment
 
+HOW_TO = Path(__file__).parents[2] / "docs/how-to"
 # one page per framework; the overview of them shows no Python
-PAGES = [
-    page
-    for page in sorted((Path(__file__).parents[2] / "docs/how-to").glob("import-*.md"))
-    if page.stem != "import-a-model"
+PAGES = [page for page in sorted(HOW_TO.glob("import-*.md")) if page.stem != "import-a-model"] + [
+    HOW_TO / "stream-answers.md"
 ]
 PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TIMEOUT_S = 240

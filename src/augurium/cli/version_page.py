@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 TENSOR_COLUMNS = ("tensor", "datatype", "shape", "may be missing", "features")
 SHOWN_FEATURES = 10
+STREAMED = "streamed: any number for a request (generate_stream, ModelStreamInfer)"
 
 
 def print_version(version: "Version") -> None:
@@ -46,6 +47,7 @@ def _facts(version: "Version") -> list[tuple[str, object]]:
         ("framework", f"{version.framework} {version.framework_version}"),
         ("engine", version.runtime),
         ("engine options", version.options),
+        *([("answers", STREAMED)] if version.signature.streamed else []),
         ("deployed", "yes" if version.deployed else "no"),
         ("approval", version.approval),
         *([("deleted", version.deleted_at)] if version.deleted_at else []),

@@ -9,12 +9,13 @@ from augurium.core.tensors import TensorSpec
 
 class Signature(msgspec.Struct, frozen=True, dict=True):
     """The inputs and outputs of a version. `batched` says whether the first dimension of every
-    tensor counts rows.
+    tensor counts rows, `streamed` that a request may get several answers, or none.
     """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     batched: bool = True
+    streamed: bool = False
 
     @functools.cached_property
     def input_by_name(self) -> dict[str, TensorSpec]:

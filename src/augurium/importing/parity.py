@@ -9,6 +9,10 @@ from augurium.core.errors import Unprocessable
 from augurium.core.tensors import Array
 from augurium.importing.job import OutputParity
 
+# between two answers of the same model
+SELF_RTOL = 1e-3
+SELF_ATOL = 1e-5
+
 
 class Tolerance(msgspec.Struct, frozen=True):
     """Two numbers agree when |found - expected| <= atol + rtol * |expected|."""
@@ -57,6 +61,13 @@ def compare(expected: Array, found: Array, uncertain: Array, tolerance: Toleranc
         atol=tolerance.atol,
     )
     return Comparison(parity, np.flatnonzero(differing))
+
+
+def compare_with_itself(expected: Array, found: Array) -> Comparison:
+    """Compares two answers of the same model, as far as both go."""
+    tolerance = Tolerance(SELF_RTOL, SELF_ATOL)
+    count = min(len(expected), len(found))
+    return compare(expected[:count], found[:count], np.zeros(count, bool), tolerance)
 
 
 def _errors(expected: Array, found: Array) -> Array:

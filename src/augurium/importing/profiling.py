@@ -136,7 +136,9 @@ class _Reading:
         """Loads the model, if the table fits it; returns which rows it is to answer."""
         self._kept: dict[int, dict[str, Any]] = {}
         job = self._job
-        if self._columns.obstacle():
+        if job.signature.streamed:
+            self._failure = "the model gives any number of answers to a row"
+        if self._failure or self._columns.obstacle():
             return np.empty(0, np.int64)
         try:
             weights = Path(job.weights) if job.weights else None

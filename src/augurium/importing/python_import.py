@@ -4,6 +4,7 @@ Loading the file runs its code, therefore used in child processes only.
 """
 
 import platform
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from augurium.core.errors import InvalidArgument, ModelFailed, Unprocessable
 from augurium.core.signature import Signature
 from augurium.core.tensors import DATATYPES, Array, TensorSpec
 from augurium.importing.conversion import Candidate, Conversion
+from augurium.importing.streamed_trial import first_answers
 from augurium.importing.table import Table, TableColumn
-from augurium.runtimes.runtime import LoadedModel, load
+from augurium.runtimes.python import PARAMETERS, takes_parameters
+from augurium.runtimes.runtime import LoadedModel, StreamingModel, load
 
 FUNCTION_FILE = "function.cloudpickle"
 RUNTIME = "python"
@@ -25,7 +28,11 @@ MAX_ROWS = 512
 MISSING_TEXT = ""
 EXPECTED = (
     "expected a function of one dict {input name: array of the shape [rows]} that returns an array "
-    "or a dict of arrays with one row per input row"
+    "or a dict of arrays with one row per input row, or that yields such answers"
+)
+STREAMED_ROWS = 3
+STREAMED_NOTE = (
+    "it yields its answers: a request may get any number of them, and shares its run with no other"
 )
 
 
@@ -45,19 +52,23 @@ def import_file(file: Path, table: Table | None, engines: frozenset[str]) -> Con
     model = _loaded()
     inputs = {column.name: _values(column)[:MAX_ROWS] for column in table.columns}
     specs = tuple(_input_spec(c, inputs[c.name]) for c in table.columns)
-    names = _output_names(content, inputs)
-    outputs = dict(zip(names, _answers(model, inputs, names), strict=True))
-    rows = len(next(iter(inputs.values())))
-    given = tuple(_output_spec(name, answer, rows) for name, answer in outputs.items())
+    names, streamed = _output_names(content, inputs)
+    if streamed:
+        given = _streamed_specs(model, inputs, names)
+    else:
+        outputs = dict(zip(names, _answers(model, inputs, names), strict=True))
+        rows = len(next(iter(inputs.values())))
+        given = tuple(_output_spec(name, answer, rows) for name, answer in outputs.items())
+    notes = (STREAMED_NOTE,) if streamed else ()
     return Conversion(
         framework="python",
         framework_version=platform.python_version(),
         candidates=(Candidate(runtime=RUNTIME, file=FUNCTION_FILE),) if RUNTIME in engines else (),
-        signature=Signature(specs, given),
+        signature=Signature(specs, given, streamed=streamed),
         # its own reference: alone, in batches of several sizes, and again
         inputs=inputs,
         versions={"cloudpickle": cloudpickle.__version__, "numpy": np.__version__},
-        notes=("a Python function: it is served as it is, in a process of its own",),
+        notes=("a Python function: it is served as it is, in a process of its own", *notes),
         allowed_code=True,
     )
 
@@ -69,25 +80,96 @@ def _loaded() -> LoadedModel:
         raise Unprocessable(str(error)) from error
 
 
-def _output_names(content: bytes, inputs: dict[str, Array]) -> list[str]:
-    """What the function calls its outputs: the keys of the dict it returns."""
+def _output_names(content: bytes, inputs: dict[str, Array]) -> tuple[list[str], bool]:
+    """What the function calls its outputs, the keys of the dict it returns, and whether it is
+    streamed.
+    """
     function: Any = cloudpickle.loads(content)
     found = _tried(function, dict(inputs))
+    streamed = isinstance(found, Iterator)
+    if streamed:
+        found = _first(function, {name: values[:1] for name, values in inputs.items()})
+    elif takes_parameters(function):
+        raise Unprocessable(
+            f"only a function that yields its answers is told the {PARAMETERS} of a request; yield"
+            " the answer, or take one argument"
+        )
     if not isinstance(found, dict):
-        return [OUTPUT]
+        return [OUTPUT], streamed
     if not found or not all(isinstance(name, str) and name for name in found):
         raise Unprocessable(f"the function returned a dict with the keys {list(found)}; {EXPECTED}")
-    return list(found)
+    return list(found), streamed
 
 
 def _tried(function: Any, inputs: dict[str, Array]) -> Any:
+    told: dict[str, Any] = {PARAMETERS: {}} if takes_parameters(function) else {}
     try:
-        return function(inputs)
+        found = function(inputs, **told)
     except Exception as error:  # the function is a stranger's
+        raise _failed(error) from error
+    if isinstance(found, AsyncIterator | Awaitable):
+        raise Unprocessable(f"the function is asynchronous; write it with def; {EXPECTED}")
+    return found
+
+
+def _first(function: Any, inputs: dict[str, Array]) -> Any:
+    """The first answer of a streamed function."""
+    answers = _tried(function, inputs)
+    try:
+        return next(answers)
+    except StopIteration:
         raise Unprocessable(
-            f"the function failed on the rows of the table: {type(error).__name__}: {error}; "
-            f"{EXPECTED}"
-        ) from error
+            "the function yields nothing for the first row of the table, so that its outputs are"
+            " not known; begin the table with a row that has an answer"
+        ) from None
+    except Exception as error:  # the function is a stranger's
+        raise _failed(error) from error
+    finally:
+        getattr(answers, "close", lambda: None)()
+
+
+def _failed(error: Exception) -> Unprocessable:
+    return Unprocessable(
+        f"the function failed on the rows of the table: {type(error).__name__}: {error}; {EXPECTED}"
+    )
+
+
+def _streamed_specs(
+    model: LoadedModel, inputs: dict[str, Array], names: list[str]
+) -> tuple[TensorSpec, ...]:
+    """The outputs of a streamed function, from its answers to a few rows."""
+    if not isinstance(model, StreamingModel):
+        raise Unprocessable(f"runtime '{RUNTIME}' gives one answer, not several")
+    answers: list[list[Array]] = []
+    try:
+        for row in range(min(STREAMED_ROWS, len(next(iter(inputs.values()))))):
+            asked = {name: values[row : row + 1] for name, values in inputs.items()}
+            answers += first_answers(model, asked, names)
+    except ModelFailed as error:
+        raise Unprocessable(f"{error}; {EXPECTED}") from error
+    return tuple(
+        _streamed_spec(name, [answer[place] for answer in answers])
+        for place, name in enumerate(names)
+    )
+
+
+def _streamed_spec(name: str, answers: list[Array]) -> TensorSpec:
+    first = answers[0]
+    datatype = DATATYPES.get(first.dtype)
+    if datatype is None or not first.ndim:
+        raise Unprocessable(
+            f"the function yielded {first.dtype} {list(first.shape)} as '{name}'; expected an array"
+            " of numbers or texts with a dimension at least"
+        )
+    if any((other.dtype, other.ndim) != (first.dtype, first.ndim) for other in answers):
+        raise Unprocessable(
+            f"the function yields '{name}' in several datatypes or numbers of dimensions; give"
+            " every answer the same form"
+        )
+    extents = zip(*(answer.shape[1:] for answer in answers), strict=True)
+    return TensorSpec(
+        name, datatype, (-1, *(sizes[0] if len(set(sizes)) == 1 else -1 for sizes in extents))
+    )
 
 
 def _answers(model: LoadedModel, inputs: dict[str, Array], names: list[str]) -> list[Array]:

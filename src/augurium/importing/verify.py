@@ -16,9 +16,16 @@ from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
 from augurium.importing.job import OutputParity, Verified, VerifyJob
 from augurium.importing.memory import MemoryGrowth, resident_bytes
-from augurium.importing.parity import Comparison, Mismatch, Tolerance, compare
+from augurium.importing.parity import (
+    Comparison,
+    Mismatch,
+    Tolerance,
+    compare,
+    compare_with_itself,
+)
 from augurium.importing.reference import Reference, read_reference, unpack, unpack_all
-from augurium.runtimes.runtime import LoadedModel, load, prepare
+from augurium.importing.streamed_trial import StreamedTrial
+from augurium.runtimes.runtime import LoadedModel, StreamingModel, load, prepare
 
 BATCHES = (64, 3, 1)
 # a fault that shows in small batches only shows in the hard rows, which come first
@@ -29,8 +36,6 @@ TIMED_S = 0.2
 MAX_TIMED_RUNS = 50
 MAX_TIMED_MS = 3000.0
 MAX_TIMED_BYTES = 512 * 1024**2
-SELF_RTOL = 1e-3
-SELF_ATOL = 1e-5
 SHOWN_CHARACTERS = 400
 
 Tensors = dict[str, Array]
@@ -45,6 +50,7 @@ class TrialRun:
         self._reference = reference
         self._inputs = unpack_all(reference.inputs)
         self.rows = len(next(iter(self._inputs.values())))
+        self.batches = tuple(sorted(BATCHES)) if signature.batched else (1,)
 
     def warm_up(self) -> None:
         """Runs a usual batch, or one whole case, so that all memory of a run is taken."""
@@ -89,7 +95,7 @@ class TrialRun:
             except (AuguriumError, ValueError):
                 return {}, False
             for spec in self._signature.outputs:
-                result = _compare_with_itself(alone[spec.name], found[spec.name])
+                result = compare_with_itself(alone[spec.name], found[spec.name])
                 if len(result.differing):
                     return {}, False
                 agreement.setdefault(spec.name, result.parity)
@@ -113,7 +119,7 @@ class TrialRun:
             second = self._run(inputs)
             for spec in self._signature.outputs:
                 one, other = np.atleast_1d(first[spec.name]), np.atleast_1d(second[spec.name])
-                agreement[spec.name] = _compare_with_itself(one, other).parity
+                agreement[spec.name] = compare_with_itself(one, other).parity
         return agreement
 
     def _cases_against_reference(self, found: list[Tensors]) -> dict[str, OutputParity]:
@@ -221,11 +227,17 @@ def verify(job: VerifyJob) -> Verified:
     weights = Path(job.weights) if job.weights else None
     model = load(job.runtime, Path(job.model), job.options, weights)
     load_ms = (time.perf_counter() - started) * 1000
-    trial = TrialRun(model, job.signature, reference)
+    trial: TrialRun | StreamedTrial
+    if isinstance(model, StreamingModel) and job.signature.streamed:
+        trial = StreamedTrial(model, job.signature, unpack_all(reference.inputs))
+    else:
+        trial = TrialRun(model, job.signature, reference)
     trial.warm_up()
     memory_bytes = growth.bytes()
     independent = True
-    if not job.signature.batched:
+    if isinstance(trial, StreamedTrial):
+        outputs, independent = trial.against_itself()
+    elif not job.signature.batched:
         outputs = trial.whole_cases()
     elif reference.outputs is not None:
         outputs = trial.against_reference()
@@ -233,7 +245,7 @@ def verify(job: VerifyJob) -> Verified:
         outputs, independent = trial.against_itself()
     return Verified(
         outputs=outputs,
-        batches=tuple(sorted(BATCHES)) if job.signature.batched else (1,),
+        batches=trial.batches,
         rows=trial.rows,
         row_independent=independent,
         latency_ms=trial.latency_ms(),
@@ -265,12 +277,6 @@ def _check_output(spec: TensorSpec, found: Array, rows: int | None) -> None:
         )
     if rows is not None and len(found) != rows:
         raise _RowsLost(f"output '{spec.name}' has {len(found)} rows for {rows} rows of input")
-
-
-def _compare_with_itself(expected: Array, found: Array) -> Comparison:
-    tolerance = Tolerance(SELF_RTOL, SELF_ATOL)
-    count = min(len(expected), len(found))
-    return compare(expected[:count], found[:count], np.zeros(count, bool), tolerance)
 
 
 def _median_ms(run: Callable[[], object]) -> float:

@@ -2,12 +2,15 @@
 
 Loading the file runs its code. The function takes a dict of arrays by input name, all with the same
 number of rows, and returns a dict of arrays by output name, or the array alone when there is one
-output; each has a row per input row. There are no options.
+output; each has a row per input row. One that returns an iterator of such answers, as generator
+functions do, is streamed. There are no options.
 """
 
+import inspect
 import pickle
 import threading
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +22,16 @@ from augurium.core.errors import InvalidArgument, ModelFailed
 from augurium.core.tensors import Array
 
 MESSAGE_CHARACTERS = 500
+# a streamed function may also take what a request says beside its tensors, under this name
+PARAMETERS = "parameters"
+# a stream that waits for its turn says so this often
+WAITING_S = 1.0
 
 
 class PythonModel:
-    """One function. Its runs come one after another: it need not be ready for more."""
+    """One function. Its runs, and the steps of its streams, come one after another: it need not be
+    ready for more.
+    """
 
     def __init__(self, path: Path, options: Mapping[str, str]) -> None:
         if options:
@@ -39,15 +48,71 @@ class PythonModel:
         if not callable(function):
             raise ModelFailed(f"the file holds a {type(function).__name__}, expected a function")
         self._function = function
+        self._takes_parameters = takes_parameters(function)
         self._turn = threading.Lock()
 
     def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> list[Array]:
         with self._turn:
-            try:
-                found = self._function(dict(inputs))
-            except Exception as error:  # the function is a stranger's
-                raise ModelFailed(f"the function failed: {_said(error)}") from error
+            found = self._call(inputs, {})
+        if isinstance(found, Iterator):
+            raise ModelFailed("the function returned an iterator, expected one answer")
         return [_array(value) for value in _in_order(found, outputs)]
+
+    def stream(
+        self, inputs: Mapping[str, Array], outputs: Sequence[str], parameters: Mapping[str, Any]
+    ) -> Generator[list[Array], None, None]:
+        yield from self._until_its_turn()
+        try:
+            answers = self._call(inputs, parameters)
+        finally:
+            self._turn.release()
+        if not isinstance(answers, Iterator):
+            raise ModelFailed(
+                f"the function returned a {type(answers).__name__}, expected an iterator of answers"
+            )
+        try:
+            while True:
+                yield from self._until_its_turn()
+                try:
+                    found = next(answers)
+                except StopIteration:
+                    return
+                except Exception as error:  # the function is a stranger's
+                    raise ModelFailed(f"the function failed: {_said(error)}") from error
+                finally:
+                    self._turn.release()
+                yield [_array(value) for value in _in_order(found, outputs)]
+        finally:
+            self._close(answers)
+
+    def _call(self, inputs: Mapping[str, Array], parameters: Mapping[str, Any]) -> Any:
+        told = {PARAMETERS: dict(parameters)} if self._takes_parameters else {}
+        try:
+            return self._function(dict(inputs), **told)
+        except Exception as error:  # the function is a stranger's
+            raise ModelFailed(f"the function failed: {_said(error)}") from error
+
+    def _until_its_turn(self) -> Generator[list[Array], None, None]:
+        while not self._turn.acquire(timeout=WAITING_S):
+            yield []
+
+    def _close(self, answers: Iterator[Any]) -> None:
+        close = getattr(answers, "close", None)
+        if close is None:
+            return
+        with self._turn:
+            try:
+                close()
+            except Exception:  # the caller has its answers or has left; the log is who can be told
+                traceback.print_exc()
+
+
+def takes_parameters(function: Any) -> bool:
+    """Whether a function wants to be told the parameters of a request."""
+    try:
+        return PARAMETERS in inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
 
 
 def _in_order(found: Any, outputs: Sequence[str] | None) -> list[Any]:

@@ -1,9 +1,9 @@
 """The port of a runtime, and the table of those there are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from augurium.core.errors import InvalidArgument, ModelFailed
 from augurium.core.tensors import Array
@@ -31,6 +31,19 @@ class LoadedModel(Protocol):
         """Runs one batch; returns the named outputs in that order, or all in the signature's order.
 
         Blocking. Raises ModelFailed when the model itself fails.
+        """
+        ...
+
+
+@runtime_checkable
+class StreamingModel(LoadedModel, Protocol):
+    """A model that may give several answers to one batch."""
+
+    def stream(
+        self, inputs: Mapping[str, Array], outputs: Sequence[str], parameters: Mapping[str, Any]
+    ) -> Generator[list[Array], None, None]:
+        """One answer after another, each as `run` gives its only one; an empty one means that it
+        waits for its turn. Blocking; closing it ends the work. Raises as `run` does.
         """
         ...
 

@@ -6,9 +6,9 @@ are not handed over.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor as ThreadPool
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from augurium.core.errors import ModelFailed
 from augurium.core.tensors import Array
@@ -46,6 +46,42 @@ class VersionExecutor(Executor, Protocol):
 
     def close(self) -> None:
         """Frees what the version holds. No run may come after it."""
+        ...
+
+
+class AnswerStream(Protocol):
+    """Answers to one batch, as they come. `take` and `finish` block and are called on threads."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more can come."""
+        ...
+
+    def take(self) -> list[list[Array]]:
+        """The next answers, none at the end; each as `Executor.run` gives it.
+
+        Raises ModelFailed when the model does.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Says that nobody waits for answers any more; at once, on any thread."""
+        ...
+
+    def finish(self) -> None:
+        """Returns when what was told to stop has ended."""
+        ...
+
+
+@runtime_checkable
+class StreamExecutor(VersionExecutor, Protocol):
+    """An executor whose version gives several answers to one batch, `max_streams` at a time."""
+
+    @property
+    def max_streams(self) -> int: ...
+
+    def open_stream(self, inputs: Sequence[Array], parameters: Mapping[str, Any]) -> AnswerStream:
+        """Begins to answer one batch. Blocking. Raises ModelFailed when it cannot."""
         ...
 
 

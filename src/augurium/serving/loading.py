@@ -1,6 +1,7 @@
 """From a file on disk to an executor that has run: checked, loaded, warmed up."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from augurium.core.home import NodeConfig
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
 from augurium.runtimes.runtime import IN_ENGINE, load
-from augurium.serving.executor import LocalExecutor, VersionExecutor
+from augurium.serving.executor import LocalExecutor, StreamExecutor, VersionExecutor
 from augurium.serving.integrity import check_file
 from augurium.serving.runner_executor import RunnerExecutor
 from augurium.serving.runner_process import Interpreter, RunnerProcess
@@ -60,7 +61,8 @@ class Loader:
 
     def _in_runner(self, desired: DesiredVersion) -> VersionExecutor:
         process = RunnerProcess(self._run_folder, desired, self._interpreter, self._settings)
-        return RunnerExecutor(process, desired.signature, self._run_timeout_s)
+        streams = self._settings.max_streams if desired.signature.streamed else 0
+        return RunnerExecutor(process, desired.signature, self._run_timeout_s, streams)
 
 
 def in_engine(desired: DesiredVersion) -> bool:
@@ -76,6 +78,9 @@ def _warm_up(executor: VersionExecutor, desired: DesiredVersion) -> None:
     for rows in WARM_UP_ROWS if signature.batched else (1,):
         inputs = [_sample(spec, rows, signature) for spec in signature.inputs]
         try:
+            if signature.streamed and isinstance(executor, StreamExecutor):
+                _begin_stream(executor, inputs)
+                continue
             for _ in range(WARM_UP_RUNS):
                 executor.run(inputs)
         except ModelFailed as error:
@@ -84,6 +89,16 @@ def _warm_up(executor: VersionExecutor, desired: DesiredVersion) -> None:
                 "warm-up refused", model=desired.model, version=desired.version, reason=str(error)
             )
             return
+
+
+def _begin_stream(executor: StreamExecutor, inputs: Sequence[Array]) -> None:
+    """Waits for the first answer; there may be no last one."""
+    stream = executor.open_stream(inputs, {})
+    try:
+        stream.take()
+    finally:
+        stream.stop()
+        stream.finish()
 
 
 def _sample(spec: TensorSpec, rows: int, signature: Signature) -> Array:

@@ -5,6 +5,8 @@ standard input and a listening socket among its descriptors. All engines of the 
 needs no supervisor: without an engine connected it ends by itself.
 """
 
+import contextlib
+import math
 import os
 import selectors
 import signal
@@ -12,13 +14,15 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from augurium.core.errors import AuguriumError
+from augurium.core.errors import AuguriumError, ModelFailed
+from augurium.core.tensors import Array
 from augurium.importing.confinement import isolate
-from augurium.runtimes.runtime import LoadedModel, load
+from augurium.runtimes.runtime import LoadedModel, StreamingModel, load
 from augurium.serving import runner_wire as wire
 from augurium.serving.integrity import check_file
 
@@ -108,28 +112,69 @@ class Runner:
     def _answer(self, channel: wire.Channel) -> bool:
         """Runs one batch; False after a goodbye."""
         message, arrays = channel.receive()
+        if isinstance(message, wire.More | wire.Stop):
+            # of a stream that ended on its own meanwhile
+            return True
         if not isinstance(message, wire.Run):
             with self._lock:
                 self._dismissed = isinstance(message, wire.Goodbye)
             return False
         inputs = dict(zip(self._order.inputs, arrays, strict=False))
+        if message.ahead:
+            self._stream(channel, message, inputs)
+            return True
         answer: wire.Message
         try:
             headers, parts = wire.packed(self._model.run(inputs, self._order.outputs))
             answer = wire.Ran(message.id, headers)
-        except AuguriumError as error:
-            answer, parts = wire.Failed(message.id, str(error)[:MESSAGE_CHARACTERS]), []
         except Exception as error:  # the edge of the process: frameworks raise whatever they like
-            said = f"the model failed: {type(error).__name__}: {error}"
-            answer, parts = wire.Failed(message.id, said[:MESSAGE_CHARACTERS]), []
+            answer, parts = _failure(message.id, error), []
         channel.send(answer, parts, time.monotonic() + ANSWER_TIMEOUT_S)
         return True
+
+    def _stream(self, channel: wire.Channel, order: wire.Run, inputs: dict[str, Array]) -> None:
+        """Sends one answer after another, never more ahead than the engine allows.
+
+        How long the engine lets wait is the engine's affair, which closes the connection.
+        """
+        end: wire.Message = wire.Ran(order.id)
+        try:
+            if not isinstance(self._model, StreamingModel):
+                raise ModelFailed(f"runtime '{self._order.runtime}' gives one answer, not several")
+            answers = self._model.stream(inputs, self._order.outputs, order.parameters)
+            with contextlib.closing(answers):
+                self._send_answers(channel, order, answers)
+        except (OSError, wire.WireError):
+            raise
+        except Exception as error:  # the edge of the process: frameworks raise whatever they like
+            end = _failure(order.id, error)
+        channel.send(end, (), math.inf)
+
+    def _send_answers(
+        self, channel: wire.Channel, order: wire.Run, answers: Iterator[list[Array]]
+    ) -> None:
+        ahead = order.ahead
+        while True:
+            while ahead <= 0 or not channel.silent:
+                message, _ = channel.receive()
+                if isinstance(message, wire.Stop) and message.id == order.id:
+                    return
+                if not isinstance(message, wire.More | wire.Stop):
+                    raise wire.WireError("a word that is none while answers come")
+                if message.id == order.id and isinstance(message, wire.More):
+                    ahead += message.count
+            arrays = next(answers, None)
+            if arrays is None:
+                return
+            headers, parts = wire.packed(arrays)
+            channel.send(wire.Ran(order.id, headers, more=True), parts, math.inf)
+            ahead -= bool(arrays)
 
 
 def main() -> None:
     """Confines this process, loads the version, and serves it."""
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=RunnerOrder)
-    # an engine inside Envoy blocks signals, and a child begins with the mask of its parent
+    # a child begins with the mask of its parent, which may block signals
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     listener = socket.socket(fileno=order.listener)
     # again, by this process: from now on the kernel tells engines whom they talk to
@@ -155,6 +200,13 @@ def _loaded(order: RunnerOrder) -> LoadedModel:
     if weights and order.weights_digest:
         check_file(weights, order.weights_digest)
     return load(order.runtime, path, order.options, weights)
+
+
+def _failure(run: int, error: Exception) -> wire.Failed:
+    if isinstance(error, AuguriumError):
+        return wire.Failed(run, str(error)[:MESSAGE_CHARACTERS])
+    said = f"the model failed: {type(error).__name__}: {error}"
+    return wire.Failed(run, said[:MESSAGE_CHARACTERS])
 
 
 def _reason(error: Exception) -> str:

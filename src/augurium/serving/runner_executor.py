@@ -2,9 +2,10 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
 import structlog
 
@@ -14,6 +15,7 @@ from augurium.core.tensors import Array, TensorSpec
 from augurium.serving import runner_wire as wire
 from augurium.serving.executor import RunLost
 from augurium.serving.runner_process import RunnerProcess
+from augurium.serving.runner_stream import AHEAD, RunnerStream
 
 # as many runs at a time as a batcher starts
 THREADS = 2
@@ -32,12 +34,20 @@ class RunnerExecutor:
 
     `threads` are for its runs alone: a version that hangs takes no thread from its neighbours.
     `restarts` counts how often it was this engine that started its runner again. A run that takes
-    longer than `run_timeout_s` costs the runner its life.
+    longer than `run_timeout_s` costs the runner its life; so does a step of a stream. A streamed
+    version has a thread for each stream there may be.
     """
 
-    def __init__(self, process: RunnerProcess, signature: Signature, run_timeout_s: float) -> None:
+    def __init__(
+        self,
+        process: RunnerProcess,
+        signature: Signature,
+        run_timeout_s: float,
+        max_streams: int = 0,
+    ) -> None:
         """Returns when the version has loaded. Blocking. Raises ModelFailed if it does not."""
-        self.threads = ThreadPoolExecutor(THREADS, "augurium-runner")
+        self.threads = ThreadPoolExecutor(max_streams or THREADS, "augurium-runner")
+        self.max_streams = max_streams
         self._process = process
         self._signature = signature
         self._run_timeout_s = run_timeout_s
@@ -84,6 +94,29 @@ class RunnerExecutor:
         self._check(inputs, outputs)
         return outputs
 
+    def open_stream(
+        self, inputs: Sequence[Array], parameters: Mapping[str, wire.Parameter]
+    ) -> RunnerStream:
+        """Asks for a stream of answers, on a connection of its own. Blocking. Raises ModelFailed
+        when there is no runner.
+        """
+        headers, parts = wire.packed(inputs)
+        deadline = time.monotonic() + self._run_timeout_s
+        channel, generation = self._borrow(deadline)
+        run_id = self._next_id()
+        try:
+            channel.send(wire.Run(run_id, headers, AHEAD, parameters), parts, deadline)
+        except OSError as error:
+            self._give_back(channel, generation, sound=False)
+            raise RunLost("the model ended its runner, which is started again") from error
+        return RunnerStream(
+            channel,
+            run_id,
+            self._run_timeout_s,
+            partial(self._check, inputs),
+            partial(self._give_back, channel, generation),
+        )
+
     def expected_s(self, rows: int) -> float:
         """Never short: the loop must not wait for another process."""
         return float("inf")
@@ -111,14 +144,17 @@ class RunnerExecutor:
         parts: Sequence[bytes | memoryview],
         deadline: float,
     ) -> tuple[wire.Ran | wire.Failed, list[Array]]:
-        with self._changed:
-            self._last_id += 1
-            run_id = self._last_id
+        run_id = self._next_id()
         channel.send(wire.Run(run_id, headers), parts, deadline)
         answer, outputs = channel.receive(deadline)
         if not isinstance(answer, wire.Ran | wire.Failed) or answer.id != run_id:
             raise wire.WireError("an answer to another question")
         return answer, outputs
+
+    def _next_id(self) -> int:
+        with self._changed:
+            self._last_id += 1
+            return self._last_id
 
     def _borrow(self, deadline: float) -> tuple[wire.Channel, int]:
         """A connection to the runner that is there or comes next, and its generation."""

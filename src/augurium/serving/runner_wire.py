@@ -13,7 +13,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -36,6 +36,8 @@ PEER = struct.Struct("iII")
 SOL_LOCAL = 0
 LOCAL_PEERPID = 2
 
+Parameter = bool | int | float | str
+
 
 class TensorHeader(msgspec.Struct, frozen=True, array_like=True):
     """One tensor of the payload; `size_bytes` without the padding behind it."""
@@ -52,17 +54,28 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag=1):
 
 
 class Run(msgspec.Struct, frozen=True, array_like=True, tag=2):
-    """One batch, the inputs in the signature's order."""
+    """One batch, the inputs in the signature's order.
+
+    With `ahead` above 0 the answer is a stream: that many answers may come before more are asked
+    for. `parameters` are what the request says beside its tensors.
+    """
 
     id: int
     tensors: tuple[TensorHeader, ...] = ()
+    ahead: int = 0
+    parameters: Mapping[str, Parameter] = {}
 
 
 class Ran(msgspec.Struct, frozen=True, array_like=True, tag=3):
-    """The outputs of the batch `id`, in the signature's order."""
+    """The outputs of the batch `id`, in the signature's order.
+
+    In a stream, every answer says that there may be `more`, and an end without tensors follows. An
+    answer without tensors that says so too means that the stream waits for its turn.
+    """
 
     id: int
     tensors: tuple[TensorHeader, ...] = ()
+    more: bool = False
 
 
 class Failed(msgspec.Struct, frozen=True, array_like=True, tag=4):
@@ -76,7 +89,20 @@ class Goodbye(msgspec.Struct, frozen=True, array_like=True, tag=5):
     """The engine leaves for good: without another engine, the runner need not wait."""
 
 
-Message = Hello | Run | Ran | Failed | Goodbye
+class More(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """The engine has passed on `count` answers of the stream `id`: as many more may come."""
+
+    id: int
+    count: int
+
+
+class Stop(msgspec.Struct, frozen=True, array_like=True, tag=7):
+    """The engine wants no more answers of the stream `id`, which ends as if it were complete."""
+
+    id: int
+
+
+Message = Hello | Run | Ran | Failed | Goodbye | More | Stop
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Message)
 _texts = msgspec.msgpack.Decoder(list[str | None])
@@ -87,7 +113,8 @@ class WireError(Exception):
 
 
 class Channel:
-    """One connection. One thread at a time; every wait ends at a deadline (monotonic seconds).
+    """One connection. One thread at a time in each direction; every wait ends at a deadline
+    (monotonic seconds).
 
     Raises ConnectionError when the other side is gone, TimeoutError after the deadline, WireError
     for a frame that is none.

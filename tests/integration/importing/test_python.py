@@ -132,3 +132,118 @@ def test_a_function_is_refused_unread_where_code_is_not_allowed(
     with pytest.raises(Unprocessable, match=r"runs code.*importing\.allow_code.*allow_code=True"):
         import_content(cloudpickle.dumps(Trap()), "function.cloudpickle")
     assert not canary.exists()
+
+
+def test_a_generator_function_is_streamed(import_content: Import) -> None:
+    def grow(columns: Any) -> Any:
+        for step in range(3):
+            yield {"total": columns["pieces"] + step, "label": columns["city"]}
+
+    result = imported(import_content, grow)
+    assert result.signature.streamed
+    assert result.signature.batched, "every answer has a row per row of the request"
+    assert result.signature.outputs == (
+        TensorSpec("total", "INT64", (-1,)),
+        TensorSpec("label", "BYTES", (-1,)),
+    )
+    parity = result.report["parity"]
+    assert (parity["rows"], parity["outputs"]["total"]["rows"]) == (3, 9)
+    assert parity["outputs"]["total"]["different"] == 0
+    assert any("yields its answers" in note for note in result.report["notes"])
+    assert set(result.report["latency_ms"]) == {"1"}
+
+
+def test_a_function_that_returns_an_iterator_is_streamed(import_content: Import) -> None:
+    result = imported(import_content, lambda columns: iter([columns["pieces"]] * 2))
+    assert result.signature.streamed
+    assert result.signature.outputs == (TensorSpec("output", "INT64", (-1,)),)
+
+
+def test_a_stream_of_other_rows_than_those_of_the_request_is_not_batched(
+    import_content: Import,
+) -> None:
+    def each(columns: Any) -> Any:
+        for value in columns["pieces"]:
+            yield {"one": np.array([value])}
+
+    result = imported(import_content, each)
+    assert (result.signature.streamed, result.signature.batched) == (True, False)
+
+
+def test_a_stream_without_an_end_can_be_imported(import_content: Import) -> None:
+    def forever(columns: Any) -> Any:
+        while True:
+            yield columns["pieces"]
+
+    result = imported(import_content, forever)
+    assert result.signature.streamed
+    assert result.report["parity"]["outputs"]["output"]["rows"] == 3 * 64
+
+
+def test_answers_of_growing_width_have_an_open_dimension(import_content: Import) -> None:
+    def wider(columns: Any) -> Any:
+        for width in (1, 2, 3):
+            yield {"tokens": np.ones((len(columns["pieces"]), width, 2))}
+
+    result = imported(import_content, wider)
+    assert result.signature.outputs == (TensorSpec("tokens", "FP64", (-1, -1, 2)),)
+
+
+def test_a_sampler_may_answer_differently_each_time_and_the_report_says_so(
+    import_content: Import,
+) -> None:
+    def sampler(columns: Any) -> Any:
+        for _ in range(4):
+            yield np.random.default_rng().normal(size=len(columns["pieces"]))
+
+    result = imported(import_content, sampler)
+    assert result.report["parity"]["outputs"]["output"]["different"] > 0
+
+
+def test_a_streamed_function_may_be_told_parameters(import_content: Import) -> None:
+    def told(columns: Any, parameters: Any) -> Any:
+        for _ in range(parameters.get("count", 2)):
+            yield columns["pieces"]
+
+    result = imported(import_content, told)
+    assert result.signature.streamed
+    assert result.report["parity"]["outputs"]["output"]["rows"] == 6
+
+
+def test_a_streamed_function_is_described_with_its_training_data(import_content: Import) -> None:
+    def grow(columns: Any) -> Any:
+        yield {"total": columns["pieces"]}
+
+    result = imported(import_content, grow)
+    notes = result.report["training_data"].get("notes", [])
+    assert not any("no reference profile" in note for note in notes), notes
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda columns: iter([]), "yields nothing for the first row"),
+        (lambda columns: iter([1.5]), "with a dimension at least"),
+        (lambda columns: iter([columns["pieces"], columns["price"]]), "several datatypes"),
+        (lambda columns: iter([{"a": columns["pieces"]}, {"b": 1}]), "expected also a"),
+        (lambda columns: (1 / 0 for _ in [1]), "ZeroDivisionError"),
+        (lambda columns, parameters: columns["pieces"], "is told the parameters"),
+    ],
+)
+def test_a_stream_that_cannot_be_served_is_refused(
+    function: Any, words: str, import_content: Import
+) -> None:
+    with pytest.raises(Unprocessable, match=words):
+        imported(import_content, function)
+
+
+def test_an_asynchronous_function_is_refused_before_it_is_sent() -> None:
+    async def later(columns: Any) -> Any:
+        yield columns
+
+    async def sooner(columns: Any) -> Any:
+        return columns
+
+    for function in (later, sooner):
+        with pytest.raises(InvalidArgument, match="an asynchronous function cannot be registered"):
+            package(function, FRAME)

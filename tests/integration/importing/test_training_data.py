@@ -21,11 +21,11 @@ from augurium.client.packaging import package
 from augurium.client.training_data import training_data
 from augurium.core.errors import InvalidArgument
 from augurium.core.inference import Instances
+from augurium.core.instances import tensors_from_instances
 from augurium.core.settings import ImportSettings
 from augurium.importing.importer import import_model
 from augurium.importing.result import ImportRequest, ImportResult
 from augurium.runtimes.runtime import load
-from augurium.serving.instances import tensors_from_instances
 from augurium.serving.validation import InputValidator
 from augurium.statistics.bins import CategoricalBins, NumericBins
 from augurium.statistics.profiles import FeatureProfile, Profile, read_profile

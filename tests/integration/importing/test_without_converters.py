@@ -40,7 +40,7 @@ FRAMEWORKS = (
     *("keras", "mlflow", "cloudpickle"),
 )
 ENGINE_PROCESSES = (
-    *("augurium.node.rest_engine", "augurium.node.grpc_engine", "augurium.node.grpcio_engine"),
+    *("augurium.node.rest_engine", "augurium.node.grpc_engine"),
     *("augurium.node.supervisor", "augurium.control.app"),
 )
 # in a process where a converter cannot be imported, loads a servable file and asks it everything

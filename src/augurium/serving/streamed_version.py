@@ -1,0 +1,133 @@
+"""A loaded version that answers a request several times, or not at all."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Mapping
+from concurrent.futures import Executor as ThreadPool
+from contextlib import aclosing
+from typing import Any
+
+from augurium.core.errors import AuguriumError, InvalidArgument
+from augurium.core.inference import Answer, InferenceRequest
+from augurium.serving.executor import StreamExecutor, VersionExecutor
+from augurium.serving.metrics import VersionMetrics
+from augurium.serving.served_version import ServedVersion
+from augurium.serving.snapshot import DesiredVersion
+from augurium.serving.streams import Streams
+
+ONE_ANSWER = "ask for generate_stream or ModelStreamInfer, which take any number of answers"
+# what fits the wire to a runner
+SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**64 - 1
+
+
+class StreamedVersion(ServedVersion):
+    """Answers each request on its own, without a batch. Lives on one event loop."""
+
+    def __init__(
+        self,
+        desired: DesiredVersion,
+        executor: StreamExecutor,
+        metrics: VersionMetrics,
+        loop: asyncio.AbstractEventLoop,
+        threads: ThreadPool,
+    ) -> None:
+        super().__init__(desired, executor, metrics, loop, threads)
+        self._streams = Streams(executor, loop, executor.threads or threads)
+
+    @property
+    def pending(self) -> int:
+        """Streams that are open."""
+        return self._streams.pending
+
+    def submit(self, request: InferenceRequest) -> Awaitable[Answer]:
+        """The only answer to a request. Raises InvalidArgument if there is not exactly one."""
+        return self._only(request)
+
+    async def answers(self, request: InferenceRequest) -> AsyncGenerator[Answer, None]:
+        """One answer after another.
+
+        Raises InvalidArgument, Overloaded, DeadlineExceeded and ModelFailed.
+        """
+        prepared = self.prepare(request)
+        largest = self.desired.batching.max_batch_size
+        if self.signature.batched and prepared.rows > largest:
+            raise InvalidArgument(
+                f"inference request batch-size must be <= {largest}, got {prepared.rows};"
+                " split the request or raise the version's max_batch_size"
+            )
+        parameters = _plain(request.parameters)
+        started = time.perf_counter()
+        answers = self._streams.answers(prepared.inputs, parameters, request.deadline)
+        async with aclosing(answers), aclosing(self._counted(answers)) as counted:
+            async for answer in counted:
+                yield answer
+        self.metrics.ran(prepared.rows, 1, 0.0, time.perf_counter() - started, 0.0)
+
+    async def _counted(self, answers: AsyncGenerator[Answer, None]) -> AsyncGenerator[Answer, None]:
+        """The same answers, counted by their place; the time of one ends when it is there."""
+        index = 0
+        asked = time.perf_counter()
+        try:
+            async for answer in answers:
+                came = time.perf_counter()
+                self.metrics.answered(index, "ok", came - asked)
+                index += 1
+                asked = came
+                yield answer
+                asked = time.perf_counter()
+        except (asyncio.CancelledError, GeneratorExit):
+            self.metrics.answered(index, "left", time.perf_counter() - asked)
+            raise
+        except AuguriumError:
+            self.metrics.answered(index, "failed", time.perf_counter() - asked)
+            raise
+
+    def cut(self, error: AuguriumError) -> None:
+        """Ends every stream now, with this error for its caller."""
+        self._streams.cut(error)
+
+    async def drain(self) -> None:
+        """Returns when no stream is open."""
+        await self._streams.drain()
+
+    async def _only(self, request: InferenceRequest) -> Answer:
+        found = None
+        async with aclosing(self.answers(request)) as answers:
+            async for answer in answers:
+                if found is not None:
+                    raise self._not_one("more than one answer")
+                found = answer
+        if found is None:
+            raise self._not_one("no answer")
+        return found
+
+    def _not_one(self, got: str) -> InvalidArgument:
+        return InvalidArgument(
+            f"model '{self.desired.model}' gives a stream of answers and has {got} to this"
+            f" request; {ONE_ANSWER}"
+        )
+
+
+def served_version(
+    desired: DesiredVersion,
+    executor: VersionExecutor,
+    metrics: VersionMetrics,
+    loop: asyncio.AbstractEventLoop,
+    threads: ThreadPool,
+) -> ServedVersion:
+    """The version around an executor, as its signature asks for it."""
+    if desired.signature.streamed and isinstance(executor, StreamExecutor):
+        return StreamedVersion(desired, executor, metrics, loop, threads)
+    return ServedVersion(desired, executor, metrics, loop, threads)
+
+
+def _plain(parameters: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
+    """Parameters as they can be told to the model. Raises InvalidArgument for others."""
+    for name, value in parameters.items():
+        if not isinstance(value, bool | int | float | str):
+            raise InvalidArgument(
+                f"parameter '{name[:64]}' must be a string, a number or a boolean"
+            )
+        if isinstance(value, int) and not SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
+            raise InvalidArgument(f"parameter '{name[:64]}' does not fit into 64 bits")
+    return dict(parameters)
