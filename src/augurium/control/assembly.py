@@ -12,10 +12,15 @@ from sqlalchemy import Engine
 from augurium.access.sql_key_store import SqlKeyStore
 from augurium.control.access_keeper import AccessKeeper
 from augurium.control.deployments import Deployments
+from augurium.control.desk import Desk
 from augurium.control.import_pipeline import ImportPipeline, Progress
 from augurium.control.imports import Imports
 from augurium.control.link_hub import LinkHub
+from augurium.control.load_overrides import LoadOverrides
+from augurium.control.model_loads import ModelLoads
+from augurium.control.node_log import NodeLog
 from augurium.control.profiles import Profiles
+from augurium.control.readiness import expected_engines
 from augurium.control.services import Services
 from augurium.control.snapshots import Snapshots
 from augurium.control.transfers import Note, Transfers
@@ -25,6 +30,7 @@ from augurium.core.clock import Clock, SystemClock
 from augurium.core.errors import NotReady
 from augurium.core.files import remove_folder
 from augurium.core.home import NodeConfig
+from augurium.core.logs import LogSwitch
 from augurium.core.settings import ImportSettings
 from augurium.importing.result import ImportRequest, ImportResult
 from augurium.registry.artifact_location import Artifacts, open_artifacts, pending_uploads
@@ -43,7 +49,10 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
     database = open_database(registry_url(config.settings.storage, config.home.database))
     with contextlib.closing(SqlRegistry(database, clock, artifacts.contains)) as registry:
         hub = LinkHub(config.home.link_socket)
-        snapshots = Snapshots(registry, artifacts, config.settings.batching, hub)
+        overrides = LoadOverrides(config.home.load_overrides)
+        snapshots = Snapshots(registry, artifacts, config.settings.batching, hub, overrides)
+        deployments = Deployments(registry, artifacts, snapshots, hub)
+        note = _audit_note(database, clock)
         pipeline = ImportPipeline(
             registry, artifacts, _import_model, config.settings.importing, config.home.staging
         )
@@ -53,7 +62,7 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
             node=config,
             registry=registry,
             hub=hub,
-            deployments=Deployments(registry, artifacts, snapshots, hub),
+            deployments=deployments,
             imports=Imports(pipeline, clock),
             uploads=uploads,
             transfers=Transfers(
@@ -61,13 +70,18 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
                 artifacts,
                 SigningKeys(config.home.keys),
                 uploads,
-                _audit_note(database, clock),
+                note,
                 config.settings.importing.allow_code,
             ),
             profiles=Profiles(registry, artifacts),
             access=AccessKeeper(config.settings, config.home, keys, snapshots),
             garbage=Garbage(registry, artifacts, clock),
         )
+        switch = LogSwitch(config.settings.log, "control")
+        loads = ModelLoads(registry, deployments, snapshots, note)
+        node_log = NodeLog(switch, snapshots, hub, note)
+        desk = Desk(registry, hub, loads, node_log, expected_engines(config))
+        hub.answer_with(desk.answer)
         sweep = UploadSweep(pending_uploads(config.settings.storage, os.environ))
         async with _running(services, snapshots, sweep):
             yield services

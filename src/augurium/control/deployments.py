@@ -7,7 +7,7 @@ registry, so control may die between any two: at worst a version is held that no
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 import structlog
@@ -21,6 +21,7 @@ from augurium.core.errors import AuguriumError, Conflict, NotFound, Unprocessabl
 from augurium.registry.artifacts import ArtifactStore
 from augurium.registry.records import Model, Version
 from augurium.registry.registry import Registry
+from augurium.serving.questions import BatchingChange
 
 LOAD_TIMEOUT_S = 120.0
 SETTLE_TIMEOUT_S = 5.0
@@ -66,8 +67,12 @@ class Deployments:
         self._stopping.set()
         self._hub.wake()
 
-    async def deploy(self, model: str, number: int, default: bool, actor: str) -> Deployment:
+    async def deploy(
+        self, model: str, number: int, default: bool, actor: str, anew: bool = False
+    ) -> Deployment:
         """Loads a version into every connected engine; if `default`, then makes it the default.
+
+        `anew` says that how it batches has changed: engines that hold it load it again.
 
         Raises NotFound, Unprocessable when an engine cannot load it, NotReady without engines,
         DeadlineExceeded; the deployed versions and the default are as before then.
@@ -78,7 +83,7 @@ class Deployments:
             watch = LoadWatch(self._hub, model, number, self._stopping)
             watch.require_engines()
             try:
-                await self._load(version, watch, actor)
+                await self._load(version, watch, actor, anew)
                 if default:
                     await _complete(self._registry.set_default, model, number, actor)
             except BaseException:  # a cancelled caller must not leave a half-made deployment either
@@ -98,9 +103,25 @@ class Deployments:
         """
         async with self._turns.of(model):
             await asyncio.to_thread(self._require_held, model, number)
-            await _complete(self._registry.set_deployed, model, number, False, actor)
+            await self._let_go(model, [number], actor)
             await self._publish()
         log.info("undeployed", model=model, version=number)
+
+    async def undeploy_all(self, model: str, actor: str) -> None:
+        """Takes every version of a model out of every engine, and its default away.
+
+        Raises NotFound, and Conflict if an alias points at one; nothing has changed then.
+        """
+        async with self._turns.of(model):
+            known = await asyncio.to_thread(self._registry.model, model)
+            self._require_no_alias(known)
+            try:
+                if known.default_version is not None:
+                    await _complete(self._registry.clear_default, model, actor)
+                await self._let_go(model, known.deployed_versions, actor)
+            finally:
+                await self._publish()
+        log.info("undeployed", model=model, versions=known.deployed_versions)
 
     async def clear_default(self, model: str, actor: str) -> Model:
         """Takes the default away from a model. Raises NotFound."""
@@ -128,10 +149,11 @@ class Deployments:
             await self._publish()
         return await asyncio.to_thread(self._registry.model, model)
 
-    async def _load(self, version: Version, watch: LoadWatch, actor: str) -> None:
+    async def _load(self, version: Version, watch: LoadWatch, actor: str, anew: bool) -> None:
         revision = self._hub.snapshot.revision
         if not version.deployed:
             await self._want(version, True, actor)
+        if anew or not version.deployed:
             revision = await self._snapshots.publish()
         await watch.until_ready(revision, self._load_timeout_s)
 
@@ -148,6 +170,14 @@ class Deployments:
         await _complete(
             self._registry.set_deployed, version.model, version.version, deployed, actor
         )
+
+    async def _let_go(self, model: str, numbers: Iterable[int], actor: str) -> None:
+        """How they batched because of how they were loaded is forgotten with them."""
+        for number in numbers:
+            await _complete(self._registry.set_deployed, model, number, False, actor)
+            await asyncio.to_thread(
+                self._snapshots.overrides.set, {(model, number): BatchingChange()}
+            )
 
     async def _publish(self) -> None:
         revision = await self._snapshots.publish()
@@ -167,6 +197,13 @@ class Deployments:
                 "register the model again"
             ) from error
         return version
+
+    def _require_no_alias(self, model: Model) -> None:
+        for alias, number in model.aliases.items():
+            raise Conflict(
+                f"alias '{alias}' points at {model.name}@{number}; take it away first with"
+                f" `augurium alias {model.name}@{alias} --remove`"
+            )
 
     def _require_held(self, model: str, number: int) -> None:
         if not self._registry.version(model, number).deployed:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from augurium.serving.link import Applied, Collect, Counters, Hello, Message, Push, send
+from augurium.serving.link import Applied, Collect, Counters, Hello, Message, Push, Told, send
 from augurium.serving.metrics import EngineMetrics
 from augurium.serving.snapshot import Snapshot, VersionState
 
@@ -15,7 +15,8 @@ class EngineLink:
     """One connected engine: its last report, its counters, and the newest `Collect` it answered.
 
     The outbox holds at most one snapshot and one request for counters, because only the newest of
-    each matters; a slow engine costs nothing but its own delay.
+    each matters, and an answer to each open question; a slow engine costs nothing but its own
+    delay.
     """
 
     def __init__(self, hello: Hello, writer: asyncio.StreamWriter) -> None:
@@ -28,6 +29,7 @@ class EngineLink:
         self._snapshot: Snapshot | None = None
         self._request = 0
         self._asked = 0
+        self._answers: list[Told] = []
         self._work = asyncio.Event()
 
     def push(self, snapshot: Snapshot) -> None:
@@ -38,6 +40,11 @@ class EngineLink:
     def collect(self, request: int) -> None:
         """Asks for fresh counters."""
         self._request = request
+        self._work.set()
+
+    def tell(self, told: Told) -> None:
+        """Answers a question of the engine."""
+        self._answers.append(told)
         self._work.set()
 
     async def send_all(self) -> None:
@@ -96,4 +103,7 @@ class EngineLink:
         if self._request > self._asked:
             messages.append(Collect(self._request))
             self._asked = self._request
+        # behind the snapshot: who is told of a change has it already
+        messages += self._answers
+        self._answers.clear()
         return messages

@@ -9,11 +9,13 @@ from pathlib import Path
 import structlog
 
 from augurium.control.engine_link import EngineLink
+from augurium.control.engine_questions import EngineQuestions, Respond
 from augurium.control.engine_slots import EngineSlot, EngineSlots
-from augurium.core.errors import AuguriumError
+from augurium.core.errors import AuguriumError, NotReady
 from augurium.core.identifiers import check_name
-from augurium.serving.link import Hello, receive
+from augurium.serving.link import Ask, Hello, receive
 from augurium.serving.metrics import EngineMetrics
+from augurium.serving.questions import Answer, Question
 from augurium.serving.snapshot import Snapshot
 
 HELLO_TIMEOUT_S = 5.0
@@ -32,6 +34,11 @@ class LinkHub:
         self._connections: set[asyncio.StreamWriter] = set()
         self._change = asyncio.Event()
         self._request = 0
+        self._respond: Respond = _nobody_answers
+
+    def answer_with(self, respond: Respond) -> None:
+        """Who answers the questions of engines from now on."""
+        self._respond = respond
 
     async def start(self) -> None:
         """Listens; only the owner of the socket may connect. Raises AuguriumError if it cannot."""
@@ -80,14 +87,14 @@ class LinkHub:
         self._change.set()
         self._change = asyncio.Event()
 
-    async def collect(self) -> EngineMetrics:
-        """The counters of all engines over all restarts, as fresh as half a second allows."""
+    async def collect(self, timeout_s: float = COLLECT_TIMEOUT_S) -> EngineMetrics:
+        """The counters of all engines over all restarts, as fresh as `timeout_s` allows."""
         self._request += 1
         request, asked = self._request, self.links()
         for link in asked:
             link.collect(request)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(COLLECT_TIMEOUT_S):
+            async with asyncio.timeout(timeout_s):
                 while any(link.open and link.answered < request for link in asked):
                     await self.change()
         return self._slots.totals()
@@ -127,21 +134,39 @@ class LinkHub:
         try:
             async with asyncio.TaskGroup() as tasks:
                 sender = tasks.create_task(link.send_all())
-                await self._listen(link, reader)
-                sender.cancel()
+                questions = EngineQuestions(link, self._respond, tasks)
+                try:
+                    await self._listen(link, reader, questions)
+                finally:
+                    # at once: what a question began may take a while to be undone
+                    self._disconnect(link)
+                    questions.stop()
+                    sender.cancel()
         finally:
-            link.open = False
-            self._slots.disconnect(link)
+            self._disconnect(link)
             log.info("engine disconnected", **engine)
 
-    async def _listen(self, link: EngineLink, reader: asyncio.StreamReader) -> None:
+    def _disconnect(self, link: EngineLink) -> None:
+        link.open = False
+        self._slots.disconnect(link)
+        self.wake()
+
+    async def _listen(
+        self, link: EngineLink, reader: asyncio.StreamReader, questions: EngineQuestions
+    ) -> None:
         try:
             while (message := await receive(reader)) is not None:
-                if not link.take(message):
+                if isinstance(message, Ask):
+                    questions.take(message)
+                elif not link.take(message):
                     raise AuguriumError(f"an engine must not send {type(message).__name__}")
                 self.wake()
         except AuguriumError as error:
             log.warning("engine link broken", engine=link.hello.engine, reason=str(error))
+
+
+async def _nobody_answers(_: Question) -> Answer:
+    raise NotReady("control is starting; try again in a moment")
 
 
 def _bind_private(file: Path) -> socket.socket:

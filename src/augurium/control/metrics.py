@@ -13,6 +13,7 @@ from augurium.core.errors import ErrorKind
 from augurium.serving.metrics import EngineMetrics, Histogram, VersionMetrics
 
 MICROSECONDS = 1e6
+MILLISECONDS = 1e3
 REJECTED = (
     ErrorKind.OVERLOADED,
     ErrorKind.RATE_LIMITED,
@@ -41,13 +42,21 @@ VERSION_COUNTERS: tuple[tuple[str, str, Callable[[VersionMetrics], float]], ...]
         lambda v: _us(v.request_s),
     ),
     ("nv_inference_queue_duration_us", "Time in queues, microseconds", lambda v: _us(v.queue_s)),
-    ("nv_inference_compute_input_duration_us", "Always 0: part of infer", lambda v: 0),
+    (
+        "nv_inference_compute_input_duration_us",
+        "Time of requests in which their runs gathered inputs, microseconds",
+        lambda v: round(v.inferred.input_s * MICROSECONDS),
+    ),
     (
         "nv_inference_compute_infer_duration_us",
-        "Time in model runs, microseconds",
-        lambda v: _us(v.compute_s),
+        "Time of requests in model runs, microseconds",
+        lambda v: round(v.inferred.infer_s * MICROSECONDS),
     ),
-    ("nv_inference_compute_output_duration_us", "Always 0: part of infer", lambda v: 0),
+    (
+        "nv_inference_compute_output_duration_us",
+        "Time of requests in which answers were taken apart, microseconds",
+        lambda v: round(v.inferred.output_s * MICROSECONDS),
+    ),
 )
 VERSION_GAUGES: tuple[tuple[str, str, Callable[[VersionMetrics], float]], ...] = (
     ("augurium_pending_requests", "Requests not yet answered", lambda v: v.pending),
@@ -92,6 +101,7 @@ def render(metrics: EngineMetrics, node: NodeFacts) -> bytes:
     """The whole page; `metrics` is the sum over all engines."""
     page = Exposition()
     _node(page, metrics, node)
+    _first_answers(page, metrics.versions)
     _requests(page, metrics.versions)
     for name, description, value in VERSION_COUNTERS:
         _values(page, "counter", (name, description), metrics.versions, value)
@@ -132,6 +142,17 @@ def _requests(page: Exposition, versions: list[VersionMetrics]) -> None:
     for version in versions:
         for reason, count in _failures(version).items():
             page.sample(f"{_of(version)},{labels(reason=reason)}", count)
+
+
+def _first_answers(page: Exposition, versions: list[VersionMetrics]) -> None:
+    page.family(
+        "nv_inference_first_response_histogram_ms",
+        "histogram",
+        "Time to the first answer of a streamed version, milliseconds",
+    )
+    for version in versions:
+        if version.first_answer_s is not None:
+            page.histogram(_of(version), version.first_answer_s, MILLISECONDS)
 
 
 def _values(

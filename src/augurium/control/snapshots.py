@@ -10,6 +10,7 @@ import structlog
 
 from augurium.access.access import Access
 from augurium.control.link_hub import LinkHub
+from augurium.control.load_overrides import LoadOverrides
 from augurium.core.errors import AuguriumError
 from augurium.core.settings import BatchingSettings
 from augurium.registry.artifacts import ArtifactStore
@@ -30,7 +31,10 @@ class Snapshots:
         artifacts: ArtifactStore,
         batching: BatchingSettings,
         hub: LinkHub,
+        overrides: LoadOverrides | None = None,
     ) -> None:
+        self.overrides = overrides or LoadOverrides()
+        self.log_level = ""
         self._registry = registry
         self._artifacts = artifacts
         self._batching = batching
@@ -41,7 +45,9 @@ class Snapshots:
         """Pushes what the registry wants now to every engine; the revision that was pushed."""
         snapshot = await asyncio.to_thread(self.build)
         # put in here, not in `build`: a slow build must not bring a revoked key back
-        self._hub.push(msgspec.structs.replace(snapshot, access=self._access))
+        self._hub.push(
+            msgspec.structs.replace(snapshot, access=self._access, log_level=self.log_level)
+        )
         return snapshot.revision
 
     async def renew(self, access: Access) -> None:
@@ -107,8 +113,10 @@ class Snapshots:
             if key.startswith(BATCHING_PREFIX)
         }
         settings = self._batching
+        change = msgspec.to_builtins(self.overrides.of(version.model, version.version))
+        said = {key: value for key, value in change.items() if value is not None}
         try:
-            merged = msgspec.to_builtins(settings) | own
+            merged = msgspec.to_builtins(settings) | own | said
             settings = msgspec.convert(merged, BatchingSettings, strict=False)
         except msgspec.ValidationError as error:
             log.warning(

@@ -16,7 +16,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from augurium.core.settings import LogSettings
 
 LEADING_KEYS = ("time", "level", "process", "event")
-QUIET_LOGGERS = ("uvicorn", "uvicorn.error", "httpx", "alembic")
+QUIET_LOGGERS = ("uvicorn", "uvicorn.error", "httpx", "alembic", "hpack")
 
 
 def configure_logging(settings: LogSettings, process: str) -> None:
@@ -39,6 +39,23 @@ def configure_logging(settings: LogSettings, process: str) -> None:
         cache_logger_on_first_use=False,
     )
     _send_to_stderr(level, shared, _json_line if settings.format == "json" else _text_line)
+
+
+class LogSwitch:
+    """Where the log of this process begins, for as long as it runs; it is configured before."""
+
+    def __init__(self, settings: LogSettings, process: str) -> None:
+        self._settings = settings
+        self._process = process
+        self.level: str = settings.level
+
+    def set(self, level: str) -> None:
+        """Logs from `level` on; an empty one means what the settings say."""
+        wanted = level or self._settings.level
+        if wanted == self.level:
+            return
+        configure_logging(msgspec.structs.replace(self._settings, level=wanted), self._process)
+        self.level = wanted
 
 
 def _send_to_stderr(level: int, shared: list[Processor], render: Processor) -> None:

@@ -14,8 +14,10 @@ from augurium.access.gateway import Gateway
 from augurium.access.ledger import Ledger
 from augurium.core.errors import AuguriumError
 from augurium.core.home import NodeConfig
+from augurium.core.logs import LogSwitch
 from augurium.serving.control_link import ControlLink, engine_hello
 from augurium.serving.link import Applied
+from augurium.serving.linked_control import LinkedControl
 from augurium.serving.loading import Loader
 from augurium.serving.metrics import EngineMetrics
 from augurium.serving.plane import DataPlane
@@ -41,15 +43,19 @@ class Engine:
         # None costs a request nothing: whoever reaches a node without keys may do everything
         self._ledger = Ledger(config.home.ledger) if config.settings.access.required else None
         self.gateway = Gateway(self._ledger) if self._ledger else None
+        self._log = LogSwitch(config.settings.log, slot)
         self._residency = Residency(router, loop, self._threads, Loader(config), self._changed)
         self._link = ControlLink(
             config.home.link_socket,
             lambda: engine_hello(slot, host, notice),
-            self._take,
+            self._told,
             self._applied,
             self._metrics,
         )
-        self.plane = DataPlane(router, limits.max_in_flight, limits.request_timeout_s)
+        self.control = LinkedControl(self._link.ask)
+        self.plane = DataPlane(
+            router, limits.max_in_flight, limits.request_timeout_s, limits.stream_timeout_s
+        )
 
     def start(self) -> None:
         """Loads what the last run served, without waiting for control, and connects to control."""
@@ -70,6 +76,7 @@ class Engine:
             await asyncio.wait_for(self.plane.drain(), timeout_s)
         except TimeoutError:
             log.error("drain gave up", timeout_s=timeout_s)
+            self.plane.cut_streams()
 
     async def stop(self) -> None:
         """Lets go of control, loads and threads."""
@@ -78,6 +85,11 @@ class Engine:
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._ledger is not None:
             self._ledger.close()
+
+    def _told(self, snapshot: Snapshot) -> None:
+        """Takes what control pushes; where the log begins is not kept for the next start."""
+        self._log.set(snapshot.log_level)
+        self._take(snapshot)
 
     def _take(self, snapshot: Snapshot) -> None:
         """Brings this engine to what a snapshot desires; who may call changes at once."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from augurium.core.errors import AuguriumError
+from augurium.core.errors import AuguriumError, NotReady
 from augurium.serving.link import (
     Applied,
     Collect,
@@ -19,10 +19,13 @@ from augurium.serving.link import (
     Hello,
     Message,
     Push,
+    Told,
     receive,
     send,
 )
 from augurium.serving.metrics import EngineMetrics
+from augurium.serving.open_questions import AWAY, OpenQuestions
+from augurium.serving.questions import Answer, Question
 from augurium.serving.snapshot import Snapshot
 
 COUNTERS_INTERVAL_S = 1.0
@@ -48,6 +51,7 @@ class ControlLink:
         self._take = take
         self._applied = applied
         self._metrics = metrics
+        self._questions = OpenQuestions()
         self._writer: asyncio.StreamWriter | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -70,6 +74,13 @@ class ControlLink:
         if self._writer is not None:
             send(self._writer, self._applied())
 
+    async def ask(self, question: Question, timeout_s: float) -> Answer:
+        """Asks control. Raises NotReady while it is away, and as `OpenQuestions.ask`."""
+        writer = self._writer
+        if writer is None:
+            raise NotReady(AWAY)
+        return await self._questions.ask(question, lambda ask: send(writer, ask), timeout_s)
+
     async def _stay_connected(self) -> None:
         wait_s = FIRST_RETRY_S
         while True:
@@ -85,6 +96,7 @@ class ControlLink:
                 if self._writer is not None:
                     self._writer.close()
                     self._writer = None
+                    self._questions.break_off()
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
             wait_s = min(wait_s * 2, LONGEST_RETRY_S)
 
@@ -103,6 +115,8 @@ class ControlLink:
             self._take(message.snapshot)
         elif isinstance(message, Collect):
             send(writer, Counters(self._metrics(), message.request))
+        elif isinstance(message, Told):
+            self._questions.settle(message)
 
     async def _report_counters(self, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):  # the receiving side notices, and connects again

@@ -2,7 +2,8 @@
 
 The engine connects and says `Hello`. Control answers with a `Push` and sends another whenever the
 desired state changes; the engine answers each with `Applied` as its versions load. `Collect` asks
-for `Counters`, which an engine also sends by itself.
+for `Counters`, which an engine also sends by itself. The other way round an engine may `Ask`, and
+is `Told`.
 """
 
 import asyncio
@@ -10,8 +11,9 @@ import struct
 
 import msgspec
 
-from augurium.core.errors import AuguriumError
+from augurium.core.errors import AuguriumError, ErrorKind
 from augurium.serving.metrics import EngineMetrics
+from augurium.serving.questions import Answer, Question
 from augurium.serving.snapshot import Snapshot, VersionState
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -22,7 +24,7 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     """An engine's first message. `engine` is its stable slot, such as `rest-0`; a restarted engine
     has another `pid`.
 
-    `host` names what carries its protocol (`httptools`, `envoy`, `grpcio`); `notice` says what is
+    `host` names what carries its protocol (`httptools`, `http2`); `notice` says what is
     not as it should be.
     """
 
@@ -62,7 +64,29 @@ class Collect(msgspec.Struct, frozen=True, tag="collect"):
     request: int
 
 
-Message = Hello | Applied | Counters | Push | Collect
+class Ask(msgspec.Struct, frozen=True, tag="ask"):
+    """A question of an engine; `request` is its own number for it."""
+
+    request: int
+    question: Question
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """Why a question has no answer."""
+
+    kind: ErrorKind
+    text: str
+
+
+class Told(msgspec.Struct, frozen=True, tag="told"):
+    """What control says to the question `request`: an answer, or a fault."""
+
+    request: int
+    answer: Answer | None = None
+    fault: Fault | None = None
+
+
+Message = Hello | Applied | Counters | Push | Collect | Ask | Told
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 

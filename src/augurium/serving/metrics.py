@@ -2,6 +2,7 @@
 exactly.
 """
 
+import time
 from bisect import bisect_left
 
 import msgspec
@@ -10,6 +11,8 @@ SECONDS_BOUNDS = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075,
     0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 )  # fmt: skip
+MOST_SIZES = 1024
+MOST_ANSWERS = 256
 ROWS_BOUNDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0, 16384.0)
 
 
@@ -52,13 +55,60 @@ def _rows() -> Histogram:
     return Histogram.of(ROWS_BOUNDS)
 
 
+class RunSums(msgspec.Struct):
+    """How often something ran, and the seconds of it: to gather the inputs, to run the model, to
+    take the answers apart.
+    """
+
+    count: int = 0
+    input_s: float = 0.0
+    infer_s: float = 0.0
+    output_s: float = 0.0
+
+    def add(self, other: "RunSums") -> None:
+        """Adds other sums to these."""
+        self.count += other.count
+        self.input_s += other.input_s
+        self.infer_s += other.infer_s
+        self.output_s += other.output_s
+
+
+class AnswerSums(msgspec.Struct):
+    """What became of the answers of one place in their streams, and the seconds they took."""
+
+    ok: int = 0
+    ok_s: float = 0.0
+    failed: int = 0
+    failed_s: float = 0.0
+    left: int = 0
+    left_s: float = 0.0
+
+    def count(self, outcome: str, seconds: float) -> None:
+        """One answer more: `ok`, `failed`, or `left` by a caller who did not wait for it."""
+        setattr(self, outcome, getattr(self, outcome) + 1)
+        setattr(self, f"{outcome}_s", getattr(self, f"{outcome}_s") + seconds)
+
+    def add(self, other: "AnswerSums") -> None:
+        """Adds other sums to these."""
+        self.ok += other.ok
+        self.ok_s += other.ok_s
+        self.failed += other.failed
+        self.failed_s += other.failed_s
+        self.left += other.left
+        self.left_s += other.left_s
+
+
 class VersionMetrics(msgspec.Struct):
     """The counters of one model version in one engine; times in seconds.
 
-    `outcomes` counts requests by `ok` or error kind. `rows` counts rows that were inferred and
-    `executions` model runs; neither counts runs that failed. `releases` counts batches by why they
-    were released: `idle`, `full` or `delay`. `runner_restarts` counts how often this engine
-    started its runner again.
+    `outcomes` counts requests by `ok` or error kind, `failed_s` is the time of those that were not
+    `ok`. `rows` counts rows that were inferred and `executions` model runs; neither counts runs
+    that failed. `inferred` counts requests that were in a run, each with the whole time of its run,
+    `by_size` runs by their rows, at most `MOST_SIZES` sizes. `answers` are by their place in the
+    streams of a streamed version, at most `MOST_ANSWERS`, and `first_answer_s` is how long the
+    first took. `last_inference_at` is in seconds of the wall clock. `releases` counts batches by
+    why they were released: `idle`, `full` or `delay`. `runner_restarts` counts how often this
+    engine started its runner again.
     """
 
     model: str
@@ -74,6 +124,52 @@ class VersionMetrics(msgspec.Struct):
     pending: int = 0
     load_s: float = 0.0
     runner_restarts: int = 0
+    failed_s: float = 0.0
+    last_inference_at: float = 0.0
+    inferred: RunSums = msgspec.field(default_factory=RunSums)
+    by_size: dict[int, RunSums] = {}
+    answers: dict[int, AnswerSums] = {}
+    first_answer_s: Histogram | None = None
+
+    def ended(self, outcome: str, seconds: float) -> None:
+        """Counts a request that has ended: with `ok` or an error kind."""
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+        self.request_s.observe(seconds)
+        if outcome != "ok":
+            self.failed_s += seconds
+
+    def ran(
+        self, rows: int, requests: int, input_s: float, infer_s: float, output_s: float
+    ) -> None:
+        """Counts a successful model run for some requests, and its seconds."""
+        self.executions += 1
+        self.rows += rows
+        self.batch_rows.observe(rows)
+        self.compute_s.observe(infer_s)
+        self.last_inference_at = time.time()
+        inferred = self.inferred
+        inferred.count += requests
+        inferred.input_s += input_s * requests
+        inferred.infer_s += infer_s * requests
+        inferred.output_s += output_s * requests
+        size = self.by_size.get(rows)
+        if size is None:
+            if len(self.by_size) >= MOST_SIZES:
+                return
+            size = self.by_size[rows] = RunSums()
+        size.count += 1
+        size.input_s += input_s
+        size.infer_s += infer_s
+        size.output_s += output_s
+
+    def answered(self, index: int, outcome: str, seconds: float) -> None:
+        """Counts the answer at one place of a stream; see `AnswerSums.count`."""
+        if index == 0 and outcome == "ok":
+            if self.first_answer_s is None:
+                self.first_answer_s = _seconds()
+            self.first_answer_s.observe(seconds)
+        if index < MOST_ANSWERS:
+            self.answers.setdefault(index, AnswerSums()).count(outcome, seconds)
 
     def add(self, other: "VersionMetrics") -> None:
         """Adds another engine's counters of the same version to these."""
@@ -90,6 +186,17 @@ class VersionMetrics(msgspec.Struct):
         self.queue_s.add(other.queue_s)
         self.compute_s.add(other.compute_s)
         self.batch_rows.add(other.batch_rows)
+        self.failed_s += other.failed_s
+        self.last_inference_at = max(self.last_inference_at, other.last_inference_at)
+        self.inferred.add(other.inferred)
+        for rows, runs in other.by_size.items():
+            self.by_size.setdefault(rows, RunSums()).add(runs)
+        for index, answers in other.answers.items():
+            self.answers.setdefault(index, AnswerSums()).add(answers)
+        if other.first_answer_s is not None:
+            if self.first_answer_s is None:
+                self.first_answer_s = _seconds()
+            self.first_answer_s.add(other.first_answer_s)
 
 
 class EngineMetrics(msgspec.Struct):

@@ -51,11 +51,15 @@ class DesiredModel(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """Everything an engine must serve, and whom. A larger `revision` replaces a smaller one."""
+    """Everything an engine must serve, and whom. A larger `revision` replaces a smaller one.
+
+    `log_level` is where its log begins, empty for what its settings say.
+    """
 
     revision: int = 0
     models: tuple[DesiredModel, ...] = ()
     access: Access = Access()
+    log_level: str = ""
 
 
 class VersionState(msgspec.Struct, frozen=True):

@@ -2,11 +2,12 @@
 
 import asyncio
 import functools
+import logging
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+import structlog
 
 from augurium.control.app import create_app
 from augurium.control.assembly import assembled
@@ -24,8 +26,11 @@ from augurium.core.settings import NodeSettings, Settings
 from augurium.core.signature import Signature
 from augurium.core.tensors import TensorSpec
 from augurium.registry.records import Artifact, Version, VersionDraft
-from augurium.serving.link import Applied, Collect, Counters, Hello, Push, receive, send
+from augurium.serving.link import Applied, Collect, Counters, Hello, Push, Told, receive, send
+from augurium.serving.linked_control import LinkedControl
 from augurium.serving.metrics import EngineMetrics
+from augurium.serving.open_questions import OpenQuestions
+from augurium.serving.questions import Answer, Question
 from augurium.serving.snapshot import Snapshot, VersionState
 
 PATIENCE_S = 20.0
@@ -45,6 +50,8 @@ class EngineClient:
         self.slow: set[tuple[str, int]] = set()
         self.silent = False
         self.metrics = EngineMetrics()
+        self.control = LinkedControl(self._ask)
+        self.questions = OpenQuestions()
         self.snapshot = Snapshot(-1)
         self.closed = asyncio.Event()
         self._socket_file = socket_file
@@ -105,10 +112,16 @@ class EngineClient:
                 self._report()
             elif isinstance(message, Collect) and not self.silent:
                 self._send(Counters(self.metrics, message.request))
+            elif isinstance(message, Told):
+                self.questions.settle(message)
             self._change.set()
             self._change = asyncio.Event()
+        self.questions.break_off()
         self.closed.set()
         writer.close()
+
+    async def _ask(self, question: Question, timeout_s: float) -> Answer:
+        return await self.questions.ask(question, self._send, min(timeout_s, PATIENCE_S))
 
     def _report(self) -> None:
         states = tuple(
@@ -126,6 +139,17 @@ class EngineClient:
     def _send(self, message: Any) -> None:
         if self._writer is not None:
             send(self._writer, message)
+
+
+@pytest.fixture
+def logging_restored() -> Iterator[None]:
+    """Whatever a test configures, the next test finds logging as it was."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -30,8 +30,8 @@ def _busy_version() -> VersionMetrics:
             "model_failed": 4,
             "invalid_argument": 5,
         },
-        rows=20,
-        executions=6,
+        rows=4,
+        executions=5,
         releases={"idle": 4, "full": 2},
         pending=9,
         load_s=0.5,
@@ -39,8 +39,8 @@ def _busy_version() -> VersionMetrics:
     for seconds in (0.0002, 0.004, 0.004, 100.0):
         version.request_s.observe(seconds)
     version.queue_s.observe(0.001)
-    version.compute_s.observe(0.002)
-    version.batch_rows.observe(16)
+    version.ran(16, 3, 0.0005, 0.002, 0.001)
+    version.answered(0, "ok", 0.02)
     return version
 
 
@@ -103,7 +103,11 @@ def test_triton_names_count_the_same_things() -> None:
     assert page["nv_inference_count", IRIS] == 20
     assert page["nv_inference_exec_count", IRIS] == 6
     assert page["nv_inference_queue_duration_us", IRIS] == 1000
-    assert page["nv_inference_compute_infer_duration_us", IRIS] == 2000
+    # three requests each waited for the whole run
+    assert page["nv_inference_compute_input_duration_us", IRIS] == 1500
+    assert page["nv_inference_compute_infer_duration_us", IRIS] == 6000
+    assert page["nv_inference_compute_output_duration_us", IRIS] == 3000
+    assert page["nv_inference_compute_infer_duration_histogram_us_sum", IRIS] == 2000
     assert page["nv_inference_pending_request_count", IRIS] == 9
     assert page["nv_model_load_duration_secs", IRIS] == 0.5
 
@@ -126,6 +130,15 @@ def test_triton_histograms_are_in_microseconds() -> None:
     assert page[f"{name}_bucket", (("le", "250"), *IRIS)] == 1
     assert page[f"{name}_bucket", (("le", "30000000"), *IRIS)] == 3
     assert page[f"{name}_count", IRIS] == 4
+
+
+def test_the_first_answers_of_streams_are_in_milliseconds() -> None:
+    page = _page()
+
+    name = "nv_inference_first_response_histogram_ms"
+    assert page[f"{name}_bucket", (("le", "15"), *IRIS)] == 0
+    assert page[f"{name}_bucket", (("le", "20"), *IRIS)] == 1
+    assert page[f"{name}_sum", IRIS] == 20
 
 
 def test_triton_names_stand_on_the_page_as_triton_writes_them() -> None:
