@@ -7,7 +7,9 @@ neighbour, whose rows may share its model run, gets its own answer.
 import asyncio
 import json
 import tempfile
+from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +19,8 @@ from augurium.core.settings import LimitSettings
 from augurium.core.signature import Signature
 from augurium.core.tensors import TensorSpec
 from augurium.protocols.generated import inference_pb2 as pb
+from augurium.protocols.grpc_api import GrpcApi
 from augurium.protocols.http import HttpRequest, HttpResponse
-from augurium.protocols.oip_grpc import GrpcApi
 from augurium.protocols.rest import RestApi
 from augurium.runtimes.runtime import load
 from augurium.serving.executor import LocalExecutor
@@ -70,8 +72,12 @@ class Served:
 
     @property
     def grpc_methods(self) -> list[str]:
-        """The paths of all unary methods."""
+        """The paths of all methods that come to an end by themselves."""
         return [path for path in self._grpc.methods if not path.endswith("/Watch")]
+
+    def close(self) -> None:
+        """Ends the event loop."""
+        self._loop.close()
 
     def ask_rest(self, method: str, path: str, headers: dict[str, str], body: bytes) -> None:
         """Raises AssertionError when the answer, or the neighbour's, is not as it must be."""
@@ -96,15 +102,34 @@ class Served:
         return answer.status
 
     async def _grpc_beside(self, path: str, message: bytes) -> ErrorKind | None:
+        streamed = path in self._grpc.stream_paths
+        asked = self._streamed(path, message) if streamed else self._grpc.call(path, message)
         async with asyncio.timeout(ANSWER_S):
-            found, _ = await asyncio.gather(
-                self._grpc.call(path, message), self._neighbour(), return_exceptions=True
+            found, neighbour = await asyncio.gather(
+                asked, self._neighbour(), return_exceptions=True
             )
+        if isinstance(neighbour, BaseException):
+            raise neighbour
         if isinstance(found, AuguriumError):
             return found.kind
         if isinstance(found, BaseException):
             raise found
         return None
+
+    async def _streamed(self, path: str, message: bytes) -> None:
+        """Sends the message three times; the answers are as many, or an error ends them."""
+
+        async def messages() -> AsyncGenerator[bytes, None]:
+            for _ in range(3):
+                yield message
+
+        count = 0
+        async with aclosing(self._grpc.stream(path, messages(), None, {})) as answers:
+            async for answer in answers:
+                count += 1
+                assert isinstance(answer, bytes)
+                assert b"internal error" not in answer
+        assert count == 3
 
     async def _neighbour(self) -> None:
         tensor = {"shape": [1, 16], "datatype": "INT32"}

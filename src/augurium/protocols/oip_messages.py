@@ -3,20 +3,24 @@ answer.
 """
 
 import functools
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from google.protobuf.message import DecodeError
+from typing_extensions import Buffer
 
-from augurium.core.errors import InvalidArgument
-from augurium.core.identifiers import check_request_id, model_ref
+from augurium.core.errors import AuguriumError, InvalidArgument, Unimplemented
+from augurium.core.identifiers import ModelRef, check_request_id, model_ref
 from augurium.core.inference import InferenceRequest, InferenceResponse
 from augurium.core.tensors import Array, element_count, numpy_dtype
 from augurium.core.values import array_from_values
+from augurium.protocols.classification import PARAMETER, wanted
 from augurium.protocols.generated import inference_pb2 as pb
+from augurium.protocols.grpc_frames import Message, Part, pieces
 from augurium.protocols.oip import MAX_OUTPUTS, check_parameters
-from augurium.protocols.raw_tensors import array_from_bytes, array_to_bytes
+from augurium.protocols.protobuf_fields import split, varint
+from augurium.protocols.raw_tensors import array_content, array_from_bytes
 
 CONTENTS_FIELD = {
     "BOOL": "bool_contents",
@@ -36,41 +40,73 @@ _Output = pb.ModelInferResponse.InferOutputTensor
 # field number and wire type 2 (length-delimited) of `id` and `raw_output_contents`
 _ID_TAG = bytes([3 << 3 | 2])
 _RAW_TAG = bytes([6 << 3 | 2])
+# of `raw_input_contents` of a request
+RAW_INPUT_TAG = 7 << 3 | 2
+LARGE_BYTES = 64 * 1024
+# of a stream, and without meaning for a single answer
+EMPTY_FINAL_RESPONSE = "triton_enable_empty_final_response"
+SHARED_MEMORY = "shared_memory_region"
 
 Described = tuple[str, str, tuple[int, ...]]
 
 
-def parse(content: bytes) -> pb.ModelInferRequest:
-    """Raises InvalidArgument for bytes that are not a `ModelInferRequest`."""
+class WireRequest(NamedTuple):
+    """A request as it came: the message, and the raw contents of its inputs."""
+
+    message: pb.ModelInferRequest
+    raw: Sequence[Buffer]
+
+
+def parse(content: Buffer) -> WireRequest:
+    """Raises InvalidArgument for bytes that are not a `ModelInferRequest`.
+
+    The raw contents of a large message are views of it: protobuf would copy them twice.
+    """
+    view = memoryview(content)
+    raw: Sequence[Buffer] | None = None
+    if view.nbytes > LARGE_BYTES:
+        content, raw = split(view, RAW_INPUT_TAG)
     try:
-        return pb.ModelInferRequest.FromString(content)
+        message = pb.ModelInferRequest.FromString(content)  # type: ignore[arg-type]
     except DecodeError as error:
         raise InvalidArgument("the message is not a valid ModelInferRequest") from error
+    return WireRequest(message, message.raw_input_contents if raw is None else raw)
 
 
 def parameters_of(message: pb.ModelInferRequest) -> dict[str, Any]:
     """The request's parameters as plain values."""
-    return {
-        name: getattr(value, value.WhichOneof("parameter_choice") or "bool_param")
-        for name, value in message.parameters.items()
-    }
+    return {name: _value(value) for name, value in message.parameters.items()}
 
 
-def decode(
-    message: pb.ModelInferRequest, parameters: dict[str, Any], deadline: float
-) -> InferenceRequest:
+def _value(parameter: pb.InferParameter) -> Any:
+    return getattr(parameter, parameter.WhichOneof("parameter_choice") or "bool_param")
+
+
+def model_of(message: pb.ModelInferRequest) -> ModelRef:
+    """The model a request is for. Raises InvalidArgument."""
+    return model_ref(message.model_name, message.model_version)
+
+
+def model_in(content: Buffer) -> ModelRef | None:
+    """The model that a request names which could not be read further; None if it names none."""
+    try:
+        return model_of(parse(content).message)
+    except AuguriumError:
+        return None
+
+
+def decode(wire: WireRequest, parameters: dict[str, Any], deadline: float) -> InferenceRequest:
     """Raises InvalidArgument for inputs that do not fit together."""
+    message = wire.message
     request_id = message.id
     if request_id:
         check_request_id(request_id)
     if parameters:
         check_parameters(parameters)
-    outputs = [output.name for output in message.outputs] if message.outputs else ()
-    if len(outputs) > MAX_OUTPUTS or len(set(outputs)) != len(outputs):
-        raise InvalidArgument(f"'outputs' must name at most {MAX_OUTPUTS} outputs, each once")
+    outputs = _outputs(message) if message.outputs else ()
     return InferenceRequest(
-        model_ref(message.model_name, message.model_version),
-        _tensors(message),
+        model_of(message),
+        _tensors(wire),
         deadline,
         request_id,
         outputs,
@@ -78,7 +114,37 @@ def decode(
     )
 
 
-def encode(response: InferenceResponse, raw: bool) -> bytes:
+def _outputs(message: pb.ModelInferRequest) -> list[str]:
+    names = [output.name for output in message.outputs]
+    if len(names) > MAX_OUTPUTS or len(set(names)) != len(names):
+        raise InvalidArgument(f"'outputs' must name at most {MAX_OUTPUTS} outputs, each once")
+    for output in message.outputs:
+        if output.parameters:
+            _check_place("output", output)
+    return names
+
+
+def _check_place(
+    what: str,
+    tensor: pb.ModelInferRequest.InferInputTensor | pb.ModelInferRequest.InferRequestedOutputTensor,
+) -> None:
+    if SHARED_MEMORY in tensor.parameters:
+        raise Unimplemented(
+            f"{what} '{tensor.name[:128]}' is in shared memory, which this server does not use;"
+            " send and take tensors in the message"
+        )
+
+
+def class_counts(message: pb.ModelInferRequest) -> dict[str, int]:
+    """How many classes are wanted of the outputs that are wanted as classes."""
+    return {
+        output.name: wanted(output.name, _value(output.parameters[PARAMETER]))
+        for output in message.outputs
+        if PARAMETER in output.parameters
+    }
+
+
+def encode(response: InferenceResponse, raw: bool) -> Message:
     """The answer as a `ModelInferResponse`: raw contents, or typed ones where the request used
     those.
 
@@ -91,14 +157,17 @@ def encode(response: InferenceResponse, raw: bool) -> bytes:
     )
     if not raw and all(datatype in CONTENTS_FIELD for _, datatype, _ in described):
         return _typed(response, described)
-    parts = [_head(response.model, response.version, described)]
+    parts: list[Part] = [_head(response.model, response.version, described)]
     if response.id:
         content = response.id.encode()
-        parts += [_ID_TAG, _varint(len(content)), content]
+        parts += [_ID_TAG, varint(len(content)), content]
+    large = False
     for index in response.indices:
-        content = array_to_bytes(answer.array(index))
-        parts += [_RAW_TAG, _varint(len(content)), content]
-    return b"".join(parts)
+        blob = array_content(answer.array(index))
+        size = len(blob)
+        large = large or size > LARGE_BYTES
+        parts += [_RAW_TAG, varint(size), blob]
+    return pieces(parts) if large else b"".join(parts)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -125,24 +194,17 @@ def _typed(response: InferenceResponse, outputs: tuple[Described, ...]) -> bytes
     return message.SerializeToString()
 
 
-def _varint(number: int) -> bytes:
-    """Seven bits a byte, the lowest first; every byte but the last has its high bit set."""
-    content = bytearray()
-    while number > 0x7F:
-        content.append(number & 0x7F | 0x80)
-        number >>= 7
-    content.append(number)
-    return bytes(content)
-
-
 def _fill(output: _Output, datatype: str, values: list[Any]) -> None:
     if datatype == "BYTES":
         values = [str(value).encode() for value in values]
     getattr(output.contents, CONTENTS_FIELD[datatype]).extend(values)
 
 
-def _tensors(message: pb.ModelInferRequest) -> dict[str, Array]:
-    raw = message.raw_input_contents
+def _tensors(wire: WireRequest) -> dict[str, Array]:
+    message, raw = wire
+    if len(raw) != len(message.inputs):
+        for tensor in message.inputs:
+            _check_place("input", tensor)
     if raw and len(raw) != len(message.inputs):
         raise InvalidArgument(
             f"raw_input_contents has {len(raw)} entries for {len(message.inputs)} inputs; send"

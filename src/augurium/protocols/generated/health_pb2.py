@@ -24,17 +24,27 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0chealth.proto\x12\x0f\x61ugurium.health\"%\n\x12HealthCheckRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\"\xaa\x01\n\x13HealthCheckResponse\x12\x42\n\x06status\x18\x01 \x01(\x0e\x32\x32.augurium.health.HealthCheckResponse.ServingStatus\"O\n\rServingStatus\x12\x0b\n\x07UNKNOWN\x10\x00\x12\x0b\n\x07SERVING\x10\x01\x12\x0f\n\x0bNOT_SERVING\x10\x02\x12\x13\n\x0fSERVICE_UNKNOWN\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0chealth.proto\x12\x0f\x61ugurium.health\"%\n\x12HealthCheckRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\"\xaa\x01\n\x13HealthCheckResponse\x12\x42\n\x06status\x18\x01 \x01(\x0e\x32\x32.augurium.health.HealthCheckResponse.ServingStatus\"O\n\rServingStatus\x12\x0b\n\x07UNKNOWN\x10\x00\x12\x0b\n\x07SERVING\x10\x01\x12\x0f\n\x0bNOT_SERVING\x10\x02\x12\x13\n\x0fSERVICE_UNKNOWN\x10\x03\"\x13\n\x11HealthListRequest\"\xb0\x01\n\x12HealthListResponse\x12\x43\n\x08statuses\x18\x01 \x03(\x0b\x32\x31.augurium.health.HealthListResponse.StatusesEntry\x1aU\n\rStatusesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x33\n\x05value\x18\x02 \x01(\x0b\x32$.augurium.health.HealthCheckResponse:\x02\x38\x01\x32\x89\x02\n\x06Health\x12T\n\x05\x43heck\x12#.augurium.health.HealthCheckRequest\x1a$.augurium.health.HealthCheckResponse\"\x00\x12V\n\x05Watch\x12#.augurium.health.HealthCheckRequest\x1a$.augurium.health.HealthCheckResponse\"\x00\x30\x01\x12Q\n\x04List\x12\".augurium.health.HealthListRequest\x1a#.augurium.health.HealthListResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'health_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_HEALTHLISTRESPONSE_STATUSESENTRY']._loaded_options = None
+  _globals['_HEALTHLISTRESPONSE_STATUSESENTRY']._serialized_options = b'8\001'
   _globals['_HEALTHCHECKREQUEST']._serialized_start=33
   _globals['_HEALTHCHECKREQUEST']._serialized_end=70
   _globals['_HEALTHCHECKRESPONSE']._serialized_start=73
   _globals['_HEALTHCHECKRESPONSE']._serialized_end=243
   _globals['_HEALTHCHECKRESPONSE_SERVINGSTATUS']._serialized_start=164
   _globals['_HEALTHCHECKRESPONSE_SERVINGSTATUS']._serialized_end=243
+  _globals['_HEALTHLISTREQUEST']._serialized_start=245
+  _globals['_HEALTHLISTREQUEST']._serialized_end=264
+  _globals['_HEALTHLISTRESPONSE']._serialized_start=267
+  _globals['_HEALTHLISTRESPONSE']._serialized_end=443
+  _globals['_HEALTHLISTRESPONSE_STATUSESENTRY']._serialized_start=358
+  _globals['_HEALTHLISTRESPONSE_STATUSESENTRY']._serialized_end=443
+  _globals['_HEALTH']._serialized_start=446
+  _globals['_HEALTH']._serialized_end=711
 # @@protoc_insertion_point(module_scope)
