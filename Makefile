@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := $(VENV)/.demo
 DEV := $(VENV)/.dev
+CLIENTS := .venv-clients/.ready
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PROTO := src/augurium/protocols
 
-.PHONY: help setup demo serve test check format bench docs proto lock clean
+.PHONY: help setup demo serve clients test check format bench docs proto lock clean
 .DEFAULT_GOAL := help
 
 help: ## show the tasks
@@ -15,13 +16,12 @@ help: ## show the tasks
 
 setup: $(DEMO) ## create .venv with the augurium command and what the demo needs
 
-$(DEMO): pyproject.toml constraints.txt tools/system_packages.sh
+$(DEMO): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Augurium needs Python 3.11 or newer; run: make setup PYTHON=python3.12"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 	  { echo "this Python has no venv module (Debian: apt-get install python3-venv)"; exit 1; }
 	$(INSTALL) --editable '.[demo]'
-	@sh tools/system_packages.sh $(BIN)/python
 	@touch $@
 
 # every framework, a PostgreSQL and an S3 server: about 3 GB
@@ -35,8 +35,16 @@ demo: $(DEMO) ## train two models, serve them, and compare answers with their fr
 serve: $(DEMO) ## leave a node running with the demo's models
 	$(BIN)/python -m examples.demo --serve
 
+# published clients that ask for other versions of our dependencies
+$(CLIENTS): tests/acceptance/clients/requirements.txt
+	$(PYTHON) -m venv .venv-clients
+	.venv-clients/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+clients: $(CLIENTS) ## install the published clients that need an environment of their own
+
 # the tests of a file stay together, because they share what they start
-test: $(DEV) ## run every test, as many at a time as there are cores
+test: $(DEV) $(CLIENTS) ## run every test, as many at a time as there are cores
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: $(DEV) ## lint, format, types, layers, generated code and pages
@@ -64,4 +72,4 @@ lock: $(DEV) ## write the versions installed now to constraints.txt
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 
 clean: ## remove what was built
-	rm -rf $(VENV) .demo-home dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-clients .demo-home dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

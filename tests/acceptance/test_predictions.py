@@ -194,4 +194,4 @@ def test_one_bad_row_never_fails_its_neighbours(node: Node) -> None:
             assert status == 500
             assert "the model failed" in answer["error"]
         else:
-            assert (status, answer["predictions"]) == (200, [place * 10.0])
+            assert (status, answer["predictions"]) == (200, [[place * 10.0]])

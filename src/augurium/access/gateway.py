@@ -81,12 +81,19 @@ class Gateway:
         `header` is Authorization, `names` those of the caller's certificate.
         Raises Unauthenticated, PermissionDenied, RateLimited.
         """
+        caller = self.check(header, operation, names)
+        return None if caller is None else self._counted(caller)
+
+    def check(
+        self, header: str | None, operation: str, names: tuple[str, ...] = ()
+    ) -> Principal | None:
+        """As `admit`, without counting the call against the caller's rate."""
         if DATA_PLANE.get(operation) is PUBLIC:
             return None
         caller = self._caller(header, names)
         if operation not in caller.operations:
             raise _refused(operation)
-        return self._counted(caller)
+        return caller
 
     def admit_to(self, need: Need, header: str | None, names: tuple[str, ...] = ()) -> Admission:
         """Lets a caller of the management API in. Raises as `admit`."""

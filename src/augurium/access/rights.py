@@ -42,6 +42,14 @@ DATA_PLANE: dict[str, Need] = {
     "metadata": LOOK,
     "model_ready": LOOK,
     "infer": PREDICT,
+    "explain": PREDICT,
+    "generate": PREDICT,
+    "config": LOOK,
+    "statistics": LOOK,
+    "index": LOOK,
+    "load": DEPLOY,
+    "unload": DEPLOY,
+    "logging": ADMIN,
 }
 
 _MODEL = "/api/v1/models/{model}"

@@ -59,6 +59,11 @@ class Answer:
         self._start = start
         self._stop = stop
 
+    @property
+    def size(self) -> int:
+        """The number of outputs."""
+        return len(self._batch.arrays)
+
     def array(self, index: int) -> Array:
         """Output `index` as an array; a view of the run's own."""
         array = self._batch.arrays[index]

@@ -21,6 +21,7 @@ Seconds = Annotated[float, Meta(ge=0)]
 TokenAlgorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"
 ]
+MODEL_PATTERN = r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,127}(@[A-Za-z0-9][A-Za-z0-9_.-]{0,127})?)?$"
 ENVIRONMENT_PREFIX = "AUGURIUM_"
 CLIENT_VARIABLES = frozenset(
     {
@@ -54,9 +55,11 @@ class NodeSettings(Section, frozen=True):
     engines: Annotated[int, Meta(ge=0)] = 0
     """REST engine processes; 0 means one per core, at most 8."""
     grpc_engines: Annotated[int, Meta(ge=0)] = 0
-    """gRPC engine processes, of two busy threads each; 0 means half as many as REST engines."""
-    grpc_host: Literal["auto", "envoy", "grpcio"] = "auto"
-    """What carries gRPC: Envoy, grpc.aio, or Envoy where it can start and grpc.aio elsewhere."""
+    """gRPC engine processes; 0 means half as many as REST engines."""
+    default_model: Annotated[str, Meta(pattern=MODEL_PATTERN)] = ""
+    """Model that answers `POST /invocations`, which names none: `name`, `name@alias` or `name@3`;
+    empty means the only one that is deployed.
+    """
     drain_delay_s: Seconds = 0.2
     """On SIGTERM: how long a process stays open while reporting not ready, so that balancers
     notice.
@@ -83,6 +86,8 @@ class LimitSettings(Section, frozen=True):
     """Requests one engine works on at the same time; more are refused as overloaded."""
     request_timeout_s: Annotated[float, Meta(gt=0)] = 30.0
     """Deadline of a request that names none; a request may shorten it, never lengthen it."""
+    stream_timeout_s: Annotated[float, Meta(gt=0)] = 600.0
+    """The same for a request that asks for several answers, until the last of them."""
 
 
 class BatchingSettings(Section, frozen=True):
@@ -201,6 +206,10 @@ class RunnerSettings(Section, frozen=True):
     """How long a runner waits for engines to come back after the last one was lost."""
     load_timeout_s: Annotated[float, Meta(gt=0)] = 120.0
     """How long a version may take to load in its runner."""
+    max_streams: Count = 32
+    """Streams of answers that one engine reads from one version at the same time; more are refused
+    as overloaded.
+    """
 
 
 class LogSettings(Section, frozen=True):

@@ -111,7 +111,8 @@ def _to_array(values: Any, datatype: str, dtype: np.dtype[Any]) -> Array:
     wide = np.array(values, np.float64)
     with np.errstate(over="ignore"):
         array = wide.astype(dtype)
-    if np.isinf(array).any():
+    # an infinity that was given as such is a value like others
+    if np.isinf(array).any() and not np.isinf(wide[np.isinf(array)]).all():
         raise OverflowError
     return array
 

@@ -21,6 +21,7 @@ import structlog
 
 from augurium.core.errors import AuguriumError, InvalidArgument, TooLarge
 from augurium.core.tls import certificate_names
+from augurium.node.body_receiver import LEAST_BYTES, BodyReceiver
 from augurium.protocols.http import (
     HttpRequest,
     HttpResponse,
@@ -33,10 +34,15 @@ MAX_HEADERS = 100
 MAX_PIPELINED = 16
 # of a body that is kept before its sender is known
 SMALL_BODY_BYTES = 64 * 1024
+# their bodies are read as numbers, so they may be views of what was received
+BINARY_TYPES = frozenset({"application/octet-stream", "application/vnd.apache.arrow.stream"})
+BINARY_HEADER = "inference-header-content-length"
 # a second one would be believed by us and not by a proxy, or the other way round
 SENT_ONCE = frozenset({"host", "authorization"})
 IDLE_S = 75.0
 SLOW_REQUEST_S = 30.0
+# a caller that takes nothing of a streamed answer for so long keeps others from being served
+STALLED_S = 60.0
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
@@ -53,10 +59,15 @@ class HeadTooLarge(TooLarge):
     """The path and the headers together, or their number, are above the limit."""
 
 
+class StalledCaller(Exception):
+    """The caller of a streamed answer reads no more."""
+
+
 class Connections(Protocol):
     """What a connection needs of its host."""
 
     max_body_bytes: int
+    stalled_s: float
     date_line: bytes
     stopping: bool
 
@@ -92,7 +103,9 @@ class HttpConnection(asyncio.Protocol):
         self._caller: tuple[str, ...] = ()
         self._began = 0.0
         self._headers: dict[str, str] = {}
-        self._body: bytes | bytearray = b""
+        self._body: bytes | bytearray | memoryview = b""
+        self._receiver: BodyReceiver | None = None
+        self._chunks = True
         self._body_bytes = 0
         self._kept = True
         self._active = time.monotonic()
@@ -144,6 +157,8 @@ class HttpConnection(asyncio.Protocol):
             self._parser.feed_data(data)
             if not self._head_done:
                 self._count_head(len(data))
+            elif self._receiver is not None and self._transport is not None:
+                self._receiver.begin(self._transport)
         except httptools.HttpParserUpgrade:
             self._refuse(InvalidArgument("protocol upgrades are not supported; use HTTP/1.1"))
         except httptools.HttpParserCallbackError as error:
@@ -189,22 +204,42 @@ class HttpConnection(asyncio.Protocol):
             and self._headers.get("expect", "").lower() == "100-continue"
         ):
             self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if length >= LEAST_BYTES and not too_long and self._kept and self._is_binary:
+            self._receiver = BodyReceiver(length, self, self._received)
 
     def on_body(self, body: bytes) -> None:
+        if self._receiver is not None:
+            self._receiver.take(body)
+            return
         self._body_bytes += len(body)
         if self._kept and self._body_bytes <= self._host.max_body_bytes:
             # joined as it comes: a flood of one-byte chunks must not become a list of as many
             if isinstance(self._body, bytearray):
                 self._body += body
             else:
-                self._body = bytearray(self._body + body) if self._body else body
+                self._body = bytearray(b"".join((self._body, body))) if self._body else body
             return
         self._body = b""
         # as much again is thrown away: most callers look for the answer when they have sent all
         if self._body_bytes > 2 * self._host.max_body_bytes:
             raise TooLarge(f"the request body is larger than {self._host.max_body_bytes} bytes")
 
+    def _received(self, body: memoryview) -> None:
+        """The whole of a large body is there; the parser waits for it and is of no use any more."""
+        self._active = time.monotonic()
+        self._receiver = None
+        self._body, self._body_bytes = body, len(body)
+        try:
+            self.on_message_complete()
+        except AuguriumError as error:
+            self._refuse(error)
+        self._parser = httptools.HttpRequestParser(self)
+
     def on_message_complete(self) -> None:
+        if self._receiver is not None:
+            # it came together with its head
+            self._body = self._receiver.whole()
+            self._body_bytes, self._receiver = len(self._body), None
         self._in_message = False
         version = self._parser.get_http_version()
         if "host" not in self._headers and version == "1.1":
@@ -214,12 +249,17 @@ class HttpConnection(asyncio.Protocol):
                 f"more than {MAX_PIPELINED} requests are waiting; read the answers"
             )
         # an HTTP/1.0 caller would have to be told that its connection stays open
-        keep_alive = self._parser.should_keep_alive() and version == "1.1"
+        self._chunks = version == "1.1"
+        keep_alive = self._parser.should_keep_alive() and self._chunks
         request = self._request()
         if self._task is None:
             self._task = self._loop.create_task(self._answer(request, keep_alive))
         else:
             self._waiting.append((request, keep_alive))
+
+    @property
+    def _is_binary(self) -> bool:
+        return BINARY_HEADER in self._headers or self._headers.get("content-type") in BINARY_TYPES
 
     def _request(self) -> HttpRequest:
         address, _, query = self._url.partition(b"?")
@@ -228,9 +268,11 @@ class HttpConnection(asyncio.Protocol):
             path = unquote(path)
         whole = self._kept and self._body_bytes <= self._host.max_body_bytes
         method = self._parser.get_method().decode("latin-1")
-        body = bytes(self._body) if whole else None
+        body = bytes(self._body) if isinstance(self._body, bytearray) else self._body
+        self._body = b""
+        header, names = self._headers.get, self._caller
         return HttpRequest(
-            method, path, self._headers.get, body, self._caller, query.decode("latin-1")
+            method, path, header, body if whole else None, names, query.decode("latin-1")
         )
 
     async def _answer(self, request: HttpRequest, keep_alive: bool) -> None:
@@ -238,11 +280,13 @@ class HttpConnection(asyncio.Protocol):
         try:
             while True:
                 response = await self._host.handler(request)
+                del request  # and with it its body
                 keep_alive = keep_alive and not (self._host.stopping or self._refused)
                 if isinstance(response, StreamedResponse):
                     keep_alive = await self._send_pieces(response, keep_alive)
                 else:
                     self._send(response, keep_alive)
+                del response
                 if self._writable is not None:
                     await self._writable.wait()
                 if not keep_alive:
@@ -255,20 +299,29 @@ class HttpConnection(asyncio.Protocol):
             self._active = time.monotonic()
 
     def _send(self, response: HttpResponse, keep_alive: bool) -> None:
-        length = b"content-length: %d\r\n" % len(response.body)
+        blobs = response.blobs
+        size = len(response.body) + sum(map(len, blobs)) if blobs else len(response.body)
+        length = b"content-length: %d\r\n" % size
         self._write(b"".join([self._head(response, length, keep_alive), response.body]))
+        for blob in blobs:
+            self._write(blob)
 
     async def _send_pieces(self, response: StreamedResponse, keep_alive: bool) -> bool:
         """Sends every piece as it comes; whether the connection is good for another request.
 
         A caller of HTTP/1.0 knows no chunks: the end of the connection ends the body.
         """
-        chunked = self._parser.get_http_version() == "1.1"
+        chunked = self._chunks
         framing = b"transfer-encoding: chunked\r\n" if chunked else b""
         self._write(self._head(response, framing, keep_alive))
         async with aclosing(response.chunks) as chunks:
             try:
                 await self._write_pieces(chunks, chunked)
+            except StalledCaller:
+                log.warning("streamed answer broke off: its caller takes nothing")
+                if self._transport is not None:
+                    self._transport.abort()
+                return False
             except Exception:  # the status is sent: only a body without an end can say it now
                 log.exception("streamed answer broke off")
                 return False
@@ -281,7 +334,10 @@ class HttpConnection(asyncio.Protocol):
             if chunk:
                 self._write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
             if self._writable is not None:
-                await self._writable.wait()
+                try:
+                    await asyncio.wait_for(self._writable.wait(), self._host.stalled_s)
+                except TimeoutError:
+                    raise StalledCaller from None
             else:
                 # pieces that are there already must not keep the loop from others
                 await asyncio.sleep(0)
@@ -306,7 +362,7 @@ class HttpConnection(asyncio.Protocol):
             self._send(response, keep_alive=False)
             self.close()
 
-    def _write(self, content: bytes) -> None:
+    def _write(self, content: bytes | memoryview) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(content)
 
@@ -314,6 +370,7 @@ class HttpConnection(asyncio.Protocol):
         self._url = b""
         self._headers = {}
         self._body = b""
+        self._receiver = None
         self._body_bytes = 0
         self._kept = True
         self._header_count = 0

@@ -9,7 +9,7 @@ from email.utils import formatdate
 
 from augurium.core.settings import LimitSettings
 from augurium.core.tls import ServerTls
-from augurium.node.http_connection import Handler, HttpConnection, Knows
+from augurium.node.http_connection import STALLED_S, Handler, HttpConnection, Knows
 
 BACKLOG = 2048
 MAX_CONNECTIONS = 8192
@@ -32,6 +32,7 @@ class HttpHost:
         self.handler = handler
         self.knows = knows
         self.max_body_bytes = limits.max_body_bytes
+        self.stalled_s = STALLED_S
         self.stopping = False
         self.date_line = b""
         self._address = address

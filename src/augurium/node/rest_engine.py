@@ -16,7 +16,7 @@ async def run(config: NodeConfig, slot: str, lifeline: int) -> None:
     stop = await stop_requested(lifeline)
     node, limits = config.settings.node, config.settings.limits
     engine = Engine(config, slot, "httptools")
-    api = RestApi(engine.plane, limits, engine.gateway)
+    api = RestApi(engine.plane, limits, engine.gateway, engine.control, node.default_model)
     tls = server_tls(config.settings.tls)
     knows = engine.gateway.knows if engine.gateway else None
     async with HttpHost(api.handle, limits, node.host, node.port, tls, knows):

@@ -26,17 +26,24 @@ HTTP_STATUS: dict[ErrorKind, int] = {
     ErrorKind.INTERNAL: 500,
 }
 RETRY_AFTER_S = 1
+# several kinds share a status
+KIND_HEADER = "augurium-error"
 RETRYABLE = frozenset({ErrorKind.NOT_READY, ErrorKind.OVERLOADED, ErrorKind.RATE_LIMITED})
 
 
 def error_headers(kind: ErrorKind, error: Exception | None = None) -> dict[str, str]:
-    """What the headers of an error's answer say: when to try again, and how to say who one is."""
+    """What the headers of an error's answer say: its kind, when to try again, and how to say who
+    one is.
+    """
+    told = {KIND_HEADER: kind.value}
     if isinstance(error, RateLimited):
-        return {"retry-after": str(max(1, math.ceil(error.retry_after_s)))}
-    if kind in RETRYABLE:
-        return {"retry-after": str(RETRY_AFTER_S)}
-    # RFC 6750, section 3
-    return {"www-authenticate": "Bearer"} if kind is ErrorKind.UNAUTHENTICATED else {}
+        told["retry-after"] = str(max(1, math.ceil(error.retry_after_s)))
+    elif kind in RETRYABLE:
+        told["retry-after"] = str(RETRY_AFTER_S)
+    elif kind is ErrorKind.UNAUTHENTICATED:
+        # RFC 6750, section 3
+        told["www-authenticate"] = "Bearer"
+    return told
 
 
 def quota_headers(quota: Quota) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """HTTP as the protocols see it: a request and a response, whatever host carries them."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -16,25 +16,36 @@ _encoder = msgspec.json.Encoder()
 
 
 class HttpRequest(NamedTuple):
-    """`body` is None when it was above the limit and was thrown away. `path` is percent-decoded by
-    the host, once; `header` looks a header up by its lower-case name. `certificate_names` are those
-    of the caller's certificate, if it showed one that is trusted; `query` follows the `?`.
+    """`body` is None when it was above the limit and was thrown away; a large one of bytes is a
+    view of the buffer it was received into. `path` is percent-decoded by the host, once; `header`
+    looks a header up by its lower-case name. `certificate_names` are those of the caller's
+    certificate, if it showed one that is trusted; `query` follows the `?`.
     """
 
     method: str
     path: str
     header: Callable[[str], str | None]
-    body: bytes | None
+    body: bytes | memoryview | None
     certificate_names: tuple[str, ...] = ()
     query: str = ""
 
+    @property
+    def content(self) -> bytes:
+        """The body as bytes, for those who read it as text: a copy where it is a view."""
+        body = self.body
+        return body if isinstance(body, bytes) else bytes(body or b"")
+
 
 class HttpResponse(NamedTuple):
-    """Status, headers and the whole body."""
+    """Status, headers and the whole body: `body`, and behind it the bytes of `blobs`.
+
+    Blobs are sent as they are, without being joined; only large ones are worth it.
+    """
 
     status: int
     headers: Headers
     body: bytes
+    blobs: Sequence[bytes | memoryview] = ()
 
 
 class StreamedResponse(NamedTuple):

@@ -2,17 +2,31 @@
 errors.
 """
 
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any, NamedTuple
 
 from augurium import __version__
-from augurium.core.errors import InvalidArgument, Overloaded
+from augurium.core.errors import AuguriumError, InvalidArgument, NotReady, Overloaded
 from augurium.core.identifiers import ModelRef
 from augurium.core.inference import InferenceRequest, InferenceResponse
 from augurium.core.tensors import TensorSpec
+from augurium.protocols import classification
+from augurium.serving.node_control import NodeControl
 from augurium.serving.plane import DataPlane
 
 SERVER_NAME = "augurium"
-EXTENSIONS = ("binary_tensor_data", "parameters")
+GRPC_SERVICE = "inference.GRPCInferenceService"
+EXTENSIONS = (
+    "model_repository",
+    "model_repository(unload_dependents)",
+    "model_configuration",
+    "classification",
+    "binary_tensor_data",
+    "parameters",
+    "statistics",
+    "logging",
+)
 PLATFORMS = {"onnx": "onnxruntime_onnx"}
 MAX_OUTPUTS = 1024
 RESERVED_PARAMETER_PREFIX = "triton_"
@@ -33,6 +47,18 @@ def server_version() -> str:
     return __version__
 
 
+def platform(runtime: str) -> str:
+    """A runtime by the name that clients know it under."""
+    return PLATFORMS.get(runtime, runtime)
+
+
+def linked(control: NodeControl | None) -> NodeControl:
+    """Raises NotReady where nobody can be asked about the node."""
+    if control is None:
+        raise NotReady("this engine has no link to its node, so it cannot answer this")
+    return control
+
+
 def model_metadata(plane: DataPlane, model: ModelRef) -> ModelMetadata:
     """Raises NotFound for unknown models and NotReady for those that cannot answer."""
     version = plane.version(model)
@@ -40,7 +66,7 @@ def model_metadata(plane: DataPlane, model: ModelRef) -> ModelMetadata:
     return ModelMetadata(
         model.name,
         [str(number) for number in sorted({*routes.ready, *routes.unready})],
-        PLATFORMS.get(version.desired.runtime, version.desired.runtime),
+        platform(version.desired.runtime),
         version.signature.inputs,
         version.signature.outputs,
     )
@@ -54,7 +80,40 @@ async def infer(plane: DataPlane, request: InferenceRequest) -> InferenceRespons
     try:
         return await plane.infer(request)
     except (InvalidArgument, Overloaded) as error:
-        raise type(error)(f"[request id: {request.id or '<id_unknown>'}] {error}") from error
+        raise _with_id(error, request.id) from error
+
+
+async def stream(
+    plane: DataPlane, request: InferenceRequest
+) -> AsyncGenerator[InferenceResponse, None]:
+    """As `infer`, one answer after another."""
+    try:
+        async with aclosing(plane.stream(request)) as responses:
+            async for response in responses:
+                yield response
+    except (InvalidArgument, Overloaded) as error:
+        raise _with_id(error, request.id) from error
+
+
+def _with_id(error: AuguriumError, request_id: str) -> AuguriumError:
+    return type(error)(f"[request id: {request_id or '<id_unknown>'}] {error}")
+
+
+def check_classes(plane: DataPlane, model: ModelRef, counts: Mapping[str, int]) -> None:
+    """Raises InvalidArgument for outputs that cannot be wanted as classes, and what
+    `DataPlane.version` raises.
+    """
+    for spec in plane.version(model).signature.outputs if counts else ():
+        if spec.name in counts:
+            classification.check(spec)
+
+
+def classified(
+    plane: DataPlane, response: InferenceResponse, counts: Mapping[str, int]
+) -> InferenceResponse:
+    """The response with each of these outputs as its `counts` best classes."""
+    version = plane.version(ModelRef(response.model, response.version))
+    return classification.classified(response, counts, version.signature.batched)
 
 
 def check_parameters(parameters: dict[str, Any]) -> None:

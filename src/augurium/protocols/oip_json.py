@@ -2,19 +2,23 @@
 tensors.
 """
 
+import math
+import struct
 from typing import Any
 
 import msgspec
 
-from augurium.core.errors import InvalidArgument, Unimplemented
+from augurium.core.errors import InvalidArgument
 from augurium.core.identifiers import ModelRef, check_request_id
 from augurium.core.inference import InferenceRequest, InferenceResponse
-from augurium.core.tensors import Array, element_count
+from augurium.core.signature import Signature
+from augurium.core.tensors import Array, TensorSpec, element_count
 from augurium.core.values import array_from_json
+from augurium.protocols.classification import PARAMETER, wanted
 from augurium.protocols.http import JSON_TYPE, OCTET_TYPE, Headers, HttpResponse
 from augurium.protocols.json_depth import check_depth
 from augurium.protocols.oip import MAX_OUTPUTS, check_parameters
-from augurium.protocols.raw_tensors import array_from_bytes, array_to_bytes
+from augurium.protocols.raw_tensors import array_content, array_from_bytes
 
 HEADER_LENGTH = "inference-header-content-length"
 _NO_DATA = msgspec.Raw()
@@ -83,8 +87,67 @@ class WireRequest(msgspec.Struct):
             if own.get(spec.name, {}).get("binary_data", default)
         )
 
+    def class_counts(self) -> dict[str, int]:
+        """How many classes are wanted of the outputs that are wanted as classes."""
+        return {
+            output.name: wanted(output.name, output.parameters[PARAMETER])
+            for output in self.body.outputs
+            if PARAMETER in output.parameters
+        }
 
-def decode(content: bytes, header_length: str | None, max_depth: int) -> WireRequest:
+
+def is_raw(header_length: str | None) -> bool:
+    """Whether the whole body is the only input of the model."""
+    return header_length == "0"
+
+
+def decode_raw(content: bytes | memoryview, model: str, signature: Signature) -> WireRequest:
+    """A raw binary request: one row of a model with one input, all outputs as binary.
+
+    At most one extent of the input may vary; it is what the size of the body makes it. A text is
+    the body itself. Raises InvalidArgument.
+    """
+    if len(signature.inputs) != 1:
+        raise InvalidArgument(
+            f"a raw binary request is for models with one input; model '{model}' has"
+            f" {len(signature.inputs)}: send the JSON part that names them"
+        )
+    (spec,) = signature.inputs
+    shape = _raw_shape(spec, signature.batched, len(content))
+    if spec.datatype == "BYTES":
+        content = struct.pack("<I", len(content)) + bytes(content)
+    array = array_from_bytes(spec.name, spec.datatype, shape, content)
+    body = InferBody([], parameters={"binary_data_output": True})
+    return WireRequest(body, {spec.name: array})
+
+
+def _raw_shape(spec: TensorSpec, batched: bool, size: int) -> tuple[int, ...]:
+    shape = (1, *spec.shape[1:]) if batched else spec.shape
+    free = [place for place, extent in enumerate(shape) if extent == -1]
+    if spec.datatype == "BYTES":
+        if math.prod(extent for extent in shape if extent != -1) != 1:
+            raise InvalidArgument(
+                f"a raw binary request holds one text, and input '{spec.name}' has the shape"
+                f" {list(spec.shape)}: send the JSON part that says how many there are"
+            )
+        return tuple(1 if extent == -1 else extent for extent in shape)
+    if len(free) > 1:
+        raise InvalidArgument(
+            f"input '{spec.name}' has {len(free)} extents that vary; a raw binary request can tell"
+            " one: send the JSON part that says the shape"
+        )
+    if not free:
+        return shape
+    fixed = spec.dtype.itemsize * math.prod(extent for extent in shape if extent != -1)
+    if not fixed or size % fixed:
+        raise InvalidArgument(
+            f"a raw binary request of {size} bytes is no whole number of {fixed} bytes, as input"
+            f" '{spec.name}' with shape {list(spec.shape)} of {spec.datatype} needs"
+        )
+    return tuple(size // fixed if extent == -1 else extent for extent in shape)
+
+
+def decode(content: bytes | memoryview, header_length: str | None, max_depth: int) -> WireRequest:
     """Raises InvalidArgument for whatever is not a v2 inference body, naming the field."""
     json_part, binary_part = _parts(content, header_length)
     check_depth(json_part, max_depth)
@@ -106,12 +169,12 @@ def decode(content: bytes, header_length: str | None, max_depth: int) -> WireReq
 def encode(response: InferenceResponse, binary: frozenset[str]) -> HttpResponse:
     """The answer's body; binary outputs follow the JSON in the outputs' order."""
     outputs: list[OutputTensor] = []
-    blobs: list[bytes] = []
+    blobs: list[bytes | memoryview] = []
     answer = response.answer
     for spec, index in zip(response.specs, response.indices, strict=True):
         output = OutputTensor(spec.name, spec.datatype, answer.shape(index))
         if spec.name in binary:
-            blobs.append(array_to_bytes(answer.array(index)))
+            blobs.append(array_content(answer.array(index)))
             output.parameters = {"binary_data_size": len(blobs[-1])}
         else:
             output.data = answer.flat_list(index)
@@ -122,12 +185,14 @@ def encode(response: InferenceResponse, binary: frozenset[str]) -> HttpResponse:
     if not blobs:
         return HttpResponse(200, [JSON_TYPE], content)
     headers: Headers = [OCTET_TYPE, (HEADER_LENGTH, str(len(content)))]
+    if any(isinstance(blob, memoryview) for blob in blobs):
+        return HttpResponse(200, headers, content, blobs)
     return HttpResponse(200, headers, b"".join([content, *blobs]))
 
 
-def _parts(content: bytes, header_length: str | None) -> tuple[bytes, memoryview]:
+def _parts(content: bytes | memoryview, header_length: str | None) -> tuple[bytes, memoryview]:
     if header_length is None:
-        return content, memoryview(b"")
+        return bytes(content), memoryview(b"")
     digits = header_length.isascii() and header_length.isdigit() and len(header_length) <= 12
     if not digits or int(header_length) > len(content):
         raise InvalidArgument(
@@ -135,12 +200,7 @@ def _parts(content: bytes, header_length: str | None) -> tuple[bytes, memoryview
             f" {header_length[:32]}"
         )
     length = int(header_length)
-    if not length:
-        raise Unimplemented(
-            "raw binary requests (inference header size 0) are not supported;"
-            " send the JSON part that names the input before the tensor's bytes"
-        )
-    return content[:length], memoryview(content)[length:]
+    return bytes(content[:length]), memoryview(content)[length:]
 
 
 def _tensors(inputs: list[InputTensor], binary: memoryview) -> dict[str, Array]:

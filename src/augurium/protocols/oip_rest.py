@@ -30,22 +30,31 @@ class OipRest:
 
     async def infer(self, call: Call) -> HttpResponse:
         """`POST /v2/models/M[/versions/V]/infer`."""
-        request, timeout_s = call.request, call.timeout_s
+        timeout_s = call.timeout_s
         try:
-            wire = oip_json.decode(
-                request.body or b"", request.header(oip_json.HEADER_LENGTH), self._max_json_depth
-            )
+            wire = self._decoded(call)
+            counts = wire.class_counts() if wire.body.outputs else {}
+            oip.check_classes(self._plane, call.model, counts)
             if timeout_s is None and wire.body.parameters:
                 timeout_s = oip.timeout_s(wire.body.parameters)
         except AuguriumError as error:
-            self._plane.count_unrouted(error.kind)
+            self._plane.count_unread(error.kind, call.model)
             raise
         response = await oip.infer(
             self._plane, wire.request(call.model, self._plane.deadline(timeout_s))
         )
+        if counts:
+            response = oip.classified(self._plane, response, counts)
         answer = oip_json.encode(response, wire.binary_outputs(response))
         answer.headers.append(("augurium-version", str(response.version)))
         return answer
+
+    def _decoded(self, call: Call) -> oip_json.WireRequest:
+        body, length = call.request.body or b"", call.request.header(oip_json.HEADER_LENGTH)
+        if oip_json.is_raw(length):
+            signature = self._plane.version(call.model).signature
+            return oip_json.decode_raw(body, call.model.name, signature)
+        return oip_json.decode(body, length, self._max_json_depth)
 
     async def metadata(self, call: Call) -> HttpResponse:
         """`GET /v2/models/M[/versions/V]`."""

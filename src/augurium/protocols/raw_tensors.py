@@ -14,6 +14,8 @@ from typing_extensions import Buffer
 from augurium.core.errors import InvalidArgument
 from augurium.core.tensors import Array, element_count, numpy_dtype
 
+# a smaller one is copied sooner than it is sent by itself
+LEAST_VIEW_BYTES = 64 * 1024
 _length = struct.Struct("<I")
 
 
@@ -44,6 +46,13 @@ def array_to_bytes(array: Array) -> bytes:
     if sys.byteorder == "big":
         array = array.astype(array.dtype.newbyteorder("<"))
     return array.tobytes()
+
+
+def array_content(array: Array) -> bytes | memoryview:
+    """The raw form of an array; of a large one a view, which is not copied to be sent."""
+    if array.dtype.hasobject or array.nbytes < LEAST_VIEW_BYTES or sys.byteorder == "big":
+        return array_to_bytes(array)
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 def _string_bytes(value: Any) -> bytes:

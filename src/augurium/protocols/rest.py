@@ -13,11 +13,12 @@ from augurium.core.errors import (
     InvalidArgument,
     TooLarge,
     Unauthenticated,
-    UnsupportedMedia,
 )
 from augurium.core.identifiers import check_request_id
 from augurium.core.settings import LimitSettings
+from augurium.protocols import content_encoding
 from augurium.protocols.errors_http import quota_headers
+from augurium.protocols.generate_rest import GenerateRest
 from augurium.protocols.http import (
     HttpRequest,
     HttpResponse,
@@ -25,9 +26,15 @@ from augurium.protocols.http import (
     error_response,
     json_response,
 )
+from augurium.protocols.mlflow_errors import INVOCATIONS, mlflow_error
+from augurium.protocols.mlflow_rest import MlflowRest
+from augurium.protocols.oip_extensions_rest import OipExtensionsRest
 from augurium.protocols.oip_rest import OipRest
 from augurium.protocols.routing import Call, Found, Route, RouteTable
+from augurium.protocols.rows_rest import RowsRest
+from augurium.protocols.v1_examples import V1Examples
 from augurium.protocols.v1_rest import V1Rest
+from augurium.serving.node_control import NodeControl
 from augurium.serving.plane import DataPlane
 from augurium.serving.router import unknown_model
 
@@ -41,15 +48,26 @@ class RestApi:
     """
 
     def __init__(
-        self, plane: DataPlane, limits: LimitSettings, gateway: Gateway | None = None
+        self,
+        plane: DataPlane,
+        limits: LimitSettings,
+        gateway: Gateway | None = None,
+        control: NodeControl | None = None,
+        default_model: str = "",
     ) -> None:
         self._gateway = gateway
         self._max_body_bytes = limits.max_body_bytes
+        oip = OipRest(plane, limits.max_json_depth)
+        rows = RowsRest(plane, limits.max_body_bytes, limits.max_json_depth)
         self._table = RouteTable(
             (
                 Route("GET", "/", "live", _alive),
-                *OipRest(plane, limits.max_json_depth).routes(),
-                *V1Rest(plane, limits.max_json_depth).routes(),
+                *oip.routes(),
+                *OipExtensionsRest(plane, control, limits.max_json_depth).routes(),
+                *V1Rest(plane, limits.max_json_depth, rows).routes(),
+                *V1Examples(plane, limits.max_json_depth).routes(),
+                *MlflowRest(plane, limits.max_json_depth, oip.infer, default_model).routes(),
+                *GenerateRest(plane, limits.max_json_depth).routes(),
             )
         )
         # unique without a system call per request
@@ -75,11 +93,11 @@ class RestApi:
         except AuguriumError as error:
             if self._gateway is not None and isinstance(error, Unauthenticated):
                 await self._gateway.patience.wait()
-            response = error_response(error)
+            response = _error(request.path, error)
         except Exception:  # the edge of the process: a fault of ours must not take the engine down
             log.exception("request failed", request_id=request_id, path=request.path[:256])
-            response = error_response(
-                Internal(f"internal error; the log has it under {request_id}")
+            response = _error(
+                request.path, Internal(f"internal error; the log has it under {request_id}")
             )
         if len(request_id) <= 256 and request_id.isprintable() and request_id.isascii():
             response.headers.append(("x-request-id", request_id))
@@ -115,18 +133,25 @@ class RestApi:
         if request.body is None:
             raise TooLarge(f"the request body is larger than {self._max_body_bytes} bytes")
         route = found.route(request.method)
-        if request.body:
-            encoding = request.header("content-encoding")
-            if encoding is not None and encoding != "identity":
-                raise UnsupportedMedia(
-                    f"content encoding '{encoding[:32]}' is not supported; send identity"
-                )
+        if request.body and (encodings := request.header("content-encoding")):
+            request = await content_encoding.decoded(request, encodings, self._max_body_bytes)
         timeout_s = None
         if request.method == "POST":
             check_request_id(request_id)
             timeout = request.header("augurium-timeout-ms")
             timeout_s = _timeout_s(timeout) if timeout else None
-        return await route.answer(Call(request, found.model, timeout_s, caller, found.values))
+        call = Call(request, found.model, timeout_s, caller, found.values)
+        response = await route.answer(call)
+        if accepted := request.header("accept-encoding"):
+            encoding = content_encoding.accepted_encoding(accepted)
+            if encoding is not None:
+                return await content_encoding.encoded(response, encoding)
+        return response
+
+
+def _error(path: str, error: AuguriumError) -> HttpResponse:
+    """In the words of the protocol that was spoken."""
+    return mlflow_error(error) if path.endswith(INVOCATIONS) else error_response(error)
 
 
 async def _alive(_call: Call) -> HttpResponse:

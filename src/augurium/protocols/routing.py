@@ -128,7 +128,10 @@ def _found(routes: dict[str, Route], parts: dict[str, str | None]) -> Found:
     values = {key: value for key, value in parts.items() if value is not None}
     if name is None:
         return Found(routes, values=values)
-    return Found(routes, model_ref(f"{name}@{label}" if label else name, version or ""), values)
+    if label is not None:
+        # never a version, also where it is a number
+        return Found(routes, ModelRef(name, None, label), values)
+    return Found(routes, model_ref(name, version or ""), values)
 
 
 def _pattern(template: str) -> re.Pattern[str]:

@@ -21,9 +21,10 @@ class Entry:
     """One request in the queue or in a run.
 
     `key` is equal for entries that may share a run; `timer` tells a caller whose deadline passes.
+    `bulk` marks one batch of a request that has many.
     """
 
-    __slots__ = ("deadline", "enqueued", "future", "inputs", "key", "rows", "timer")
+    __slots__ = ("bulk", "deadline", "enqueued", "future", "inputs", "key", "rows", "timer")
 
     def __init__(
         self,
@@ -32,7 +33,9 @@ class Entry:
         deadline: float,
         future: "asyncio.Future[Answer]",
         key: object = None,
+        bulk: bool = False,
     ) -> None:
+        self.bulk = bulk
         self.inputs = inputs
         self.rows = rows
         self.key = key
@@ -59,10 +62,15 @@ class Entry:
 
 
 class Execution(NamedTuple):
-    """One successful model run: how many rows it had and how many seconds it took."""
+    """One successful model run: how many rows of how many requests it had, and how many seconds it
+    took to gather them, to run, and to take the answers apart.
+    """
 
     rows: int
-    seconds: float
+    requests: int
+    input_s: float
+    infer_s: float
+    output_s: float
 
 
 class BatchResult(NamedTuple):
@@ -76,7 +84,9 @@ def run_batch(executor: Executor, batch: list[Entry]) -> BatchResult:
     """Runs the entries together. Blocking; may be called on any thread; raises nothing."""
     started = time.perf_counter()
     try:
-        rows, outputs = _execute(executor, batch)
+        rows, inputs = _gathered(batch)
+        gathered = time.perf_counter()
+        outputs = _execute(executor, batch, rows, inputs)
     except ModelFailed as error:
         if len(batch) == 1 or isinstance(error, RunLost):
             return BatchResult([(entry, error) for entry in batch], [])
@@ -85,23 +95,35 @@ def run_batch(executor: Executor, batch: list[Entry]) -> BatchResult:
         return BatchResult(first.outcomes + second.outcomes, first.executions + second.executions)
     except Exception as error:  # a fault of ours: without an answer the callers would wait for ever
         return BatchResult([(entry, error) for entry in batch], [])
-    execution = Execution(rows, time.perf_counter() - started)
-    return BatchResult(_split(batch, BatchOutputs(outputs)), [execution])
+    ran = time.perf_counter()
+    outcomes = _split(batch, BatchOutputs(outputs))
+    execution = Execution(
+        rows, len(batch), gathered - started, ran - gathered, time.perf_counter() - ran
+    )
+    return BatchResult(outcomes, [execution])
 
 
-def _execute(executor: Executor, batch: list[Entry]) -> tuple[int, list[Array]]:
+def _gathered(batch: list[Entry]) -> tuple[int, Sequence[Array]]:
+    """The number of rows of a batch, and its inputs."""
     if len(batch) == 1:
-        return batch[0].rows, executor.run(batch[0].inputs)
+        return batch[0].rows, batch[0].inputs
     columns = zip(*(entry.inputs for entry in batch), strict=True)
-    rows = sum(entry.rows for entry in batch)
-    outputs = executor.run([np.concatenate(column) for column in columns])
+    return sum(entry.rows for entry in batch), [np.concatenate(column) for column in columns]
+
+
+def _execute(
+    executor: Executor, batch: list[Entry], rows: int, inputs: Sequence[Array]
+) -> list[Array]:
+    outputs = executor.run(inputs)
+    if len(batch) == 1:
+        return outputs
     for output in outputs:
         if output.shape[:1] != (rows,):
             raise ModelFailed(
                 f"the model answered {list(output.shape)} for a batch of {rows} rows;"
                 " register it with a fixed batch dimension if its rows are not independent"
             )
-    return rows, outputs
+    return outputs
 
 
 def _split(batch: list[Entry], outputs: BatchOutputs) -> list[tuple[Entry, Answer | Exception]]:

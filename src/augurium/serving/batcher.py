@@ -54,13 +54,19 @@ class Batcher:
         self._drained: list[asyncio.Future[None]] = []
 
     def submit(
-        self, inputs: Sequence[Array], rows: int, deadline: float, key: object = None
+        self,
+        inputs: Sequence[Array],
+        rows: int,
+        deadline: float,
+        key: object = None,
+        bulk: bool = False,
     ) -> "asyncio.Future[Answer]":
         """Queues one request; the future gives its rows of the outputs, in the signature's order.
 
-        `inputs` are in the signature's order, `rows` long each. Raises InvalidArgument for more
-        rows than a batch may hold and Overloaded when the queue is full; the future raises
-        DeadlineExceeded or ModelFailed.
+        `inputs` are in the signature's order, `rows` long each. `bulk` marks one batch of many: it
+        runs on a thread, so that the loop stays free and every core has its share. Raises
+        InvalidArgument for more rows than a batch may hold and Overloaded when the queue is full;
+        the future raises DeadlineExceeded or ModelFailed.
         """
         policy = self._policy
         if rows > policy.max_batch_size:
@@ -70,7 +76,7 @@ class Batcher:
             )
         if self._queued_rows + rows > policy.max_queue_rows:
             raise Overloaded("Exceeds maximum queue size")
-        entry = Entry(inputs, rows, deadline, self._loop.create_future(), key)
+        entry = Entry(inputs, rows, deadline, self._loop.create_future(), key, bulk)
         self._queue.append(entry)
         self._queued_rows += rows
         if not self._flush_due:
@@ -177,7 +183,7 @@ class Batcher:
         """Runs a batch here (True) or on a thread (False)."""
         releases = self._metrics.releases
         releases[reason] = releases.get(reason, 0) + 1
-        if self._executor.expected_s(rows) <= INLINE_LIMIT_S:
+        if not batch[0].bulk and self._executor.expected_s(rows) <= INLINE_LIMIT_S:
             self._finish(run_batch(self._executor, batch))
             return True
         self._running += 1
@@ -199,12 +205,8 @@ class Batcher:
             self._flush()
 
     def _finish(self, result: BatchResult) -> None:
-        metrics = self._metrics
         for execution in result.executions:
-            metrics.executions += 1
-            metrics.rows += execution.rows
-            metrics.batch_rows.observe(execution.rows)
-            metrics.compute_s.observe(execution.seconds)
+            self._metrics.ran(*execution)
         for entry, outcome in result.outcomes:
             entry.settle(outcome)
 

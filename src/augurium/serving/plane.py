@@ -3,23 +3,46 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from weakref import WeakSet
 
-from augurium.core.errors import AuguriumError, ErrorKind, Overloaded
+from augurium.core.errors import AuguriumError, ErrorKind, NotReady, Overloaded
 from augurium.core.identifiers import ModelRef
-from augurium.core.inference import InferenceRequest, InferenceResponse
+from augurium.core.inference import Answer, InferenceRequest, InferenceResponse
+from augurium.serving.bulk import BulkRequest
 from augurium.serving.router import ModelRoutes, Router
 from augurium.serving.served_version import ServedVersion
+from augurium.serving.streamed_version import StreamedVersion
+
+# what a request can be that names a model and is not understood
+UNREADABLE = frozenset(
+    {
+        ErrorKind.INVALID_ARGUMENT,
+        ErrorKind.TOO_LARGE,
+        ErrorKind.UNSUPPORTED_MEDIA,
+        ErrorKind.UNIMPLEMENTED,
+    }
+)
 
 
 class DataPlane:
     """Routes a request to its version, waits for the answer and counts both ends."""
 
-    def __init__(self, router: Router[ServedVersion], max_in_flight: int, timeout_s: float) -> None:
+    def __init__(
+        self,
+        router: Router[ServedVersion],
+        max_in_flight: int,
+        timeout_s: float,
+        stream_timeout_s: float = 600.0,
+    ) -> None:
         self._router = router
         self._max_in_flight = max_in_flight
         self._timeout_s = timeout_s
+        self._stream_timeout_s = stream_timeout_s
         self._in_flight = 0
         self._unrouted: dict[str, int] = {}
+        # those that had a stream, as long as somebody holds them
+        self._streaming: WeakSet[StreamedVersion] = WeakSet()
         self._idle: asyncio.Event = asyncio.Event()
         self.loaded = False
         self.stopping = False
@@ -40,24 +63,36 @@ class DataPlane:
         limit = self._timeout_s if timeout_s is None else min(timeout_s, self._timeout_s)
         return time.monotonic() + limit
 
+    def stream_deadline(self, model: ModelRef, timeout_s: float | None = None) -> float:
+        """When the last answer of a stream that is asked for now must be there, as `deadline`.
+
+        A model that gives one answer has as much time for it as ever.
+        """
+        if not self.is_streamed(model):
+            return self.deadline(timeout_s)
+        limit = self._stream_timeout_s
+        return time.monotonic() + (limit if timeout_s is None else min(timeout_s, limit))
+
+    def is_streamed(self, model: ModelRef) -> bool:
+        """Whether a request may get several answers; False for what cannot answer at all."""
+        try:
+            return isinstance(self._router.resolve(model), StreamedVersion)
+        except AuguriumError:
+            # who asks for an answer is told
+            return False
+
     async def infer(self, request: InferenceRequest) -> InferenceResponse:
-        """Answers one request.
+        """Answers one request; of a streamed version, one that has a single answer.
 
         Raises NotFound, NotReady, InvalidArgument, Overloaded, DeadlineExceeded, ModelFailed.
         """
         started = time.perf_counter()
-        try:
-            version = self._router.resolve(request.model)
-        except AuguriumError as error:
-            self.count_unrouted(error.kind)
-            raise
+        version = self._resolved(request)
         outcome: str = "ok"
         self._in_flight += 1
         try:
             if self._in_flight > self._max_in_flight:
-                raise Overloaded(
-                    f"this engine works on {self._max_in_flight} requests already; try again later"
-                )
+                raise self._full()
             answer = await version.submit(request)
             return version.response(request, answer)
         except AuguriumError as error:
@@ -70,21 +105,100 @@ class DataPlane:
             outcome = ErrorKind.INTERNAL
             raise
         finally:
-            self._in_flight -= 1
-            if not self._in_flight:
-                self._idle.set()
-            metrics = version.metrics
-            metrics.outcomes[outcome] = metrics.outcomes.get(outcome, 0) + 1
-            metrics.request_s.observe(time.perf_counter() - started)
+            self._count(version, outcome, started)
 
     async def stream(self, request: InferenceRequest) -> AsyncGenerator[InferenceResponse, None]:
-        """Answers one request, one answer after another. Raises as `infer`."""
-        yield await self.infer(request)
+        """Answers one request, one answer after another: one of an ordinary version, any number of
+        a streamed one.
+
+        It is one request in all counts, from the first step of this generator until its end; close
+        it to leave early. Raises as `infer`, also after some answers.
+        """
+        started = time.perf_counter()
+        version = self._resolved(request)
+        if not isinstance(version, StreamedVersion):
+            yield await self.infer(request)
+            return
+        self._streaming.add(version)
+        responses = self._counted(version, request, version.answers(request), started)
+        async with aclosing(responses):
+            async for response in responses:
+                yield response
+
+    async def batches(self, request: BulkRequest) -> AsyncGenerator[InferenceResponse, None]:
+        """Answers a request of many rows, one batch after another in their order.
+
+        It is one request in all counts, as in `stream`. Raises as `infer`, also after some batches.
+        """
+        started = time.perf_counter()
+        version = self._resolved(request)
+        responses = self._counted(version, request, version.batches(request), started)
+        async with aclosing(responses):
+            async for response in responses:
+                yield response
+
+    async def _counted(
+        self,
+        version: ServedVersion,
+        request: InferenceRequest | BulkRequest,
+        answers: AsyncGenerator[Answer, None],
+        started: float,
+    ) -> AsyncGenerator[InferenceResponse, None]:
+        """The answers of a version as responses to one request."""
+        outcome: str = "ok"
+        self._in_flight += 1
+        try:
+            if self._in_flight > self._max_in_flight:
+                raise self._full()
+            async with aclosing(answers):
+                async for answer in answers:
+                    yield version.response(request, answer)
+        except AuguriumError as error:
+            outcome = error.kind
+            raise
+        except (asyncio.CancelledError, GeneratorExit):
+            outcome = ErrorKind.CANCELLED
+            raise
+        except Exception:
+            outcome = ErrorKind.INTERNAL
+            raise
+        finally:
+            self._count(version, outcome, started)
+
+    def _resolved(self, request: InferenceRequest | BulkRequest) -> ServedVersion:
+        try:
+            return self._router.resolve(request.model)
+        except AuguriumError as error:
+            self.count_unrouted(error.kind)
+            raise
+
+    def _full(self) -> Overloaded:
+        return Overloaded(
+            f"this engine works on {self._max_in_flight} requests already; try again later"
+        )
+
+    def _count(self, version: ServedVersion, outcome: str, started: float) -> None:
+        """A request that reached a version has ended."""
+        self._in_flight -= 1
+        if not self._in_flight:
+            self._idle.set()
+        version.metrics.ended(outcome, time.perf_counter() - started)
+
+    def count_unread(self, kind: ErrorKind, model: ModelRef | None) -> None:
+        """Counts a request that could not be read, as a failure of the version it was for if that
+        is known.
+        """
+        if model is not None and kind in UNREADABLE:
+            try:
+                self._router.resolve(model).metrics.ended(kind, 0.0)
+            except AuguriumError:
+                pass
+            else:
+                return
+        self.count_unrouted(kind)
 
     def count_unrouted(self, kind: ErrorKind) -> None:
-        """Counts a request that reached no version: an unknown model, or a body that could not be
-        read.
-        """
+        """Counts a request that reached no version."""
         self._unrouted[kind] = self._unrouted.get(kind, 0) + 1
 
     @property
@@ -103,6 +217,13 @@ class DataPlane:
     def models(self) -> Sequence[str]:
         """The deployed models, by name."""
         return sorted(self._router.names())
+
+    def cut_streams(self) -> None:
+        """Ends the streams that outlast the patience of a stopping server, and says so to their
+        callers.
+        """
+        for version in self._streaming:
+            version.cut(NotReady("the server is stopping and ends the stream here; ask again"))
 
     async def drain(self) -> None:
         """Returns when every accepted request has its answer."""

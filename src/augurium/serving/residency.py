@@ -12,9 +12,10 @@ from augurium.core.errors import AuguriumError
 from augurium.serving.executor import VersionExecutor
 from augurium.serving.loading import Loader, in_engine
 from augurium.serving.metrics import EngineMetrics, VersionMetrics
-from augurium.serving.router import ModelRoutes, Router
+from augurium.serving.router import BEING_LOADED, ModelRoutes, Router
 from augurium.serving.served_version import ServedVersion
 from augurium.serving.snapshot import DesiredVersion, Snapshot, VersionState
+from augurium.serving.streamed_version import served_version
 
 Key = tuple[str, int]
 # runners start beside each other: each is a process, and frameworks take seconds
@@ -159,7 +160,7 @@ class Residency:
         metrics = self._metrics.setdefault(key, VersionMetrics(*key))
         metrics.load_s = seconds
         replaced = self._served.get(key)
-        self._served[key] = ServedVersion(desired, executor, metrics, self._loop, self._threads)
+        self._served[key] = served_version(desired, executor, metrics, self._loop, self._threads)
         if replaced is not None:
             self._retire(replaced)
         log.info("version ready", model=key[0], version=key[1], seconds=round(seconds, 3))
@@ -182,7 +183,7 @@ class Residency:
                 if key in self._served:
                     ready[version.version] = self._served[key]
                 else:
-                    unready[version.version] = self._failed.get(key, "it is being loaded")
+                    unready[version.version] = self._failed.get(key, BEING_LOADED)
             routes[model.name] = ModelRoutes(ready, unready, model.default_version, model.aliases)
         self._router.replace(routes)
         self._changed()

@@ -10,6 +10,9 @@ from augurium.core.identifiers import ModelRef
 
 V = TypeVar("V")
 
+# why a version does not answer that will, as far as anyone knows
+BEING_LOADED = "it is being loaded"
+
 
 def unknown_model(name: str) -> NotFound:
     """What is said of a model that is not deployed, and of one the caller may not see."""

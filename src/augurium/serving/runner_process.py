@@ -36,10 +36,7 @@ log = structlog.get_logger()
 
 
 class Interpreter(msgspec.Struct, frozen=True):
-    """The Python that runners run in; `search_path` is its PYTHONPATH.
-
-    Engines cannot tell by themselves: inside Envoy, `sys.executable` is Envoy.
-    """
+    """The Python that runners run in; `search_path` is its PYTHONPATH."""
 
     executable: str
     search_path: str = ""

@@ -1,18 +1,22 @@
 """One loaded version: its checks, its batcher and its counters."""
 
 import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from concurrent.futures import Executor as ThreadPool
+from contextlib import aclosing
 
 import msgspec
 
 from augurium.core.errors import InvalidArgument
 from augurium.core.inference import Answer, InferenceRequest, InferenceResponse, Instances
+from augurium.core.instances import tensors_from_instances
+from augurium.core.tensors import Array
 from augurium.serving.batcher import Batcher
+from augurium.serving.bulk import Block, BulkRequest, answers
 from augurium.serving.executor import VersionExecutor
-from augurium.serving.instances import tensors_from_instances
 from augurium.serving.metrics import VersionMetrics
 from augurium.serving.snapshot import DesiredVersion
-from augurium.serving.validation import InputValidator
+from augurium.serving.validation import InputValidator, Prepared
 
 
 class ServedVersion:
@@ -37,19 +41,27 @@ class ServedVersion:
         self._batcher = Batcher(executor, policy, metrics, loop, executor.threads or threads)
         self._output_indices = {spec.name: i for i, spec in enumerate(self.signature.outputs)}
         self._all_indices = range(len(self.signature.outputs))
+        # requests of many rows: between two of their batches the batcher is empty
+        self._bulk = 0
+        self._bulk_ended = asyncio.Event()
 
     @property
     def pending(self) -> int:
         """Requests that wait or run."""
-        return self._batcher.pending
+        return self._batcher.pending + self._bulk
 
     @property
     def restarts(self) -> int:
         """How often its runner had to be started again."""
         return self._executor.restarts
 
-    def submit(self, request: InferenceRequest) -> "asyncio.Future[Answer]":
+    def submit(self, request: InferenceRequest) -> Awaitable[Answer]:
         """Checks and queues a request. Raises InvalidArgument and Overloaded at once."""
+        prepared = self.prepare(request)
+        return self._batcher.submit(prepared.inputs, prepared.rows, request.deadline, prepared.key)
+
+    def prepare(self, request: InferenceRequest) -> Prepared:
+        """The tensors of a request as the model takes them. Raises InvalidArgument."""
         for name in request.outputs:
             if name not in self._output_indices:
                 raise InvalidArgument(
@@ -58,10 +70,43 @@ class ServedVersion:
         inputs = request.inputs
         if isinstance(inputs, Instances):
             inputs = tensors_from_instances(inputs, self.signature)
-        prepared = self._validator.prepare(inputs)
-        return self._batcher.submit(prepared.inputs, prepared.rows, request.deadline, prepared.key)
+        return self._validator.prepare(inputs)
 
-    def response(self, request: InferenceRequest, answer: Answer) -> InferenceResponse:
+    async def batches(self, request: BulkRequest) -> AsyncGenerator[Answer, None]:
+        """The answers to a request of many rows, batch by batch in their order.
+
+        Raises InvalidArgument for a version that takes no rows, and what `bulk.answers` raises.
+        """
+        signature, model = self.signature, self.desired.model
+        if not signature.batched or signature.streamed:
+            takes = "one request at a time" if signature.batched else "whole tensors"
+            raise InvalidArgument(
+                f"model '{model}' takes {takes}, not rows; use /v2/models/{model}/"
+                + ("generate_stream" if signature.streamed else "infer")
+            )
+
+        def prepare(block: Block) -> Prepared:
+            return self.prepare(
+                InferenceRequest(request.model, block, request.deadline, outputs=request.outputs)
+            )
+
+        def submit(inputs: Sequence[Array], rows: int, key: object) -> "asyncio.Future[Answer]":
+            return self._batcher.submit(inputs, rows, request.deadline, key, bulk=True)
+
+        rows = self.desired.batching.max_batch_size
+        blocks = request.source.blocks(signature, rows)
+        self._bulk += 1
+        try:
+            async with aclosing(answers(blocks, prepare, submit, rows, request.small)) as found:
+                async for answer in found:
+                    yield answer
+        finally:
+            self._bulk -= 1
+            self._bulk_ended.set()
+
+    def response(
+        self, request: InferenceRequest | BulkRequest, answer: Answer
+    ) -> InferenceResponse:
         """The answer with the outputs the request asked for."""
         specs, indices = self.signature.outputs, self._all_indices
         if request.outputs:
@@ -80,7 +125,11 @@ class ServedVersion:
 
     async def drain(self) -> None:
         """Returns when every accepted request has its answer."""
-        await self._batcher.drain()
+        while self.pending:
+            await self._batcher.drain()
+            if self._bulk:
+                self._bulk_ended.clear()
+                await self._bulk_ended.wait()
 
     def close(self) -> None:
         """Frees what the version holds; call it when no request can come any more."""

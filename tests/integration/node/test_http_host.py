@@ -289,6 +289,7 @@ def test_silent_and_slow_callers_become_overdue() -> None:
             handler = Echo()
             max_body_bytes = LIMIT
             date_line = b"\r\n"
+            stalled_s = 60.0
             stopping = False
             knows = None
 

@@ -117,3 +117,16 @@ async def test_a_caller_that_does_not_read_holds_up_what_is_made_for_it(place: P
 
     assert before * place.pieces.size < 64 * 1024 * 1024
     writer.transport.abort()
+
+
+async def test_a_caller_that_takes_nothing_for_too_long_is_let_go(unused_tcp_port: int) -> None:
+    pieces = Pieces()
+    pieces.size = 64 * 1024
+    async with HttpHost(pieces, LimitSettings(), "127.0.0.1", unused_tcp_port) as host:
+        host.stalled_s = 0.2
+        _, writer = await asyncio.open_connection("127.0.0.1", unused_tcp_port)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(WAIT_S):
+            await pieces.closed.wait()
+        writer.transport.abort()

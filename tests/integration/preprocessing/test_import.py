@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from augurium.client.packaging import package
 from augurium.core.errors import InvalidArgument, Unprocessable
 from augurium.core.inference import Instances
+from augurium.core.instances import tensors_from_instances
 from augurium.core.settings import ImportSettings
 from augurium.core.tensors import Array
 from augurium.importing.importer import import_model
@@ -30,7 +31,6 @@ from augurium.preprocessing import (
 )
 from augurium.preprocessing.graph_inputs import graph_inputs
 from augurium.runtimes.runtime import load
-from augurium.serving.instances import tensors_from_instances
 from augurium.serving.validation import InputValidator
 from augurium.statistics.profiles import read_profile
 from tests.support.preprocessing import texts

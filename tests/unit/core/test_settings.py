@@ -43,6 +43,8 @@ def test_variables_of_the_client_are_not_settings() -> None:
         ("[nodes]\nport = 1\n", "nodes"),
         ("port = 1\n", "port"),
         ('[node]\nport = "8000"\n', "node.port"),
+        ('[node]\ndefault_model = "a b"\n', "node.default_model"),
+        ('[node]\ndefault_model = "churn@"\n', "node.default_model"),
         ("[node]\nport = 70000\n", "node.port"),
         ("[batching]\nmax_queue_delay_ms = 11\n", "max_queue_delay_ms"),
         ("[node\n", "cannot be read"),

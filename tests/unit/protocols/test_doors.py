@@ -1,7 +1,8 @@
 """Every door of the data plane, REST and gRPC, opens to those who may enter and to nobody else."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +28,27 @@ from augurium.core.errors import (
 from augurium.core.inference import InferenceRequest
 from augurium.core.settings import LimitSettings
 from augurium.protocols.generated import inference_pb2 as pb
+from augurium.protocols.grpc_api import GrpcApi
 from augurium.protocols.http import HttpRequest, HttpResponse
-from augurium.protocols.oip_grpc import GrpcApi
 from augurium.protocols.rest import RestApi
 from augurium.serving.metrics import VersionMetrics
 from augurium.serving.plane import DataPlane
 from augurium.serving.router import ModelRoutes, Router
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
-PUBLIC_PATHS = {"/", "/v2/health/live", "/v2/health/ready"}
-PUBLIC_CALLS = {"ServerLive", "ServerReady", "Check", "Watch"}
+PUBLIC_PATHS = {"/", "/v2/health/live", "/v2/health/ready", "/ping", "/health"}
+PUBLIC_CALLS = {"ServerLive", "ServerReady", "Check", "List", "Watch"}
+OF_A_MODEL = (
+    "ModelInfer",
+    "ModelMetadata",
+    "ModelReady",
+    "ModelConfig",
+    "ModelStatistics",
+    "RepositoryModelLoad",
+    "RepositoryModelUnload",
+)
+# of a label or a region that is not there
+NO_SUCH = ("/labels/1", "/region/1/status")
 
 
 class Version:
@@ -62,7 +74,7 @@ class Doors:
 
     def __init__(self, plane: DataPlane, ledger: Ledger) -> None:
         self.gateway = Gateway(ledger, patience=Patience(free=10_000))
-        self.rest = RestApi(plane, LimitSettings(), self.gateway)
+        self.rest = RestApi(plane, LimitSettings(), self.gateway, default_model="fraud-eu")
         self.grpc = GrpcApi(plane, self.gateway)
         self._keys: list[LiveKey] = []
 
@@ -88,12 +100,33 @@ class Doors:
     async def call(self, method: str, header: str | None = None, model: str = "fraud-eu") -> bytes:
         messages: dict[str, Message] = {
             "ModelInfer": pb.ModelInferRequest(model_name=model),
+            "ModelStreamInfer": pb.ModelInferRequest(model_name=model),
             "ModelMetadata": pb.ModelMetadataRequest(name=model),
             "ModelReady": pb.ModelReadyRequest(name=model),
+            "ModelConfig": pb.ModelConfigRequest(name=model),
+            "ModelStatistics": pb.ModelStatisticsRequest(name=model),
+            "RepositoryModelLoad": pb.RepositoryModelLoadRequest(model_name=model),
+            "RepositoryModelUnload": pb.RepositoryModelUnloadRequest(model_name=model),
         }
         content = messages[method].SerializeToString() if method in messages else b""
         path = next((path for path in self.grpc.methods if path.endswith(f"/{method}")), method)
-        return await self.grpc.call(path, content, None, header)
+        if path in self.grpc.stream_paths:
+            return await self._first(path, content, header)
+        answer = await self.grpc.call(path, content, None, header)
+        assert isinstance(answer, bytes)
+        return answer
+
+    async def _first(self, path: str, content: bytes, header: str | None) -> bytes:
+        """The first answer of a stream that is sent one message."""
+
+        async def messages() -> AsyncGenerator[bytes, None]:
+            yield content
+
+        metadata = {} if header is None else {"authorization": header}
+        async with aclosing(self.grpc.stream(path, messages(), None, metadata)) as answers:
+            answer = await anext(answers)
+        assert isinstance(answer, bytes)
+        return answer
 
 
 @pytest.fixture
@@ -109,9 +142,7 @@ def paths(doors: Doors) -> list[tuple[str, str]]:
 
 
 def calls(doors: Doors) -> list[str]:
-    # Watch is a stream; it is open as Check is
-    names = [path.rpartition("/")[2] for path in doors.grpc.methods]
-    return [name for name in names if name != "Watch"]
+    return [path.rpartition("/")[2] for path in doors.grpc.methods]
 
 
 def test_every_operation_of_the_data_plane_has_its_rights_listed(doors: Doors) -> None:
@@ -163,17 +194,42 @@ async def test_a_key_of_another_scope_is_told_so(doors: Doors) -> None:
 
 
 async def test_a_key_with_the_scope_comes_through(doors: Doors) -> None:
-    key = doors.key(Scope.PREDICT)
-    for method, path in paths(doors):
-        if path in PUBLIC_PATHS:
-            continue
-        answer = await doors.ask(path, key, method)
-        assert answer.status not in (401, 403, 404), (path, answer)
+    key, admin = doors.key(Scope.PREDICT), doors.key(Scope.ADMIN)
+    for route in doors.rest.routes:
+        enough = Scope.PREDICT in DATA_PLANE[route.operation].scopes
+        for path in route.paths("fraud-eu"):
+            if path in PUBLIC_PATHS:
+                continue
+            answer = await doors.ask(path, key if enough else admin, route.method)
+            absent = () if any(part in path for part in NO_SUCH) else (404,)
+            assert answer.status not in (401, 403, *absent), (path, answer)
     assert b"came through" in (await doors.ask("/v2/models/fraud-eu/infer", key)).body
     with pytest.raises(InvalidArgument, match="came through"):
         await doors.call("ModelInfer", key)
     with pytest.raises(Unimplemented):
         await doors.call("/x/Unknown", key)
+
+
+async def test_what_changes_the_node_needs_more_than_to_predict(doors: Doors) -> None:
+    changing = {"load": Scope.DEPLOY, "unload": Scope.DEPLOY, "logging": Scope.ADMIN}
+    less = doors.key(Scope.PREDICT, Scope.READ)
+    enough = {operation: doors.key(scope) for operation, scope in changing.items()}
+    for route in doors.rest.routes:
+        for path in route.paths("fraud-eu") if route.operation in changing else ():
+            assert (await doors.ask(path, less, route.method)).status == 403, path
+            answer = await doors.ask(path, enough[route.operation], route.method)
+            assert answer.status in (501, 503), path
+    for call in ("RepositoryModelLoad", "RepositoryModelUnload", "LogSettings"):
+        with pytest.raises(PermissionDenied):
+            await doors.call(call, less)
+
+
+async def test_the_log_of_a_node_is_for_those_who_see_every_model(doors: Doors) -> None:
+    key = doors.key(Scope.ADMIN, models=("fraud-*",))
+
+    assert (await doors.ask("/v2/logging", key)).status == 403
+    with pytest.raises(PermissionDenied):
+        await doors.call("LogSettings", key)
 
 
 async def test_every_bad_key_gets_the_same_body(doors: Doors) -> None:
@@ -185,7 +241,7 @@ async def test_every_bad_key_gets_the_same_body(doors: Doors) -> None:
 
 
 async def test_a_model_outside_the_pattern_is_one_that_is_not_there(doors: Doors) -> None:
-    key = doors.key(Scope.PREDICT, Scope.READ, models=("fraud-*",))
+    key = doors.key(*Scope, models=("fraud-*",))
 
     def told_of(model: str, answer: HttpResponse) -> tuple[int, str]:
         return answer.status, answer.body.decode().replace(model, "MODEL")
@@ -197,7 +253,7 @@ async def test_a_model_outside_the_pattern_is_one_that_is_not_there(doors: Doors
         absent = await doors.ask(path.replace("fraud-eu", "absent"), key, method)
         assert hidden.status == 404, path
         assert told_of("churn", hidden) == told_of("absent", absent)
-    for name in ("ModelInfer", "ModelMetadata", "ModelReady"):
+    for name in OF_A_MODEL:
         with pytest.raises(NotFound) as hidden_call:
             await doors.call(name, key, "churn")
         with pytest.raises(NotFound) as absent_call:
@@ -211,6 +267,27 @@ async def test_an_alias_does_not_lead_around_the_pattern(doors: Doors) -> None:
     assert (await doors.ask("/v2/models/churn@1/infer", key, "POST")).status == 404
     with pytest.raises(NotFound):
         await doors.call("ModelInfer", key, "churn@1")
+
+
+async def test_invocations_without_a_model_ask_only_one_that_the_caller_sees(
+    doors: Doors, plane: DataPlane
+) -> None:
+    fraud, churn = (doors.key(Scope.PREDICT, models=(one,)) for one in ("fraud-*", "churn"))
+    undecided = RestApi(plane, LimitSettings(), doors.gateway)
+
+    async def told(rest: RestApi, key: str) -> tuple[int, str]:
+        headers = {"authorization": key, "content-type": "application/json"}
+        request = HttpRequest("POST", "/invocations", headers.get, b"{}")
+        answer = await rest.handle(request)
+        assert isinstance(answer, HttpResponse)
+        return answer.status, answer.body.decode()
+
+    assert (await told(doors.rest, churn))[0] == 404
+    assert "Request for unknown model: 'fraud-eu'" in (await told(doors.rest, churn))[1]
+    assert (await told(undecided, doors.key(Scope.PREDICT)))[0] == 404
+    for key in (fraud, churn):
+        # the only one that this key may ask: the request gets as far as its version
+        assert (await told(undecided, key))[0] not in (403, 404)
 
 
 async def test_lists_hold_the_models_of_the_pattern(doors: Doors) -> None:
@@ -245,5 +322,5 @@ async def test_a_node_that_asks_for_no_keys_looks_at_no_header(plane: DataPlane)
     answer = await rest.handle(HttpRequest("GET", "/v2/models", headers.get, b""))
 
     assert answer.status == 200
-    assert not grpc.asks_who_calls
+    assert grpc.knows("Bearer garbage", ())
     assert await grpc.call("/inference.GRPCInferenceService/ServerMetadata", b"")

@@ -10,13 +10,11 @@ from augurium.core import errors
 from augurium.core.errors import AuguriumError, ErrorKind
 from augurium.core.inference import Answer, InferenceRequest
 from augurium.core.settings import LimitSettings
-from augurium.node.departures import Departures
-from augurium.node.envoy_app import GrpcOverAsgi
 from augurium.protocols.errors_grpc import GrpcStatus
 from augurium.protocols.generated import inference_pb2 as pb
-from augurium.protocols.grpc_frames import frame
+from augurium.protocols.grpc_api import GrpcApi
+from augurium.protocols.grpc_frames import status_trailers
 from augurium.protocols.http import HttpRequest, HttpResponse
-from augurium.protocols.oip_grpc import GrpcApi
 from augurium.protocols.rest import RestApi
 from augurium.serving.metrics import VersionMetrics
 from augurium.serving.plane import DataPlane
@@ -78,24 +76,11 @@ async def over_rest(plane: DataPlane) -> HttpResponse:
 
 
 async def over_grpc(plane: DataPlane) -> dict[bytes, bytes]:
-    """The headers of the trailers-only answer of a failed call."""
-    application = GrpcOverAsgi(GrpcApi(plane), 1000, Departures())
+    """The status of a failed call."""
     content = pb.ModelInferRequest(model_name="m").SerializeToString()
-    sent: list[dict[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": frame(content), "more_body": False}
-
-    async def send(event: dict[str, Any]) -> None:
-        sent.append(event)
-
-    scope = {
-        "type": "http",
-        "path": "/inference.GRPCInferenceService/ModelInfer",
-        "headers": [(b"content-type", b"application/grpc")],
-    }
-    await application(scope, receive, send)
-    return dict(sent[0]["headers"])
+    with pytest.raises(AuguriumError) as caught:
+        await GrpcApi(plane).call("/inference.GRPCInferenceService/ModelInfer", content)
+    return dict(status_trailers(caught.value))
 
 
 def test_every_kind_is_expected_here() -> None:
@@ -116,6 +101,8 @@ async def test_a_kind_has_its_code_and_the_same_text_in_both_transports(kind: Er
     assert metrics.outcomes == {kind: 2}
     waits = kind in (ErrorKind.NOT_READY, ErrorKind.OVERLOADED, ErrorKind.RATE_LIMITED)
     assert ("retry-after" in dict(response.headers)) == waits
+    assert (b"retry-after" in headers) == waits
+    assert dict(response.headers)["augurium-error"] == headers[b"augurium-error"].decode() == kind
 
 
 async def test_a_fault_of_ours_tells_a_reference_and_nothing_else() -> None:

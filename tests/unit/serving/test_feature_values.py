@@ -8,9 +8,9 @@ import pytest
 
 from augurium.core.errors import InvalidArgument
 from augurium.core.inference import Instances
+from augurium.core.instances import tensors_from_instances
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
-from augurium.serving.instances import tensors_from_instances
 from augurium.serving.validation import InputValidator
 
 CITY = TensorSpec("city", "BYTES", (-1, 1), cleaning=("trim", "lower"), categories=("oslo", "rome"))

@@ -3,9 +3,9 @@ import pytest
 
 from augurium.core.errors import InvalidArgument
 from augurium.core.inference import Instances
+from augurium.core.instances import tensors_from_instances
 from augurium.core.signature import Signature
 from augurium.core.tensors import TensorSpec
-from augurium.serving.instances import tensors_from_instances
 from augurium.serving.validation import InputValidator
 
 WIDE = Signature((TensorSpec("x", "FP32", (-1, 3), features=("a", "b", "c")),), ())

@@ -1,0 +1,86 @@
+"""Inputs as whole columns by name, as TensorFlow Serving's columnar form and MLflow's `inputs` give
+them.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from augurium.core.errors import InvalidArgument
+from augurium.core.instances import tensor_of_column
+from augurium.core.signature import Signature
+from augurium.core.tensors import Array, TensorSpec
+from augurium.core.wrapped_bytes import KEY, is_wrapped
+
+
+def tensors_of_inputs(inputs: Any, signature: Signature) -> dict[str, Array]:
+    """The tensors of an object of inputs or features by name, or of the value of the only input.
+
+    What is left out is for the signature to miss. Raises InvalidArgument for unknown names, and for
+    values that do not fit.
+    """
+    if isinstance(inputs, dict) and not (is_wrapped(inputs) and KEY not in known_names(signature)):
+        return tensors_of_columns(inputs, signature)
+    if len(signature.inputs) != 1:
+        names = [spec.name for spec in signature.inputs]
+        raise InvalidArgument(
+            f"'inputs' is one value, but the model has {len(names)} inputs; send an object with"
+            f" {shown(names)}"
+        )
+    return {signature.inputs[0].name: tensor_of_column(signature.inputs[0], inputs)}
+
+
+def tensors_of_columns(columns: Mapping[str, Any], signature: Signature) -> dict[str, Array]:
+    """The tensors of columns by the name of an input, or of a feature of one."""
+    unknown = sorted(columns.keys() - known_names(signature))
+    if unknown:
+        raise InvalidArgument(
+            f"'inputs' has unknown names {shown(unknown)}; expected"
+            f" {shown(expected_names(signature))}"
+        )
+    found = {}
+    for spec in signature.inputs:
+        if spec.name in columns:
+            found[spec.name] = tensor_of_column(spec, columns[spec.name])
+        elif any(name in columns for name in spec.features):
+            found[spec.name] = tensor_of_column(spec, _rows_of_features(spec, columns))
+    return found
+
+
+def expected_names(signature: Signature) -> list[str]:
+    """What a row names: the features of a matrix, other inputs themselves."""
+    return [name for spec in signature.inputs for name in (spec.features or (spec.name,))]
+
+
+def known_names(signature: Signature) -> frozenset[str]:
+    """What columns may be called."""
+    return frozenset(name for spec in signature.inputs for name in (spec.name, *spec.features))
+
+
+def shown(names: list[str], most: int = 8) -> str:
+    """Some of the names, for a text."""
+    hidden = len(names) - most
+    text = ", ".join(f"'{name[:64]}'" for name in names[:most])
+    return f"[{text}]" if hidden <= 0 else f"[{text} and {hidden} more]"
+
+
+def _rows_of_features(spec: TensorSpec, columns: Mapping[str, Any]) -> list[list[Any]]:
+    missing = [name for name in spec.features if name not in columns]
+    if missing and not spec.optional:
+        raise InvalidArgument(f"the features {shown(missing)} of input '{spec.name}' are missing")
+    given = {name: _column(name, columns[name]) for name in spec.features if name in columns}
+    lengths = {len(column) for column in given.values()}
+    if len(lengths) > 1:
+        raise InvalidArgument(
+            f"the features of input '{spec.name}' differ in rows: {sorted(lengths)}; send the same"
+            " number for each"
+        )
+    nothing: list[Any] = [None] * lengths.pop()
+    by_feature = [given.get(name, nothing) for name in spec.features]
+    return [list(row) for row in zip(*by_feature, strict=True)]
+
+
+def _column(name: str, values: Any) -> list[Any]:
+    """One value per row, whether rows are given as values or as lists of one."""
+    if not isinstance(values, list):
+        raise InvalidArgument(f"feature '{name[:64]}' expects a list, one value per row")
+    return [value[0] if isinstance(value, list) and len(value) == 1 else value for value in values]

@@ -1,0 +1,181 @@
+"""Many rows at once: Arrow tables and JSON Lines, and payloads of megabytes, on a running node."""
+
+import json
+from typing import Any
+
+import httpx
+import numpy as np
+import onnx
+import psutil
+import pyarrow as pa
+import pytest
+from pyarrow import ipc
+
+from tests.support.grpc_models import image_model
+from tests.support.models import Mixed, Tabular
+from tests.support.node import Node
+
+ARROW, LINES = "application/vnd.apache.arrow.stream", "application/x-ndjson"
+TABULAR, MIXED = "/v1/models/tabular:predict", "/v1/models/mixed:predict"
+# more than fit in a batch, and no multiple of it
+ROWS = 3001
+TIMEOUT_S = 60.0
+MEBIBYTE = 1024 * 1024
+
+
+def stream(table: Any, rows_per_batch: int | None = None) -> bytes:
+    sink = pa.BufferOutputStream()
+    with ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table, rows_per_batch)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def post(node: Node, path: str, body: bytes, kind: str, accept: str | None = None) -> Any:
+    headers = {"content-type": kind} | ({"accept": accept} if accept else {})
+    return httpx.post(f"http://{node.rest}{path}", content=body, headers=headers, timeout=TIMEOUT_S)
+
+
+def many(tabular: Tabular) -> Any:
+    return np.resize(tabular.rows, (ROWS, tabular.rows.shape[1])).astype(np.float32)
+
+
+def test_a_table_of_many_rows_is_answered_as_a_table(node: Node, tabular: Tabular) -> None:
+    rows = many(tabular)
+    table = pa.table({f"f{i}": rows[:, i] for i in reversed(range(rows.shape[1]))})
+    answer = post(node, TABULAR, stream(table, 700), ARROW)
+
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == ARROW
+    assert answer.headers["augurium-version"] == "1"
+    found = ipc.open_stream(answer.content).read_all()
+    expected = tabular.model.predict_proba(rows)
+    probabilities = np.vstack(found.column("probabilities").to_pylist())
+    assert np.abs(probabilities - expected).max() < 1e-5
+    assert found.column("label").to_pylist() == tabular.model.predict(rows).tolist()
+
+
+def test_a_matrix_may_be_one_column_and_the_answer_json(node: Node, tabular: Tabular) -> None:
+    rows = many(tabular)[:5]
+    matrix = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1])
+    name = node.ask("/v2/models/tabular").json["inputs"][0]["name"]
+    answer = post(node, TABULAR, stream(pa.table({name: matrix})), ARROW, "application/json")
+
+    assert answer.status_code == 200, answer.text
+    plain = node.ask(TABULAR, {"instances": rows.astype(float).tolist()})
+    expected = [{**one} for one in plain.json["predictions"]]
+    assert answer.json()["predictions"] == expected
+
+
+def test_texts_and_missing_values_are_those_of_json(node: Node, mixed: Mixed) -> None:
+    table = pa.Table.from_pandas(mixed.rows, preserve_index=False)
+    coded = table.set_column(0, "city", table.column("city").dictionary_encode())
+    rows = json.loads(mixed.rows.to_json(orient="records"))
+    expected = node.ask(MIXED, {"instances": rows}).json["predictions"]
+
+    for given in (table, coded):
+        answer = post(node, MIXED, stream(given), ARROW, "application/json")
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["predictions"] == expected
+
+
+def test_json_may_be_answered_with_a_table(node: Node, tabular: Tabular) -> None:
+    body = json.dumps({"instances": many(tabular)[:3].astype(float).tolist()}).encode()
+    answer = post(node, TABULAR, body, "application/json", ARROW)
+
+    assert answer.status_code == 200, answer.text
+    assert ipc.open_stream(answer.content).read_all().num_rows == 3
+
+
+@pytest.mark.parametrize(
+    ("table", "text"),
+    [
+        (pa.table({"f0": [1.0]}), "misses the columns ['f1'"),
+        (pa.table({f"f{i}": [1.0] for i in range(11)}), "unknown columns ['f10']"),
+        (pa.table({f"f{i}": ["high"] for i in range(10)}), "f0"),
+        (pa.table({f"f{i}": pa.array([], pa.float32()) for i in range(10)}), "no rows"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_told_what_would(node: Node, table: Any, text: str) -> None:
+    answer = post(node, TABULAR, stream(table), ARROW)
+
+    assert answer.status_code == 400
+    assert text in answer.json()["error"]
+
+
+def test_a_body_that_is_no_arrow_stream_is_refused(node: Node, tabular: Tabular) -> None:
+    rows = many(tabular)
+    whole = stream(pa.table({f"f{i}": rows[:, i] for i in range(10)}))
+    for body in (b"", b"ARROW1", b"\xff" * 1000, whole[: len(whole) // 2], whole[8:]):
+        assert post(node, TABULAR, body, ARROW).status_code == 400, body[:20]
+    # what is damaged inside is refused, or answered as the numbers it now holds
+    for place in range(0, 1200, 7):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        assert post(node, TABULAR, bytes(damaged), ARROW).status_code in (200, 400, 413), place
+
+
+def test_lines_are_answered_line_by_line(node: Node, tabular: Tabular) -> None:
+    rows = many(tabular)[:1000]
+    plain = [[None if np.isnan(value) else float(value) for value in row] for row in rows]
+    body = b"\n".join(json.dumps(row).encode() for row in plain)
+    answer = post(node, TABULAR, body, LINES)
+
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == LINES
+    found = [json.loads(line) for line in answer.text.splitlines()]
+    labels = [line["label"] for line in found]
+    assert labels == tabular.model.predict(rows).tolist()
+
+
+def test_a_bad_line_is_an_error_and_after_answers_the_last_line(
+    node: Node, tabular: Tabular
+) -> None:
+    good = json.dumps(many(tabular)[0].astype(float).tolist()).encode()
+    early = post(node, TABULAR, b"nonsense\n" + good, LINES)
+    late = post(node, TABULAR, b"\n".join([good] * 2000 + [b"[1]"]), LINES)
+
+    assert early.status_code == 400
+    assert "line 1 is not JSON" in early.json()["error"]
+    assert late.status_code == 200, late.text
+    *answers, last = (json.loads(line) for line in late.text.splitlines())
+    assert 256 <= len(answers) < 2000
+    assert "in the rows after the first 1792" in last["error"]
+
+
+def test_payloads_of_megabytes_come_back_and_their_memory_is_given_back(node: Node) -> None:
+    with node.client() as client:
+        client.register(onnx.load_from_string(image_model()), name="large_image")
+        client.deploy("large_image", 1)
+    image = np.random.default_rng(3).random((64, 3, 224, 224), np.float32)
+    head = json.dumps(
+        {
+            "inputs": [
+                {
+                    "name": "x",
+                    "shape": image.shape,
+                    "datatype": "FP32",
+                    "parameters": {"binary_data_size": image.nbytes},
+                }
+            ],
+            "parameters": {"binary_data_output": True},
+        }
+    ).encode()
+    body = head + image.tobytes()
+    headers = {"inference-header-content-length": str(len(head))}
+    url = f"http://{node.rest}/v2/models/large_image/infer"
+    engines = [
+        process
+        for process in psutil.Process(node.process.pid).children(recursive=True)
+        if any("engine" in argument for argument in process.cmdline())
+    ]
+    before = sum(process.memory_info().rss for process in engines)
+    with httpx.Client(timeout=TIMEOUT_S) as client:
+        for _ in range(5):
+            answer = client.post(url, content=body, headers=headers)
+            assert answer.status_code == 200, answer.text[:300]
+            length = int(answer.headers["inference-header-content-length"])
+            assert answer.content[length:] == body[len(head) :]
+    after = sum(process.memory_info().rss for process in engines)
+
+    assert after - before < 4 * image.nbytes, (after - before) / MEBIBYTE
