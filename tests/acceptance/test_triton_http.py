@@ -233,6 +233,7 @@ def test_a_body_may_be_the_only_input(node: Node, address: str) -> None:
         (b"not gzip", "gzip", 400),
         (b"{}", "br", 415),
     ],
+    ids=["too large", "not gzip", "unknown"],
 )
 def test_compressed_bodies_that_cannot_be_used_are_refused(
     node: Node, body: bytes, encoding: str, status: int

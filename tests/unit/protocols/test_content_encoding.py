@@ -57,7 +57,11 @@ async def test_a_body_is_read_as_it_was_before_it_was_compressed(
         (zlib.compress(bytes(100 * LIMIT)), "deflate", ErrorKind.TOO_LARGE),
         (gzip.compress(gzip.compress(bytes(100 * LIMIT))), "gzip, gzip", ErrorKind.TOO_LARGE),
     ],
-)
+    ids=[
+        "unknown", "too many", "no gzip", "cut off", "and more", "another", "large", "deflate bomb",
+        "bomb in a bomb",
+    ],
+)  # fmt: skip
 async def test_what_cannot_be_decompressed_is_told(
     body: bytes, encodings: str, kind: ErrorKind
 ) -> None:
