@@ -16,6 +16,7 @@ from types import TracebackType
 import httpx
 import msgspec
 import psutil
+import structlog
 import uvloop
 
 from augurium.core.settings import LimitSettings
@@ -113,4 +114,6 @@ def _free_port() -> int:
 
 
 if __name__ == "__main__":
+    # nobody reads what a log says behind the port
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     uvloop.run(_serve(list(Path(sys.argv[1]).glob("*.onnx"))))

@@ -24,9 +24,10 @@ _short = struct.Struct("<H")
 _long = struct.Struct("<q")
 
 
-def check_size(content: Any, limit: int) -> None:
-    """Raises TooLarge for a stream whose buffers have more than `limit` bytes when they are read,
-    and InvalidArgument for one whose messages cannot be understood.
+def size_when_read(content: Any, limit: int) -> int:
+    """How many bytes the buffers of a stream have when they are read.
+
+    Raises TooLarge above `limit`, and InvalidArgument for messages that cannot be understood.
     """
     size = 0
     for message in _messages(ipc.MessageReader.open_stream(content)):
@@ -42,6 +43,7 @@ def check_size(content: Any, limit: int) -> None:
                 f"the Arrow stream is larger than {limit} bytes when it is decompressed; send"
                 " fewer rows at a time"
             )
+    return size
 
 
 def _messages(reader: Any) -> Iterator[Any]:
