@@ -46,7 +46,7 @@ def place(node: Node) -> str:
             "echo": echo_model(DATATYPES),
             # FP16 has no typed contents
             "typed_echo": echo_model(tuple(TYPED)),
-            "image": image_model(),
+            "large_echo": image_model(),
         }.items():
             client.register(onnx.load_from_string(content), name=name)
             client.deploy(name, 1)
@@ -265,7 +265,7 @@ def test_an_output_may_be_wanted_as_its_best_classes(
 
 def test_large_tensors_come_back(client: triton.InferenceServerClient) -> None:
     images = np.random.default_rng(0).normal(size=(64, 3, 224, 224)).astype(np.float32)
-    found = client.infer("image", [tensor("x", images, "FP32")]).as_numpy("y")
+    found = client.infer("large_echo", [tensor("x", images, "FP32")]).as_numpy("y")
     assert np.array_equal(found, images)
 
 
