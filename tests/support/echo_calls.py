@@ -62,11 +62,9 @@ class EchoCalls:
         self,
         path: str,
         messages: AsyncGenerator[Buffer, None],
-        timeout_s: float | None,
         metadata: Mapping[str, str],
         certificate_names: tuple[str, ...] = (),
     ) -> AsyncGenerator[bytes, None]:
-        self.timeout_s = timeout_s
         try:
             async for message in messages:
                 self.taken += 1

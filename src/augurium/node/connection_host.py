@@ -96,9 +96,10 @@ class ConnectionHost(ABC, Generic[C]):
         self._connections.discard(connection)
 
     def _turn(self) -> None:
-        """What is done once a second."""
+        """What is done at the start and once a second."""
 
     async def _sweep(self) -> None:
+        """Ends what is overdue; keeps the certificate current."""
         while True:
             await asyncio.sleep(SWEEP_S)
             self._turn()

@@ -86,11 +86,12 @@ class GrpcCalls(Protocol):
         self,
         path: str,
         messages: AsyncGenerator[Buffer, None],
-        timeout_s: float | None,
         metadata: Mapping[str, str],
         certificate_names: tuple[str, ...] = (),
     ) -> AsyncGenerator[Message, None]:
-        """Answers a call whose messages come and go one after another."""
+        """Answers a call whose messages come and go one after another; its time is the host's to
+        keep.
+        """
         ...
 
 
@@ -175,7 +176,7 @@ class GrpcHost(ConnectionHost[Http2Connection]):
             if self.stopping:
                 raise NotReady(STOPPING)
             answers = self._api.stream(
-                head.path, self._messages(stream), limit_s, head.headers, stream.certificate_names
+                head.path, self._messages(stream), head.headers, stream.certificate_names
             )
             async with self._within(limit_s), aclosing(answers):
                 async for answer in answers:

@@ -124,6 +124,14 @@ class HttpConnection(asyncio.Protocol):
             return now - self._began > SLOW_REQUEST_S
         return now - self._active > IDLE_S
 
+    def sweep(self, now: float) -> None:
+        """Closes when the caller is overdue."""
+        if self.overdue(now):
+            self.close()
+
+    def end(self) -> None:
+        """Nothing: the next answer says that the connection closes."""
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
         self._caller = certificate_names(transport.get_extra_info("peercert"))

@@ -101,7 +101,6 @@ class GrpcApi:
         self,
         path: str,
         messages: AsyncGenerator[Buffer, None],
-        timeout_s: float | None,
         metadata: Mapping[str, str],
         certificate_names: tuple[str, ...] = (),
     ) -> AsyncGenerator[Message, None]:
@@ -122,9 +121,7 @@ class GrpcApi:
             return None if found is None else found.caller
 
         try:
-            async with aclosing(
-                method.answers(StreamCall(messages, timeout_s, metadata, admit))
-            ) as answers:
+            async with aclosing(method.answers(StreamCall(messages, metadata, admit))) as answers:
                 async for answer in answers:
                     yield answer
         except AuguriumError:

@@ -26,7 +26,6 @@ class StreamCall(NamedTuple):
     """
 
     messages: AsyncGenerator[Buffer, None]
-    timeout_s: float | None
     metadata: Mapping[str, str]
     admit: Callable[[], Principal | None]
 

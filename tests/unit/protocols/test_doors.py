@@ -123,7 +123,7 @@ class Doors:
             yield content
 
         metadata = {} if header is None else {"authorization": header}
-        async with aclosing(self.grpc.stream(path, messages(), None, metadata)) as answers:
+        async with aclosing(self.grpc.stream(path, messages(), metadata)) as answers:
             answer = await anext(answers)
         assert isinstance(answer, bytes)
         return answer

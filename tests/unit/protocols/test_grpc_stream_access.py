@@ -53,7 +53,7 @@ class Streams:
 
         metadata = {} if header is None else {"authorization": header}
         found = []
-        async with aclosing(self._api.stream(STREAM, messages(), None, metadata)) as answers:
+        async with aclosing(self._api.stream(STREAM, messages(), metadata)) as answers:
             async for answer in answers:
                 assert isinstance(answer, bytes)
                 found.append(pb.ModelStreamInferResponse.FromString(answer).error_message)
