@@ -8,7 +8,6 @@ import asyncio
 import json
 import tempfile
 from collections.abc import AsyncGenerator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
 
@@ -22,14 +21,10 @@ from augurium.protocols.generated import inference_pb2 as pb
 from augurium.protocols.grpc_api import GrpcApi
 from augurium.protocols.http import HttpRequest, HttpResponse
 from augurium.protocols.rest import RestApi
-from augurium.runtimes.runtime import load
-from augurium.serving.executor import LocalExecutor
-from augurium.serving.metrics import VersionMetrics
 from augurium.serving.plane import DataPlane
-from augurium.serving.router import ModelRoutes, Router
-from augurium.serving.served_version import ServedVersion
-from augurium.serving.snapshot import DesiredVersion
+from augurium.serving.snapshot import BatchingPolicy
 from tests.support.models import simple_model, text_model
+from tests.support.planes import plane_of
 
 ANSWER_S = 5.0
 INFER = "/inference.GRPCInferenceService/ModelInfer"
@@ -57,16 +52,7 @@ class Served:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        router: Router[ServedVersion] = Router()
-        with tempfile.TemporaryDirectory() as folder:
-            router.replace(
-                {
-                    name: ModelRoutes({1: self._version(name, Path(folder))}, {}, 1, {"best": 1})
-                    for name in MODELS
-                }
-            )
-        plane = DataPlane(router, 100, 30.0)
-        plane.loaded = True
+        plane = self._loop.run_until_complete(_plane())
         self._rest = RestApi(plane, LimitSettings())
         self._grpc = GrpcApi(plane)
 
@@ -124,7 +110,7 @@ class Served:
                 yield message
 
         count = 0
-        async with aclosing(self._grpc.stream(path, messages(), None, {})) as answers:
+        async with aclosing(self._grpc.stream(path, messages(), {})) as answers:
             async for answer in answers:
                 count += 1
                 assert isinstance(answer, bytes)
@@ -149,19 +135,15 @@ class Served:
         assert outputs["OUTPUT0"] == (FIRST + SECOND).tolist(), outputs
         assert outputs["OUTPUT1"] == (FIRST - SECOND).tolist(), outputs
 
-    def _version(self, name: str, folder: Path) -> ServedVersion:
-        content, signature = MODELS[name]
-        path = folder / f"{name}.onnx"
-        path.write_bytes(content())
-        inputs = [spec.name for spec in signature.inputs]
-        outputs = [spec.name for spec in signature.outputs]
-        return ServedVersion(
-            DesiredVersion(name, 1, "onnx", str(path), "", signature),
-            LocalExecutor(load("onnx", path, {}), inputs, outputs),
-            VersionMetrics(name, 1),
-            self._loop,
-            ThreadPoolExecutor(1),
-        )
+
+async def _plane() -> DataPlane:
+    with tempfile.TemporaryDirectory() as folder:
+        models = {}
+        for name, (content, signature) in MODELS.items():
+            file = Path(folder) / f"{name}.onnx"
+            file.write_bytes(content())
+            models[name] = (file, signature)
+        return plane_of(models, BatchingPolicy())
 
 
 def infer_message(rows: int = 1) -> bytes:

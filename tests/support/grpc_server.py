@@ -21,7 +21,7 @@ from augurium.core.stopping import NO_LIFELINE, stop_requested
 from augurium.node.grpc_host import GrpcHost
 from augurium.protocols.grpc_api import GrpcApi
 from augurium.serving.snapshot import BatchingPolicy
-from tests.support.rest_server import plane_of
+from tests.support.planes import plane_of
 
 START_TIMEOUT_S = 60.0
 

@@ -32,7 +32,7 @@ from tests.support.grpc_server import GrpcServer
 from tests.support.http2 import Http2Caller, framed
 from tests.support.memory import peak_bytes
 from tests.support.models import slow_model
-from tests.support.rest_server import plane_of
+from tests.support.planes import plane_of
 
 SERVICE = "/inference.GRPCInferenceService"
 INFER, STREAM = f"{SERVICE}/ModelInfer", f"{SERVICE}/ModelStreamInfer"

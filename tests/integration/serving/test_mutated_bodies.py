@@ -17,7 +17,7 @@ from augurium.protocols.rest import RestApi
 from augurium.serving.snapshot import BatchingPolicy
 from tests.support.bodies import encoded, values
 from tests.support.models import simple_model, text_model
-from tests.support.rest_server import plane_of
+from tests.support.planes import plane_of
 
 ROW, WORDS = [1] * 16, ["a", "b"]
 PAIR = {"INPUT0": ROW, "INPUT1": ROW}

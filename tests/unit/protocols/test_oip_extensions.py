@@ -27,7 +27,7 @@ from augurium.serving.questions import BatchingChange, IndexEntry, Load
 from augurium.serving.snapshot import BatchingPolicy
 from tests.support.memory_control import MemoryControl
 from tests.support.models import simple_model
-from tests.support.rest_server import plane_of
+from tests.support.planes import plane_of
 
 SIGNATURE = Signature(
     tuple(TensorSpec(f"INPUT{i}", "INT32", (-1, 16)) for i in range(2)),
