@@ -6,30 +6,8 @@ import msgspec
 from augurium.core import errors
 from augurium.core.errors import AuguriumError, ErrorKind
 
-CLASS_BY_KIND: dict[str, type[AuguriumError]] = {
-    found.kind.value: found
-    for found in (
-        errors.InvalidArgument,
-        errors.TooLarge,
-        errors.UnsupportedMedia,
-        errors.MethodNotAllowed,
-        errors.NotFound,
-        errors.Conflict,
-        errors.Unprocessable,
-        errors.Unauthenticated,
-        errors.PermissionDenied,
-        errors.RateLimited,
-        errors.NotReady,
-        errors.Overloaded,
-        errors.DeadlineExceeded,
-        errors.Cancelled,
-        errors.Unimplemented,
-        errors.InsufficientStorage,
-        errors.ModelFailed,
-        errors.Internal,
-    )
-}
-
+# by the kind's name, as it stands on the wire
+CLASS_BY_KIND = {kind.value: found for kind, found in errors.CLASS_BY_KIND.items()}
 # bodies of the data plane carry a text only, as its protocols demand; a proxy has no kinds either
 KIND_BY_STATUS = {
     400: ErrorKind.INVALID_ARGUMENT,

@@ -70,7 +70,7 @@ class GrpcCalls:
         What is no input of the model is a parameter.
         """
         expected = _known(signature)
-        known = {name for spec in expected.inputs for name in (spec.name, *spec.features)}
+        known = expected.known_names
         tensors = _tensors({key: inputs[key] for key in inputs if key in known}, expected)
         parameters = {key: inputs[key] for key in inputs if key not in known}
         content = _message(name, tensors, options, parameters=parameters)

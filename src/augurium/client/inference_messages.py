@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from augurium.client.tensor_codec import array_of_blob, blob_of_array
 from augurium.core.errors import AuguriumError, InvalidArgument
+from augurium.core.protobuf_fields import varint
 from augurium.core.tensors import Array
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
@@ -57,7 +58,7 @@ def encode_tensors(
     parts, blobs = [], []
     for name, values in inputs.items():
         datatype, shape, blob = blob_of_array(name, values)
-        packed = b"".join(_varint(extent) for extent in shape)
+        packed = b"".join(varint(extent) for extent in shape)
         parts.append(_field(5, _text(1, name) + _text(2, datatype) + _field(3, packed)))
         blobs += [_head(7, len(blob)), blob]
     parts += [_field(6, _text(1, name)) for name in outputs or ()]
@@ -161,31 +162,22 @@ def _read_varint(content: memoryview, position: int) -> tuple[int, int]:
     raise ValueError(f"the number at byte {position} does not end")
 
 
-def _varint(number: int) -> bytes:
-    content = bytearray()
-    while number > 0x7F:
-        content.append(number & 0x7F | 0x80)
-        number >>= 7
-    content.append(number)
-    return bytes(content)
-
-
 def _parameter(key: str, value: Any) -> bytes:
     if isinstance(value, bool):
-        return _varint(1 << 3) + _varint(value)
+        return varint(1 << 3) + varint(value)
     if isinstance(value, int) and -(2**63) <= value < 2**63:
-        return _varint(2 << 3) + _varint(value % 2**64)
+        return varint(2 << 3) + varint(value % 2**64)
     if isinstance(value, str):
         return _text(3, value)
     if isinstance(value, float):
-        return _varint(4 << 3 | FIXED64) + struct.pack("<d", value)
+        return varint(4 << 3 | FIXED64) + struct.pack("<d", value)
     raise InvalidArgument(
         f"parameter '{key}' is {value!r}; expected a text, a number, or true or false"
     )
 
 
 def _head(number: int, size: int) -> bytes:
-    return _varint(number << 3 | BYTES) + _varint(size)
+    return varint(number << 3 | BYTES) + varint(size)
 
 
 def _field(number: int, content: bytes) -> bytes:

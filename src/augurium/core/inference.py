@@ -86,7 +86,9 @@ class Answer:
 
 
 class InferenceResponse(msgspec.Struct):
-    """An answer: `specs` are the outputs asked for, `indices` their places in `answer`."""
+    """An answer: `specs` are the outputs asked for, `indices` their places in `answer`; `batched`
+    says whether the first dimension of each counts rows.
+    """
 
     model: str
     version: int
@@ -94,3 +96,4 @@ class InferenceResponse(msgspec.Struct):
     specs: Sequence[TensorSpec]
     indices: Sequence[int]
     answer: Answer
+    batched: bool = True

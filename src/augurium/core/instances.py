@@ -1,5 +1,6 @@
 """Instances, rows as lists or as objects of named features, to the tensors of a signature."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from augurium.core.errors import InvalidArgument
@@ -7,10 +8,9 @@ from augurium.core.inference import Instances
 from augurium.core.moments import epoch_seconds
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
-from augurium.core.values import array_from_values, checked_values
+from augurium.core.texts import shown
+from augurium.core.values import array_from_values, checked_values, extents_of
 from augurium.core.wrapped_bytes import KEY, is_wrapped, unwrapped
-
-MOST_NAMES_SHOWN = 8
 
 
 def tensors_from_instances(instances: Instances, signature: Signature) -> dict[str, Array]:
@@ -34,7 +34,7 @@ def tensors_from_instances(instances: Instances, signature: Signature) -> dict[s
 
 
 def _columns_of_objects(rows: list[Any], signature: Signature) -> list[list[Any]]:
-    expected = [name for spec in signature.inputs for name in (spec.features or (spec.name,))]
+    expected = signature.expected_names
     if signature.optional_features:
         rows = [_completed(row, signature) for row in rows]
     for number, row in enumerate(rows):
@@ -75,7 +75,7 @@ def _columns_of_lists(rows: list[Any], signature: Signature) -> list[list[Any]]:
             got = f"{len(row)} values" if isinstance(row, list) else "one value"
             raise InvalidArgument(
                 f"instance {number} has {got}; expected a list of {width}:"
-                f" {_shown([spec.name for spec in signature.inputs])}"
+                f" {shown([spec.name for spec in signature.inputs])}"
             )
     return [list(column) for column in zip(*rows, strict=True)]
 
@@ -97,7 +97,7 @@ def tensor_of_column(spec: TensorSpec, column: Any) -> Array:
         if spec.datatype != "BYTES":
             raise
         values = checked_values(spec.name, spec.datatype, rank, unwrapped(column))
-    extents = _extents(values, rank)
+    extents = extents_of(values, rank)
     shape = (*extents, 1) if bare else extents
     return array_from_values(spec.name, spec.datatype, shape, values)
 
@@ -120,28 +120,12 @@ def _converted(spec: TensorSpec, value: Any) -> Any:
     return value if fits or not spec.lenient else None
 
 
-def _extents(values: Any, rank: int) -> tuple[int, ...]:
-    extents = []
-    for _ in range(rank):
-        extents.append(len(values))
-        if not values:
-            break
-        values = values[0]
-    return tuple(extents)
-
-
-def _wrong_features(number: int, row: dict[str, Any], expected: list[str]) -> InvalidArgument:
+def _wrong_features(number: int, row: dict[str, Any], expected: Sequence[str]) -> InvalidArgument:
     missing = [name for name in expected if name not in row]
     unknown = sorted(set(row) - set(expected))
     parts = []
     if missing:
-        parts.append(f"misses {_shown(missing)}")
+        parts.append(f"misses {shown(missing)}")
     if unknown:
-        parts.append(f"has unknown features {_shown(unknown)}")
-    return InvalidArgument(f"instance {number} {' and '.join(parts)}; expected {_shown(expected)}")
-
-
-def _shown(names: list[str]) -> str:
-    shown = ", ".join(f"'{name[:64]}'" for name in names[:MOST_NAMES_SHOWN])
-    hidden = len(names) - MOST_NAMES_SHOWN
-    return f"[{shown}]" if hidden <= 0 else f"[{shown} and {hidden} more]"
+        parts.append(f"has unknown features {shown(unknown)}")
+    return InvalidArgument(f"instance {number} {' and '.join(parts)}; expected {shown(expected)}")

@@ -22,6 +22,16 @@ class Signature(msgspec.Struct, frozen=True, dict=True):
         return {spec.name: spec for spec in self.inputs}
 
     @functools.cached_property
+    def expected_names(self) -> tuple[str, ...]:
+        """What a row names: the features of a matrix, other inputs themselves."""
+        return tuple(name for spec in self.inputs for name in (spec.features or (spec.name,)))
+
+    @functools.cached_property
+    def known_names(self) -> frozenset[str]:
+        """What a column may be called: an input, or a feature of one."""
+        return frozenset(name for spec in self.inputs for name in (spec.name, *spec.features))
+
+    @functools.cached_property
     def optional_features(self) -> tuple[str, ...]:
         """What an object of named features may leave out."""
         optional = (spec for spec in self.inputs if spec.optional)

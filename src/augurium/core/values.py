@@ -105,6 +105,17 @@ def checked_values(name: str, datatype: str, rank: int, values: Any) -> Any:
         raise InvalidArgument(f"input '{name}' expects {datatype} values: {error}") from error
 
 
+def extents_of(values: Any, rank: int) -> tuple[int, ...]:
+    """The shape of checked values, by the first of each level."""
+    extents = []
+    for _ in range(rank):
+        extents.append(len(values))
+        if not values:
+            break
+        values = values[0]
+    return tuple(extents)
+
+
 def _to_array(values: Any, datatype: str, dtype: np.dtype[Any]) -> Array:
     if datatype not in FLOATS:
         return np.array(values, dtype)

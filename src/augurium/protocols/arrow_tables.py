@@ -17,6 +17,7 @@ from typing_extensions import Buffer
 from augurium.core.errors import InvalidArgument, TooLarge
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
+from augurium.core.texts import shown
 from augurium.protocols.arrow_messages import size_when_read
 from augurium.protocols.arrow_values import chosen, is_text, values_of, view, wrong_type
 
@@ -27,7 +28,6 @@ BLOCK_BYTES = 8 * 1024 * 1024
 SMALL_BATCH_ROWS = 1024
 # the smallest value is a bit
 ROWS_PER_BYTE = 8
-MOST_NAMES_SHOWN = 8
 
 LISTS = (pa.FixedSizeListArray, pa.ListArray, pa.LargeListArray)
 VIEW_WORDS = 4
@@ -141,10 +141,10 @@ def _expected_columns(schema: Any, signature: Signature) -> dict[str, TensorSpec
             missing += [name for name in wanted if name not in given]
     unknown = [name for name in names if name not in found]
     if missing or unknown:
-        parts = [f"misses the columns {_shown(missing)}"] if missing else []
-        parts += [f"has unknown columns {_shown(unknown)}"] if unknown else []
-        expected = [name for spec in signature.inputs for name in spec.features or (spec.name,)]
-        raise InvalidArgument(f"the table {' and '.join(parts)}; expected {_shown(expected)}")
+        parts = [f"misses the columns {shown(missing)}"] if missing else []
+        parts += [f"has unknown columns {shown(unknown)}"] if unknown else []
+        expected = shown(signature.expected_names)
+        raise InvalidArgument(f"the table {' and '.join(parts)}; expected {expected}")
     return found
 
 
@@ -251,12 +251,6 @@ def _length(spec: TensorSpec, array: Any) -> int:
     if len(lengths) and (lengths != lengths[0]).any():
         raise InvalidArgument(f"column '{name}' has lists of different lengths; send equal ones")
     return int(lengths[0]) if len(lengths) else 0
-
-
-def _shown(names: list[str]) -> str:
-    shown = ", ".join(f"'{name[:64]}'" for name in names[:MOST_NAMES_SHOWN])
-    hidden = len(names) - MOST_NAMES_SHOWN
-    return f"[{shown}]" if hidden <= 0 else f"[{shown} and {hidden} more]"
 
 
 def _first_line(error: Exception) -> str:

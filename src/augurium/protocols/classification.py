@@ -7,6 +7,7 @@ Source: Triton's "Classification Extension": `VALUE:INDEX`, best first, `BYTES` 
 import math
 from collections.abc import Mapping
 
+import msgspec
 import numpy as np
 
 from augurium.core.errors import InvalidArgument
@@ -35,26 +36,20 @@ def check(output: TensorSpec) -> None:
         )
 
 
-def classified(
-    response: InferenceResponse, counts: Mapping[str, int], batched: bool
-) -> InferenceResponse:
-    """The response with each of these outputs as its `counts` best classes.
-
-    `batched` says whether the first dimension counts rows. The outputs were checked.
-    """
+def classified(response: InferenceResponse, counts: Mapping[str, int]) -> InferenceResponse:
+    """The response with each of these outputs as its `counts` best classes. Raises as `check`."""
     specs: list[TensorSpec] = []
     arrays: list[Array] = []
     for spec, index in zip(response.specs, response.indices, strict=True):
         array, count = response.answer.array(index), counts.get(spec.name)
         if count is not None:
-            array = _best(array, count, batched)
+            check(spec)
+            array = _best(array, count, response.batched)
             spec = TensorSpec(spec.name, "BYTES", array.shape)
         specs.append(spec)
         arrays.append(array)
-    answer = Answer(BatchOutputs(arrays))
-    return InferenceResponse(
-        response.model, response.version, response.id, specs, range(len(specs)), answer
-    )
+    answer, places = Answer(BatchOutputs(arrays)), range(len(specs))
+    return msgspec.structs.replace(response, specs=specs, indices=places, answer=answer)
 
 
 def _best(array: Array, count: int, batched: bool) -> Array:

@@ -9,6 +9,7 @@ from augurium.core.errors import InvalidArgument
 from augurium.core.instances import tensor_of_column
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
+from augurium.core.texts import shown
 from augurium.core.wrapped_bytes import KEY, is_wrapped
 
 
@@ -18,7 +19,7 @@ def tensors_of_inputs(inputs: Any, signature: Signature) -> dict[str, Array]:
     What is left out is for the signature to miss. Raises InvalidArgument for unknown names, and for
     values that do not fit.
     """
-    if isinstance(inputs, dict) and not (is_wrapped(inputs) and KEY not in known_names(signature)):
+    if isinstance(inputs, dict) and not (is_wrapped(inputs) and KEY not in signature.known_names):
         return tensors_of_columns(inputs, signature)
     if len(signature.inputs) != 1:
         names = [spec.name for spec in signature.inputs]
@@ -31,11 +32,11 @@ def tensors_of_inputs(inputs: Any, signature: Signature) -> dict[str, Array]:
 
 def tensors_of_columns(columns: Mapping[str, Any], signature: Signature) -> dict[str, Array]:
     """The tensors of columns by the name of an input, or of a feature of one."""
-    unknown = sorted(columns.keys() - known_names(signature))
+    unknown = sorted(columns.keys() - signature.known_names)
     if unknown:
         raise InvalidArgument(
             f"'inputs' has unknown names {shown(unknown)}; expected"
-            f" {shown(expected_names(signature))}"
+            f" {shown(signature.expected_names)}"
         )
     found = {}
     for spec in signature.inputs:
@@ -44,23 +45,6 @@ def tensors_of_columns(columns: Mapping[str, Any], signature: Signature) -> dict
         elif any(name in columns for name in spec.features):
             found[spec.name] = tensor_of_column(spec, _rows_of_features(spec, columns))
     return found
-
-
-def expected_names(signature: Signature) -> list[str]:
-    """What a row names: the features of a matrix, other inputs themselves."""
-    return [name for spec in signature.inputs for name in (spec.features or (spec.name,))]
-
-
-def known_names(signature: Signature) -> frozenset[str]:
-    """What columns may be called."""
-    return frozenset(name for spec in signature.inputs for name in (spec.name, *spec.features))
-
-
-def shown(names: list[str], most: int = 8) -> str:
-    """Some of the names, for a text."""
-    hidden = len(names) - most
-    text = ", ".join(f"'{name[:64]}'" for name in names[:most])
-    return f"[{text}]" if hidden <= 0 else f"[{text} and {hidden} more]"
 
 
 def _rows_of_features(spec: TensorSpec, columns: Mapping[str, Any]) -> list[list[Any]]:

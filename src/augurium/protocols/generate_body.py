@@ -9,8 +9,8 @@ from augurium.core.identifiers import check_request_id
 from augurium.core.inference import Instances
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
-from augurium.core.values import array_from_values, checked_values
-from augurium.protocols.json_depth import check_depth
+from augurium.core.values import array_from_values, checked_values, extents_of
+from augurium.protocols.json_depth import UNREADABLE, check_depth
 from augurium.protocols.oip import check_parameters
 
 ID, PARAMETERS = "id", "parameters"
@@ -34,7 +34,7 @@ def decode(content: bytes, signature: Signature, max_depth: int) -> GenerateBody
     check_depth(content, max_depth)
     try:
         fields = _decoder.decode(content)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise InvalidArgument(
             f"failed to parse the request JSON: {error}; expected an object of inputs by name"
         ) from error
@@ -43,8 +43,7 @@ def decode(content: bytes, signature: Signature, max_depth: int) -> GenerateBody
 
 def of_fields(fields: dict[str, Any], signature: Signature) -> GenerateBody:
     """As `decode`, for a body that was read already; takes the fields out of it."""
-    known = {name for spec in signature.inputs for name in (spec.name, *spec.features)}
-    given = {name: fields.pop(name) for name in list(fields) if name in known}
+    given = {name: fields.pop(name) for name in list(fields) if name in signature.known_names}
     request_id = fields.pop(ID, "")
     if not isinstance(request_id, str):
         raise InvalidArgument("'id' must be a string")
@@ -118,7 +117,7 @@ def _tensor(spec: TensorSpec, value: Any) -> Array:
         for _ in range(rank):
             value = [value]
     values = checked_values(spec.name, spec.datatype, rank, value)
-    return array_from_values(spec.name, spec.datatype, _shape(values, rank), values)
+    return array_from_values(spec.name, spec.datatype, extents_of(values, rank), values)
 
 
 def _depth(value: Any) -> int:
@@ -127,13 +126,3 @@ def _depth(value: Any) -> int:
         depth += 1
         value = value[0] if value else None
     return depth
-
-
-def _shape(value: Any, rank: int) -> tuple[int, ...]:
-    extents = []
-    for _ in range(rank):
-        extents.append(len(value))
-        if not value:
-            break
-        value = value[0]
-    return tuple(extents)

@@ -1,9 +1,15 @@
-"""Refuses JSON that is nested too deeply, before a parser recurses into it."""
+"""What every reader of JSON needs: a limit to how deep it is nested, held before a parser recurses
+into it, and the errors of a parser.
+"""
 
 import re
 
+import msgspec
+
 from augurium.core.errors import InvalidArgument
 
+# what a decoder says of bytes that are not JSON, or not the JSON it was made for
+UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 _tokens = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
 
 

@@ -11,7 +11,7 @@ import msgspec
 from augurium.core.errors import AuguriumError, InvalidArgument
 from augurium.core.inference import Instances
 from augurium.core.signature import Signature
-from augurium.protocols.json_depth import check_depth
+from augurium.protocols.json_depth import UNREADABLE, check_depth
 
 _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
@@ -48,7 +48,7 @@ class JsonLines:
         try:
             check_depth(line, self._max_depth)
             return _decoder.decode(line)
-        except (InvalidArgument, msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        except (InvalidArgument, *UNREADABLE) as error:
             raise InvalidArgument(
                 f"line {number} is not JSON: {error}; expected one instance per line, an object of"
                 " features or a list"

@@ -6,6 +6,8 @@ Source: RFC 9110, section 12.5.1 (Accept).
 from enum import Enum
 from typing import NamedTuple
 
+from augurium.protocols.qualities import qualities
+
 
 class Form(Enum):
     """How rows stand in a body; the value is its media type."""
@@ -51,8 +53,7 @@ def asked_forms(content_type: str | None, accept: str | None) -> Forms:
 
 def _preferred(accept: str, default: Form) -> Form:
     best, best_quality = default, 0.0
-    for part in accept.split(","):
-        media_type, quality = _media_type(part), _quality(part)
+    for media_type, quality in qualities(accept):
         form = default if media_type in _ANY else _FORMS.get(media_type)
         if form is not None and quality > best_quality:
             best, best_quality = form, quality
@@ -61,14 +62,3 @@ def _preferred(accept: str, default: Form) -> Form:
 
 def _media_type(text: str) -> str:
     return text.partition(";")[0].strip().lower()
-
-
-def _quality(text: str) -> float:
-    for parameter in text.split(";")[1:]:
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "q":
-            try:
-                return float(value)
-            except ValueError:
-                return 0.0
-    return 1.0

@@ -13,8 +13,8 @@ from augurium.core.signature import Signature
 from augurium.core.tensors import Array
 from augurium.core.wrapped_bytes import is_wrapped
 from augurium.protocols import generate_body, json_tokens
-from augurium.protocols.columns import expected_names, known_names, tensors_of_columns
-from augurium.protocols.json_depth import check_depth
+from augurium.protocols.columns import tensors_of_columns
+from augurium.protocols.json_depth import UNREADABLE, check_depth
 from augurium.protocols.tables import rows_by_place, rows_of_records, rows_of_table
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -37,7 +37,7 @@ def fields_of(content: bytes, max_depth: int) -> dict[str, Any]:
     check_depth(content, max_depth)
     try:
         return json_tokens.decode(_decoder, content)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise InvalidArgument(
             f"the body is no JSON object: {error}; send exactly one of {_listed(FORMS)}"
         ) from error
@@ -125,7 +125,7 @@ def _columns(inputs: dict[str, Any], signature: Signature) -> Instances | dict[s
     """Arrays by column; where none is a list, the only row."""
     if not any(isinstance(values, list) for values in inputs.values()):
         return rows_of_records([inputs], signature)
-    known = known_names(signature)
+    known = signature.known_names
     columns = {name: values for name, values in inputs.items() if name in known}
     if not columns:
         # tells which columns are missing
@@ -137,8 +137,8 @@ def _bare(
     fields: dict[str, Any], signature: Signature
 ) -> tuple[Instances | dict[str, Array], dict[str, Any]]:
     """A body of language models: its keys are inputs and parameters by their own names."""
-    if not fields.keys() & known_names(signature):
-        names = expected_names(signature)
+    if not fields.keys() & signature.known_names:
+        names = signature.expected_names
         raise InvalidArgument(
             f"the model has no input {_listed(sorted(BARE_KEYS & fields.keys()))}; its inputs are"
             f" {_listed(names[:8])}: send exactly one of {_listed(FORMS)}"

@@ -15,7 +15,6 @@ from augurium.core.errors import InvalidArgument
 from augurium.core.inference import Instances
 from augurium.core.signature import Signature
 from augurium.core.tensors import FLOATS, TensorSpec
-from augurium.protocols.columns import known_names
 from augurium.protocols.tables import rows_of_table
 
 MISSING = frozenset(
@@ -65,7 +64,7 @@ def _lines(content: bytes) -> list[list[str]]:
 
 def _columns(names: list[str], signature: Signature) -> list[Any]:
     """The names, as the numbers they are where pandas numbered the columns."""
-    if all(name.isdecimal() for name in names) and not known_names(signature).intersection(names):
+    if all(name.isdecimal() for name in names) and not signature.known_names.intersection(names):
         return [int(name) for name in names]
     return names
 

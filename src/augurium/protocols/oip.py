@@ -108,14 +108,6 @@ def check_classes(plane: DataPlane, model: ModelRef, counts: Mapping[str, int]) 
             classification.check(spec)
 
 
-def classified(
-    plane: DataPlane, response: InferenceResponse, counts: Mapping[str, int]
-) -> InferenceResponse:
-    """The response with each of these outputs as its `counts` best classes."""
-    version = plane.version(ModelRef(response.model, response.version))
-    return classification.classified(response, counts, version.signature.batched)
-
-
 def check_parameters(parameters: dict[str, Any]) -> None:
     """Raises InvalidArgument for parameters that the protocol reserves."""
     for name in parameters:

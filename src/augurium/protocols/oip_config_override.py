@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from augurium.core.errors import InvalidArgument
-from augurium.protocols.json_depth import check_depth
+from augurium.protocols.json_depth import UNREADABLE, check_depth
 from augurium.protocols.oip_config import MICROSECONDS_PER_MS, Config
 from augurium.serving.questions import BatchingChange
 
@@ -55,7 +55,7 @@ def _object(text: str) -> dict[str, Any]:
     check_depth(content, MAX_DEPTH)
     try:
         return msgspec.json.decode(content, type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise InvalidArgument(f"its config is not a JSON object: {error}") from error
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from augurium.core.errors import InvalidArgument, NotFound, Unimplemented
 from augurium.protocols.http import HttpResponse, json_response
-from augurium.protocols.json_depth import check_depth
+from augurium.protocols.json_depth import UNREADABLE, check_depth
 from augurium.protocols.oip_absent import NO_SHARED_MEMORY, NO_TRACES, no_region
 from augurium.protocols.oip_config import model_config
 from augurium.protocols.oip_log_settings import log_settings
@@ -114,7 +114,7 @@ class OipExtensionsRest:
         check_depth(content, self._max_json_depth)
         try:
             return msgspec.json.decode(content or b"{}", type=kind)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise InvalidArgument(f"the request body cannot be read: {error}") from error
 
 

@@ -7,6 +7,7 @@ from augurium.core.errors import AuguriumError, NotFound
 from augurium.core.identifiers import ModelRef, model_ref
 from augurium.core.tensors import TensorSpec
 from augurium.protocols import oip, oip_messages
+from augurium.protocols.classification import classified
 from augurium.protocols.generated import inference_pb2 as pb
 from augurium.protocols.grpc_frames import Message
 from augurium.protocols.grpc_methods import Unary, check_seen, parsed
@@ -53,7 +54,7 @@ class OipGrpc:
             raise
         response = await oip.infer(self._plane, request)
         if counts:
-            response = oip.classified(self._plane, response, counts)
+            response = classified(response, counts)
         return oip_messages.encode(response, bool(wire.raw))
 
     async def _model_metadata(

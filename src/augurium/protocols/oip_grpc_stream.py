@@ -17,12 +17,13 @@ from typing_extensions import Buffer
 from augurium.core.errors import AuguriumError, Internal
 from augurium.core.identifiers import MAX_REQUEST_ID_LENGTH
 from augurium.core.inference import InferenceRequest, InferenceResponse
+from augurium.core.protobuf_fields import varint
 from augurium.protocols import oip, oip_messages
+from augurium.protocols.classification import classified
 from augurium.protocols.generated import inference_pb2 as pb
 from augurium.protocols.grpc_frames import Message, Pieces
 from augurium.protocols.grpc_methods import StreamCall, Streaming, check_seen
 from augurium.protocols.oip_messages import EMPTY_FINAL_RESPONSE, WireRequest
-from augurium.protocols.protobuf_fields import varint
 from augurium.serving.plane import DataPlane
 
 ERROR_ENDS_STREAM = "triton_grpc_error"
@@ -183,7 +184,7 @@ class _Conversation:
 
     def _answer(self, question: _Question, response: InferenceResponse, more: bytes) -> Message:
         if question.class_counts:
-            response = oip.classified(self._plane, response, question.class_counts)
+            response = classified(response, question.class_counts)
         return _wrapped(oip_messages.encode(response, question.raw), more)
 
     async def _refuse(

@@ -16,7 +16,7 @@ from augurium.core.tensors import Array, TensorSpec, element_count
 from augurium.core.values import array_from_json
 from augurium.protocols.classification import PARAMETER, wanted
 from augurium.protocols.http import JSON_TYPE, OCTET_TYPE, Headers, HttpResponse
-from augurium.protocols.json_depth import check_depth
+from augurium.protocols.json_depth import UNREADABLE, check_depth
 from augurium.protocols.oip import MAX_OUTPUTS, check_parameters
 from augurium.protocols.raw_tensors import array_content, array_from_bytes
 
@@ -155,7 +155,7 @@ def decode(content: bytes | memoryview, header_length: str | None, max_depth: in
         body = _decoder.decode(json_part)
     except msgspec.ValidationError as error:
         raise InvalidArgument(f"Unable to parse {_field(error)}: {error}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise InvalidArgument(f"failed to parse the request JSON: {error}") from error
     if body.id:
         check_request_id(body.id)

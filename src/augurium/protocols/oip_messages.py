@@ -13,13 +13,13 @@ from typing_extensions import Buffer
 from augurium.core.errors import AuguriumError, InvalidArgument, Unimplemented
 from augurium.core.identifiers import ModelRef, check_request_id, model_ref
 from augurium.core.inference import InferenceRequest, InferenceResponse
+from augurium.core.protobuf_fields import split, varint
 from augurium.core.tensors import Array, element_count, numpy_dtype
 from augurium.core.values import array_from_values
 from augurium.protocols.classification import PARAMETER, wanted
 from augurium.protocols.generated import inference_pb2 as pb
 from augurium.protocols.grpc_frames import Message, Part, pieces
 from augurium.protocols.oip import MAX_OUTPUTS, check_parameters
-from augurium.protocols.protobuf_fields import split, varint
 from augurium.protocols.raw_tensors import array_content, array_from_bytes
 
 CONTENTS_FIELD = {

@@ -3,6 +3,7 @@
 from augurium.core.errors import AuguriumError, NotReady
 from augurium.core.tensors import TensorSpec
 from augurium.protocols import oip, oip_json
+from augurium.protocols.classification import classified
 from augurium.protocols.http import HttpResponse, json_response
 from augurium.protocols.routing import Call, Route
 from augurium.serving.plane import DataPlane
@@ -44,7 +45,7 @@ class OipRest:
             self._plane, wire.request(call.model, self._plane.deadline(timeout_s))
         )
         if counts:
-            response = oip.classified(self._plane, response, counts)
+            response = classified(response, counts)
         answer = oip_json.encode(response, wire.binary_outputs(response))
         answer.headers.append(("augurium-version", str(response.version)))
         return answer

@@ -11,7 +11,7 @@ from augurium.core.errors import InvalidArgument
 from augurium.core.inference import Instances
 from augurium.core.signature import Signature
 from augurium.core.tensors import TensorSpec
-from augurium.protocols.columns import expected_names, shown
+from augurium.core.texts import shown
 
 
 def rows_of_records(records: Sequence[dict[str, Any]], signature: Signature) -> Instances:
@@ -62,7 +62,7 @@ def rows_by_place(rows: Sequence[Any], signature: Signature) -> Instances:
 
     Raises InvalidArgument for rows of another length.
     """
-    names = expected_names(signature)
+    names = signature.expected_names
     only = _only_input(signature)
     if only is None and all(isinstance(row, list) and len(row) == len(names) for row in rows):
         return Instances([dict(zip(names, row, strict=True)) for row in rows])
@@ -73,7 +73,7 @@ def rows_by_place(rows: Sequence[Any], signature: Signature) -> Instances:
 
 
 def _chosen(present: Any, signature: Signature) -> list[str]:
-    names = expected_names(signature)
+    names = signature.expected_names
     missing = [
         name for name in names if name not in present and name not in signature.optional_features
     ]

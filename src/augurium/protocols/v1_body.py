@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from augurium.core.errors import InvalidArgument
 from augurium.protocols import json_tokens
-from augurium.protocols.json_depth import check_depth
+from augurium.protocols.json_depth import UNREADABLE, check_depth
 
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -83,5 +83,5 @@ def _decoded(decoder: msgspec.json.Decoder[T], content: bytes, max_depth: int, e
         return json_tokens.decode(decoder, content)
     except msgspec.ValidationError as error:
         raise InvalidArgument(f"expected {expected}: {error}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise InvalidArgument(f"failed to parse the request JSON: {error}") from error

@@ -10,7 +10,7 @@ import msgspec
 from augurium.core.errors import InvalidArgument
 from augurium.core.inference import Answer, InferenceRequest, InferenceResponse, Instances
 from augurium.core.instances import tensors_from_instances
-from augurium.core.tensors import Array
+from augurium.core.tensors import Array, TensorSpec
 from augurium.serving.batcher import Batcher
 from augurium.serving.bulk import Block, BulkRequest, answers
 from augurium.serving.executor import VersionExecutor
@@ -108,19 +108,14 @@ class ServedVersion:
         self, request: InferenceRequest | BulkRequest, answer: Answer
     ) -> InferenceResponse:
         """The answer with the outputs the request asked for."""
-        specs, indices = self.signature.outputs, self._all_indices
+        specs: Sequence[TensorSpec] = self.signature.outputs
+        indices: Sequence[int] = self._all_indices
         if request.outputs:
-            chosen = [self._output_indices[name] for name in request.outputs]
-            return InferenceResponse(
-                self.desired.model,
-                self.desired.version,
-                request.id,
-                [specs[index] for index in chosen],
-                chosen,
-                answer,
-            )
+            indices = [self._output_indices[name] for name in request.outputs]
+            specs = [specs[index] for index in indices]
+        desired, batched = self.desired, self.signature.batched
         return InferenceResponse(
-            self.desired.model, self.desired.version, request.id, specs, indices, answer
+            desired.model, desired.version, request.id, specs, indices, answer, batched
         )
 
     async def drain(self) -> None:

@@ -16,7 +16,8 @@ def best(array: Array, count: int, batched: bool = True) -> Array:
     other = np.array([1.5])
     specs = (TensorSpec("other", "FP64", (1,)), TensorSpec("y", DATATYPES[array.dtype], (-1,)))
     answer = Answer(BatchOutputs([array, other]))
-    found = classified(InferenceResponse("m", 1, "7", specs, (1, 0), answer), {"y": count}, batched)
+    response = InferenceResponse("m", 1, "7", specs, (1, 0), answer, batched)
+    found = classified(response, {"y": count})
     assert found.answer.array(0) is other
     assert (found.specs[1].datatype, found.id) == ("BYTES", "7")
     return found.answer.array(1)

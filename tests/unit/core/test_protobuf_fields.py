@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from augurium.core.errors import InvalidArgument
+from augurium.core.protobuf_fields import MOST_FIELDS, split, varint
 from augurium.protocols.generated import inference_pb2 as pb
-from augurium.protocols.protobuf_fields import MOST_FIELDS, split, varint
 
 RAW_TAG = 7 << 3 | 2
 
