@@ -84,7 +84,7 @@ def element_count(name: str, shape: tuple[int, ...]) -> int:
         raise InvalidArgument(
             f"input '{name}' has {len(shape)} dimensions; at most {MAX_RANK} are allowed"
         )
-    count = 1
+    count = spanned = 1
     for extent in shape:
         if extent < 0:
             raise InvalidArgument(
@@ -92,9 +92,11 @@ def element_count(name: str, shape: tuple[int, ...]) -> int:
                 " a request are 0 or more"
             )
         count *= extent
-    if count > MAX_ELEMENTS:
+        spanned *= extent or 1
+    # an array without elements still has its other dimensions, and NumPy refuses very large ones
+    if spanned > MAX_ELEMENTS:
         raise InvalidArgument(
-            f"input '{name}' with shape {list(shape)} has {count} elements; at most"
-            f" {MAX_ELEMENTS} are allowed"
+            f"input '{name}' with shape {list(shape)} has {spanned} elements; at most"
+            f" {MAX_ELEMENTS} are allowed, by the dimensions other than 0"
         )
     return count

@@ -86,7 +86,16 @@ def test_values_that_do_not_fit_are_refused(
 
 
 @pytest.mark.parametrize(
-    "shape", [(16, 2**60 + 2), (-1, 4), (2**31,), (1,) * 17, (2**40, 2**40, 0, -1)]
+    "shape",
+    [
+        (16, 2**60 + 2),
+        (-1, 4),
+        (2**31,),
+        (1,) * 17,
+        (2**40, 2**40, 0, -1),
+        (0, 2**62),
+        (2**40, 2**40, 0),
+    ],
 )
 def test_absurd_shapes_are_refused_before_anything_is_allocated(shape: tuple[int, ...]) -> None:
     with pytest.raises(InvalidArgument):
