@@ -15,7 +15,7 @@ PACKAGES = ("augurium", "httptools", "hpack", "onnxruntime", "numpy")
 
 @dataclass(frozen=True)
 class Augurium:
-    """A node with `engines` REST engines and the gRPC engines that go with them."""
+    """A node with `engines` engines."""
 
     place: Place
     engines: int = 2

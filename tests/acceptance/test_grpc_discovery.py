@@ -57,7 +57,7 @@ def test_all_services_are_listed_with_their_health(channel: grpc.Channel) -> Non
 
 
 def test_health_is_told_while_it_is_watched(start: Callable[..., Node]) -> None:
-    node = start(None, "--engines", "1", "--grpc-engines", "1")
+    node = start(None, "--engines", "1")
     with grpc.insecure_channel(node.grpc) as channel:
         call = channel.unary_stream(f"{HEALTH}/Watch")(b"")
         assert next(call) == SERVING

@@ -48,7 +48,7 @@ def outgrown(
         f'[storage]\ndatabase_url = "{database.url()}"\n'
         f'artifacts_url = "{s3.url(tmp_path.name)}"\ns3_endpoint = "{proxy.endpoint}"\n'
     )
-    node = Node(tmp_path / "home", "--engines", "1", "--grpc-engines", "1", "--config", str(file))
+    node = Node(tmp_path / "home", "--engines", "1", "--config", str(file))
     yield node
     node.stop()
 

@@ -29,7 +29,7 @@ SLOW = {"inputs": [{"name": "x", "shape": [ROWS, 1, 1], "datatype": "FP32", "dat
 @pytest.fixture
 def own(start: Callable[..., Node], tmp_path: Path) -> Node:
     """A node of the test's own, with `simple`."""
-    node = start(tmp_path / "home", "--engines", "1", "--grpc-engines", "1")
+    node = start(tmp_path / "home", "--engines", "1")
     add(node, "simple", simple_model())
     return node
 
@@ -83,16 +83,15 @@ def test_a_stop_finishes_what_was_accepted_and_leaves_nothing_behind(own: Node) 
 
 def test_a_killed_supervisor_leaves_no_process_behind(own: Node) -> None:
     processes = descendants(own)
-    assert len(processes) >= 3
+    assert len(processes) >= 2
     own.process.kill()
     wait_for(lambda: not any(alive(process) for process in processes))
 
 
 def test_a_killed_engine_comes_back_with_its_models(own: Node) -> None:
-    for slot in ("rest-0", "grpc-0"):
-        before = own.children()[slot]
-        os.kill(before, signal.SIGKILL)
-        wait_for(lambda slot=slot, before=before: own.children()[slot] != before)  # type: ignore[misc]
+    before = own.children()["engine-0"]
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: own.children()["engine-0"] != before)
     wait_for(lambda: own.ask("/v2/models/simple/infer", SIMPLE).status == 200)
     with own.client() as client:
         wait_for(lambda: client.ready().ready)
@@ -104,7 +103,7 @@ def test_serving_goes_on_without_control_and_after_a_restart_without_it(own: Nod
         for child in psutil.Process(own.process.pid).children()
         if "augurium.control" in child.cmdline()
     )
-    engine = own.children()["rest-0"]
+    engine = own.children()["engine-0"]
     os.kill(control, signal.SIGSTOP)  # there, but not answering; nobody restarts it
     try:
         assert own.ask("/v2/models/simple/infer", SIMPLE).status == 200
@@ -120,7 +119,7 @@ def test_a_node_serves_what_it_served_before(
     own: Node, start: Callable[..., Node], tmp_path: Path
 ) -> None:
     own.stop()
-    again = start(tmp_path / "home", "--engines", "1", "--grpc-engines", "1")
+    again = start(tmp_path / "home", "--engines", "1")
     assert again.ask("/v2/models/simple/infer", SIMPLE).status == 200
 
 

@@ -16,7 +16,7 @@ from tests.support.s3_server import S3Server, s3, s3_server
 
 __all__ = ["s3", "s3_server"]
 
-SMALL = ("--engines", "1", "--grpc-engines", "1")
+SMALL = ("--engines", "1")
 ROWS = {"instances": [[1.5, 2.5], [-3.0, 0.25]]}
 
 

@@ -30,9 +30,9 @@ SLOW_ROWS = 256
 
 @pytest.fixture(scope="module")
 def three(start: Callable[..., Node], tmp_path_factory: pytest.TempPathFactory) -> Node:
-    """Two REST engines and a gRPC engine."""
+    """Three engines."""
     home = tmp_path_factory.mktemp("extensions") / "home"
-    node = start(home, "--engines", "2", "--grpc-engines", "1")
+    node = start(home, "--engines", "3")
     models = {"simple": simple_model(), "slow": slow_model(), "picky": picky_model()}
     with node.client() as client:
         for name, content in models.items():

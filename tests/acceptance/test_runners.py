@@ -74,7 +74,7 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def own(start: Callable[..., Node], home: Path) -> Node:
     """A node of the test's own, with a Python function."""
-    node = start(home, "--engines", "2", "--grpc-engines", "1", "--allow-code")
+    node = start(home, "--engines", "2", "--allow-code")
     deploy_function(node)
     return node
 
@@ -122,7 +122,7 @@ def test_undeploying_ends_the_runner_and_deploying_starts_another(own: Node, hom
 
 def test_engines_that_are_killed_find_their_runner_again(own: Node, home: Path) -> None:
     (runner,) = runners(home)
-    killed = {slot: pid for slot, pid in own.children().items() if slot in ("rest-0", "grpc-0")}
+    killed = own.children()
     for pid in killed.values():
         os.kill(pid, signal.SIGKILL)
     wait_for(lambda: all(own.children().get(slot, pid) != pid for slot, pid in killed.items()))

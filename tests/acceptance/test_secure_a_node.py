@@ -71,7 +71,7 @@ class Reader:
         flags = [word for word in words if word not in ("--home", home)]
         if "--config" in flags:
             flags[flags.index("--config") + 1] = str(self._config)
-        node = Node(Path(home), *flags, "--engines", "1", "--grpc-engines", "1")
+        node = Node(Path(home), *flags, "--engines", "1")
         # curl asks for https: the page's scheme must be the node's own
         self._filled |= {
             "https://node.example:8080": node.management,

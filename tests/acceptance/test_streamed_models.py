@@ -76,7 +76,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def yielding(start: Callable[..., Node], home: Path) -> Node:
-    node = start(home, "--engines", "1", "--grpc-engines", "1", "--allow-code")
+    node = start(home, "--engines", "1", "--allow-code")
     register(node)
     return node
 
@@ -325,7 +325,7 @@ def test_streams_beyond_the_limit_are_refused_at_once(
 ) -> None:
     settings = tmp_path / "augurium.toml"
     settings.write_text("[runners]\nmax_streams = 2\n[limits]\nstream_timeout_s = 3\n")
-    flags = ("--engines", "1", "--grpc-engines", "1", "--allow-code", "--config", str(settings))
+    flags = ("--engines", "1", "--allow-code", "--config", str(settings))
     node = start(tmp_path / "home", *flags)
     register(node)
     base = f"http://{node.rest}"
@@ -346,7 +346,7 @@ def test_streams_beyond_the_limit_are_refused_at_once(
 
 
 def test_a_stop_waits_for_streams(start: Callable[..., Node], tmp_path: Path) -> None:
-    node = start(tmp_path / "home", "--engines", "1", "--grpc-engines", "1", "--allow-code")
+    node = start(tmp_path / "home", "--engines", "1", "--allow-code")
     register(node)
     found: list[int] = []
 
@@ -371,7 +371,7 @@ def test_a_stop_that_cannot_wait_says_so_in_the_stream(
 ) -> None:
     settings = tmp_path / "augurium.toml"
     settings.write_text("[node]\ndrain_timeout_s = 1\n")
-    flags = ("--engines", "1", "--grpc-engines", "1", "--allow-code", "--config", str(settings))
+    flags = ("--engines", "1", "--allow-code", "--config", str(settings))
     node = start(tmp_path / "home", *flags)
     register(node)
     with (

@@ -29,7 +29,7 @@ def count(columns: Any, parameters: Any) -> Any:
 @pytest.fixture(scope="module")
 def counting(start: Callable[..., Node], tmp_path_factory: pytest.TempPathFactory) -> Node:
     home = tmp_path_factory.mktemp("counting") / "home"
-    node = start(home, "--engines", "1", "--grpc-engines", "1", "--allow-code")
+    node = start(home, "--engines", "1", "--allow-code")
     with node.client() as client:
         client.register(count, name="count", data={"count": [3, 2]}, allow_code=True)
         client.register(

@@ -13,7 +13,7 @@ from tests.support.node import AUGURIUM, Node, clean_environment
 
 @pytest.fixture
 def own(start: Callable[..., Node], tmp_path: Path) -> Node:
-    return start(tmp_path / "home", "--engines", "1", "--grpc-engines", "1")
+    return start(tmp_path / "home", "--engines", "1")
 
 
 def test_a_frame_leaves_examples_a_profile_and_its_digest(

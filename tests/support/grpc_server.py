@@ -1,4 +1,4 @@
-"""A gRPC engine's core behind its host, without a node, in a process whose memory is its own.
+"""A data plane behind the gRPC host, without a node, in a process whose memory is its own.
 
 `python -m tests.support.grpc_server FOLDER` serves every `NAME.onnx` of the folder, with the
 signature of `NAME.json` beside it, and prints its port.

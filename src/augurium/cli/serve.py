@@ -25,10 +25,10 @@ Port = Annotated[int | None, typer.Option(help="Port of REST predictions.")]
 GrpcPort = Annotated[int | None, typer.Option(help="Port of gRPC predictions.")]
 ControlPort = Annotated[int | None, typer.Option(help="Port of the management API and of metrics.")]
 Engines = Annotated[
-    int | None, typer.Option(help="REST engine processes; 0 means one per core, at most 8.")
-]
-GrpcEngines = Annotated[
-    int | None, typer.Option(help="gRPC engine processes; 0 means half as many as REST engines.")
+    int | None,
+    typer.Option(
+        help="Engine processes, each with REST and gRPC; 0 means one per core, at most 8."
+    ),
 ]
 AllowCode = Annotated[
     bool | None,
@@ -67,7 +67,6 @@ def serve(
     grpc_port: GrpcPort = None,
     control_port: ControlPort = None,
     engines: Engines = None,
-    grpc_engines: GrpcEngines = None,
     allow_code: AllowCode = None,
     access_required: AccessRequired = None,
     access_allow_plaintext: AllowPlaintext = None,
@@ -89,7 +88,6 @@ def serve(
         "node.grpc_port": grpc_port,
         "node.control_port": control_port,
         "node.engines": engines,
-        "node.grpc_engines": grpc_engines,
         "importing.allow_code": allow_code,
         "access.required": access_required,
         "access.allow_plaintext": access_allow_plaintext,

@@ -11,7 +11,7 @@ from augurium.cli.output import print_fields, print_json, print_table
 if TYPE_CHECKING:
     from augurium.client.results import Engine, Readiness, Server
 
-COLUMNS = ("engine", "state", "host", "pid", "revision", "versions", "notice")
+COLUMNS = ("engine", "state", "pid", "revision", "versions")
 
 
 def status(json: JsonFlag = False) -> None:
@@ -45,7 +45,7 @@ def _show(server: "Server", readiness: "Readiness") -> None:
     )
     known = {engine.engine for engine in server.engines}
     absent = [
-        (slot, "absent", *[None] * 5) for slot in server.expected_engines if slot not in known
+        (slot, "absent", *[None] * 3) for slot in server.expected_engines if slot not in known
     ]
     print_table(COLUMNS, [*map(_row, server.engines), *absent])
 
@@ -54,11 +54,9 @@ def _row(engine: "Engine") -> tuple[object, ...]:
     return (
         engine.engine,
         "connected" if engine.connected else "disconnected",
-        engine.host,
         engine.pid,
         engine.revision,
         _versions(engine),
-        engine.notice,
     )
 
 

@@ -139,8 +139,6 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
 
     engine: str
     pid: int
-    host: str
-    notice: str = ""
     connected: bool = True
     revision: int = 0
     states: tuple[VersionState, ...] = ()

@@ -17,7 +17,7 @@ TRANSPORTS: dict[str, type[Calls]] = {"rest": RestCalls, "grpc": GrpcCalls}
 
 class TransportOptions(TypedDict, total=False):
     """`transport` carries predictions: `rest` or `grpc`. `retries` says when a prediction is tried
-    again. `connections` is the most that are open to REST engines at once. `rest_url` and
+    again. `connections` is the most that are open to the REST port at once. `rest_url` and
     `grpc_url` are where predictions go; the server is asked when they are not given.
     """
 

@@ -20,7 +20,6 @@ from augurium.control.load_overrides import LoadOverrides
 from augurium.control.model_loads import ModelLoads
 from augurium.control.node_log import NodeLog
 from augurium.control.profiles import Profiles
-from augurium.control.readiness import expected_engines
 from augurium.control.services import Services
 from augurium.control.snapshots import Snapshots
 from augurium.control.transfers import Note, Transfers
@@ -80,7 +79,7 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
         switch = LogSwitch(config.settings.log, "control")
         loads = ModelLoads(registry, deployments, snapshots, note)
         node_log = NodeLog(switch, snapshots, hub, note)
-        desk = Desk(registry, hub, loads, node_log, expected_engines(config))
+        desk = Desk(registry, hub, loads, node_log, config.engines)
         hub.answer_with(desk.answer)
         sweep = UploadSweep(pending_uploads(config.settings.storage, os.environ))
         async with _running(services, snapshots, sweep):

@@ -220,7 +220,7 @@ class Deployments:
             state = link.state_of(model, number, 0)
             if state is not None and state.state == FAILED:
                 raise Conflict(
-                    f"{model}@{number} failed to load in engine {link.hello.engine}: {state.reason}"
+                    f"{model}@{number} failed to load in {link.hello.engine}: {state.reason}"
                 )
 
 

@@ -8,7 +8,7 @@ from augurium.serving.metrics import EngineMetrics, merge
 
 
 class EngineSlot:
-    """One slot, such as `rest-0`, and the process in it; `link` is None while that is away."""
+    """One slot, such as `engine-0`, and the process in it; `link` is None while that is away."""
 
     def __init__(self, hello: Hello) -> None:
         self.hello = hello

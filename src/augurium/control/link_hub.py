@@ -130,7 +130,7 @@ class LinkHub:
         self._slots.connect(link)
         link.push(self.snapshot)
         self.wake()
-        log.info("engine connected", host=link.hello.host, notice=link.hello.notice, **engine)
+        log.info("engine connected", **engine)
         try:
             async with asyncio.TaskGroup() as tasks:
                 sender = tasks.create_task(link.send_all())

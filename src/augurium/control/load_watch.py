@@ -58,12 +58,10 @@ class LoadWatch:
         state = link.state_of(self._model, self._version, revision)
         engine = link.hello.engine
         if state is not None and state.state == FAILED:
-            raise Unprocessable(
-                f"{self._named} cannot be loaded in engine {engine}: {state.reason}"
-            )
+            raise Unprocessable(f"{self._named} cannot be loaded in {engine}: {state.reason}")
         if not link.open and (state is None or state.state != READY):
             raise Unprocessable(
-                f"engine {engine} ended while it loaded {self._named}; nothing was deployed. "
+                f"{engine} ended while it loaded {self._named}; nothing was deployed. "
                 "Look into its log; if it was stopped on purpose, deploy again"
             )
 

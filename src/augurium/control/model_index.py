@@ -51,6 +51,6 @@ def _state(
         return FAILED, "no engine is connected"
     for engine, state in found.items():
         if state is not None and state.state == FAILED:
-            return FAILED, f"engine {engine}: {state.reason}"
+            return FAILED, f"{engine}: {state.reason}"
     late = [engine for engine, state in found.items() if state is None or state.state != READY]
     return (LOADING, f"in {', '.join(late)}") if late else (READY, "")

@@ -11,11 +11,6 @@ from augurium.control.services import Services
 from augurium.core.home import NodeConfig
 
 
-def expected_engines(node: NodeConfig) -> list[str]:
-    """The slots that shall be filled."""
-    return [*node.rest_engines, *node.grpc_engines]
-
-
 def waiting_for(
     node: NodeConfig, hub: LinkHub, stopping: bool, names_models: bool = True
 ) -> list[str]:
@@ -28,7 +23,7 @@ def waiting_for(
         return ["the server is stopping"]
     links = {link.hello.engine: link for link in hub.links()}
     reasons = []
-    for engine in expected_engines(node):
+    for engine in node.engines:
         link = links.get(engine)
         if link is None:
             reasons.append(f"{engine} is not connected")

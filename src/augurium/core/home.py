@@ -104,16 +104,12 @@ def short_socket_path(wanted: Path) -> Path:
 class NodeConfig(msgspec.Struct, frozen=True):
     """What every process of one node needs to know; the supervisor writes it, the others read it.
 
-    `rest_engines` and `grpc_engines` are the slots to be filled, such as `rest-0`; the ports in
-    `settings` are the ones really used. `python` is the interpreter that runs runners and
-    `python_path` its search path.
+    `engines` are the slots to be filled, such as `engine-0`; the ports in `settings` are the ones
+    really used.
     """
 
     settings: Settings
-    rest_engines: tuple[str, ...]
-    grpc_engines: tuple[str, ...]
-    python: str = ""
-    python_path: str = ""
+    engines: tuple[str, ...]
 
     @property
     def home(self) -> Home:

@@ -53,9 +53,7 @@ class NodeSettings(Section, frozen=True):
     control_port: Port = 8080
     """Management API and metrics."""
     engines: Annotated[int, Meta(ge=0)] = 0
-    """REST engine processes; 0 means one per core, at most 8."""
-    grpc_engines: Annotated[int, Meta(ge=0)] = 0
-    """gRPC engine processes; 0 means half as many as REST engines."""
+    """Engine processes, each with REST and gRPC; 0 means one per core, at most 8."""
     default_model: Annotated[str, Meta(pattern=MODEL_PATTERN)] = ""
     """Model that answers `POST /invocations`, which names none: `name`, `name@alias` or `name@3`;
     empty means the only one that is deployed.

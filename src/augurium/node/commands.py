@@ -18,8 +18,7 @@ class Commands:
 
     def engine(self, slot: str, lifeline: int) -> Command:
         """The engine of a slot."""
-        protocol = "rest" if slot in self._config.rest_engines else "grpc"
-        return self._python(f"augurium.node.{protocol}_engine", slot, str(lifeline))
+        return self._python("augurium.node.engine", slot, str(lifeline))
 
     def _python(self, module: str, *arguments: str) -> Command:
         config = str(self._config.home.config)

@@ -73,18 +73,23 @@ class ConnectionHost(ABC, Generic[C]):
 
     async def __aexit__(self, *_: object) -> None:
         """Stops listening; closes idle connections, and busy ones with their answers."""
-        self.stopping = True
-        if self._server is not None:
-            self._server.close()
+        self.leave()
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for connection in list(self._connections):
-            connection.end()
         while self._connections:
             for connection in list(self._connections):
                 if not connection.busy:
                     connection.close()
             await asyncio.sleep(0.01)
+
+    def leave(self) -> None:
+        """Stops listening, and tells every peer to go elsewhere with what comes next."""
+        self.stopping = True
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for connection in list(self._connections):
+            connection.end()
 
     def opened(self, connection: C) -> bool:
         """Takes a connection in; False when there are too many."""

@@ -5,7 +5,6 @@ storage that can be meant.
 import fcntl
 import os
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -33,22 +32,17 @@ def resolve(settings: Settings) -> NodeConfig:
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
-    rest = node.engines or min(cores, MOST_ENGINES_BY_DEFAULT)
-    grpc = node.grpc_engines or max(1, rest // 2)
+    engines = node.engines or min(cores, MOST_ENGINES_BY_DEFAULT)
     resolved = msgspec.structs.replace(
         node,
-        engines=rest,
-        grpc_engines=grpc,
+        engines=engines,
         port=ports[0],
         grpc_port=ports[1],
         control_port=ports[2],
     )
     return NodeConfig(
         msgspec.structs.replace(settings, node=resolved),
-        tuple(f"rest-{number}" for number in range(rest)),
-        tuple(f"grpc-{number}" for number in range(grpc)),
-        python=sys.executable,
-        python_path=os.environ.get("PYTHONPATH", ""),
+        tuple(f"engine-{number}" for number in range(engines)),
     )
 
 

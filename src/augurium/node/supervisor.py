@@ -57,7 +57,7 @@ class Supervisor:
         self._control = Child("control", commands.control, grace_s)
         self._engines = [
             Child(slot, functools.partial(commands.engine, slot), grace_s)
-            for slot in (*config.rest_engines, *config.grpc_engines)
+            for slot in config.engines
         ]
 
     async def run(self) -> int:

@@ -6,17 +6,16 @@ of protobuf, in which integers may be texts.
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
+from google.protobuf.json_format import ParseDict, ParseError
 
 from augurium.core.errors import InvalidArgument
+from augurium.protocols.generated.inference_pb2 import ModelConfig
 from augurium.protocols.json_depth import UNREADABLE, check_depth
 from augurium.protocols.oip_config import MICROSECONDS_PER_MS, Config
 from augurium.serving.questions import BatchingChange
-
-if TYPE_CHECKING:
-    from augurium.protocols.generated.inference_pb2 import ModelConfig
 
 MAX_DEPTH = 32
 LONGEST_DELAY_US = 10_000
@@ -59,12 +58,7 @@ def _object(text: str) -> dict[str, Any]:
         raise InvalidArgument(f"its config is not a JSON object: {error}") from error
 
 
-def _parsed(raw: dict[str, Any]) -> "ModelConfig":
-    # here, not above: a REST engine needs protobuf for nothing else
-    from google.protobuf.json_format import ParseDict, ParseError
-
-    from augurium.protocols.generated.inference_pb2 import ModelConfig
-
+def _parsed(raw: dict[str, Any]) -> ModelConfig:
     try:
         return ParseDict(raw, ModelConfig(), max_recursion_depth=MAX_DEPTH)
     except (ParseError, TypeError, ValueError, AttributeError) as error:
@@ -81,7 +75,7 @@ def _reason(text: str) -> str:
     return f"config key '{name[:128]}' is not known here; leave it out"
 
 
-def _check_unchanged(config: "ModelConfig", current: Config | None) -> None:
+def _check_unchanged(config: ModelConfig, current: Config | None) -> None:
     now = _parsed(current or {})
     for field, value in config.ListFields():
         if field.name in SETTABLE or value == getattr(now, field.name):
@@ -100,7 +94,7 @@ def _check_unchanged(config: "ModelConfig", current: Config | None) -> None:
             )
 
 
-def _versions(config: "ModelConfig", raw: Mapping[str, Any]) -> tuple[int, ...]:
+def _versions(config: ModelConfig, raw: Mapping[str, Any]) -> tuple[int, ...]:
     _inner(raw, "version_policy", "versionPolicy")
     policy = config.version_policy
     chosen = policy.WhichOneof("policy_choice")
@@ -113,7 +107,7 @@ def _versions(config: "ModelConfig", raw: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _batching(
-    config: "ModelConfig", raw: Mapping[str, Any], current: Config | None
+    config: ModelConfig, raw: Mapping[str, Any], current: Config | None
 ) -> BatchingChange:
     queue = _inner(raw, "dynamic_batching", "dynamicBatching")
     policy = _inner(queue, "default_queue_policy", "defaultQueuePolicy")

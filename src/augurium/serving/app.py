@@ -3,6 +3,7 @@ transport.
 """
 
 import asyncio
+import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,8 +16,8 @@ from augurium.access.ledger import Ledger
 from augurium.core.errors import AuguriumError
 from augurium.core.home import NodeConfig
 from augurium.core.logs import LogSwitch
-from augurium.serving.control_link import ControlLink, engine_hello
-from augurium.serving.link import Applied
+from augurium.serving.control_link import ControlLink
+from augurium.serving.link import Applied, Hello
 from augurium.serving.linked_control import LinkedControl
 from augurium.serving.loading import Loader
 from augurium.serving.metrics import EngineMetrics
@@ -33,7 +34,7 @@ log = structlog.get_logger()
 class Engine:
     """One engine process's core. Build it on the event loop that will serve."""
 
-    def __init__(self, config: NodeConfig, slot: str, host: str, notice: str = "") -> None:
+    def __init__(self, config: NodeConfig, slot: str) -> None:
         loop = asyncio.get_running_loop()
         limits = config.settings.limits
         router: Router[ServedVersion] = Router()
@@ -47,7 +48,7 @@ class Engine:
         self._residency = Residency(router, loop, self._threads, Loader(config), self._changed)
         self._link = ControlLink(
             config.home.link_socket,
-            lambda: engine_hello(slot, host, notice),
+            functools.partial(Hello, slot, os.getpid()),
             self._told,
             self._applied,
             self._metrics,

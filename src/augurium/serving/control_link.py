@@ -4,7 +4,6 @@ control's absence.
 
 import asyncio
 import contextlib
-import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -124,8 +123,3 @@ class ControlLink:
                 await asyncio.sleep(COUNTERS_INTERVAL_S)
                 send(writer, Counters(self._metrics()))
                 await writer.drain()
-
-
-def engine_hello(engine: str, host: str, notice: str) -> Hello:
-    """This process's introduction."""
-    return Hello(engine, os.getpid(), host, notice)

@@ -21,17 +21,12 @@ _length = struct.Struct(">I")
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
-    """An engine's first message. `engine` is its stable slot, such as `rest-0`; a restarted engine
-    has another `pid`.
-
-    `host` names what carries its protocol (`httptools`, `http2`); `notice` says what is
-    not as it should be.
+    """An engine's first message. `engine` is its stable slot, such as `engine-0`; a restarted
+    engine has another `pid`.
     """
 
     engine: str
     pid: int
-    host: str
-    notice: str = ""
 
 
 class Applied(msgspec.Struct, frozen=True, tag="applied"):

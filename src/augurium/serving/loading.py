@@ -1,6 +1,5 @@
 """From a file on disk to an executor that has run: checked, loaded, warmed up."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from augurium.runtimes.runtime import IN_ENGINE, load
 from augurium.serving.executor import LocalExecutor, StreamExecutor, VersionExecutor
 from augurium.serving.integrity import check_file
 from augurium.serving.runner_executor import RunnerExecutor
-from augurium.serving.runner_process import Interpreter, RunnerProcess
+from augurium.serving.runner_process import RunnerProcess
 from augurium.serving.snapshot import DesiredVersion
 
 WARM_UP_ROWS = (1, 64)
@@ -29,7 +28,6 @@ class Loader:
 
     def __init__(self, config: NodeConfig) -> None:
         self._run_folder = config.home.run
-        self._interpreter = Interpreter(config.python or sys.executable, config.python_path)
         self._settings = config.settings.runners
         self._run_timeout_s = config.settings.limits.request_timeout_s
 
@@ -60,7 +58,7 @@ class Loader:
         )
 
     def _in_runner(self, desired: DesiredVersion) -> VersionExecutor:
-        process = RunnerProcess(self._run_folder, desired, self._interpreter, self._settings)
+        process = RunnerProcess(self._run_folder, desired, self._settings)
         streams = self._settings.max_streams if desired.signature.streamed else 0
         return RunnerExecutor(process, desired.signature, self._run_timeout_s, streams)
 

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -29,17 +30,10 @@ MODULE = "augurium.serving.runner"
 ATTEMPTS = 3
 EXIT_TIMEOUT_S = 5.0
 LOG_TAIL_BYTES = 1000
-PASSED_VARIABLES = ("PATH", "LD_LIBRARY_PATH")
+PASSED_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH")
 # one run uses one core: engines send several at a time
 
 log = structlog.get_logger()
-
-
-class Interpreter(msgspec.Struct, frozen=True):
-    """The Python that runners run in; `search_path` is its PYTHONPATH."""
-
-    executable: str
-    search_path: str = ""
 
 
 class RunnerProcess:
@@ -54,12 +48,10 @@ class RunnerProcess:
         self,
         folder: Path,
         desired: DesiredVersion,
-        interpreter: Interpreter,
         settings: RunnerSettings,
     ) -> None:
         self._folder = folder
         self._desired = desired
-        self._interpreter = interpreter
         self._settings = settings
         self.starts = 0
         self.name = f"{PREFIX}{desired.model}-{desired.version}-{_identity(desired)}"
@@ -128,7 +120,7 @@ class RunnerProcess:
             work.mkdir(mode=0o700)
             with self._listening() as listener, self._log_file.open("wb") as output:
                 process = subprocess.Popen(
-                    [self._interpreter.executable, "-s", "-P", "-m", MODULE],
+                    [sys.executable, "-s", "-P", "-m", MODULE],
                     cwd=work,
                     env=self._environment(work),
                     stdin=subprocess.PIPE,
@@ -178,9 +170,8 @@ class RunnerProcess:
 
     def _environment(self, work: Path) -> dict[str, str]:
         passed = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
-        path = self._interpreter.search_path
         private = {"HOME": str(work), "TMPDIR": str(work), "LANG": "C.UTF-8"}
-        return {**passed, **private, **({"PYTHONPATH": path} if path else {}), **SINGLE_THREAD}
+        return {**passed, **private, **SINGLE_THREAD}
 
     @property
     def _log_file(self) -> Path:

@@ -129,14 +129,14 @@ def server_body(url: str) -> dict[str, Any]:
         {"model": "churn", "version": 1, "state": "ready", "reason": ""},
         {"model": "churn", "version": 2, "state": "failed", "reason": "out of memory"},
     ]
-    engine = {"engine": "rest-0", "pid": 7, "host": "httptools", "notice": "", "connected": True}
+    engine = {"engine": "engine-0", "pid": 7, "connected": True}
     return {
         "version": "0.1.0",
         "rest_url": url,
         "grpc_url": "127.0.0.1:8001",
         "control_url": url,
         "engines": [engine | {"revision": 4, "states": states}],
-        "expected_engines": ["rest-0", "grpc-0"],
+        "expected_engines": ["engine-0", "engine-1"],
         "of_a_newer_server": True,
     }
 

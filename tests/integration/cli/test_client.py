@@ -54,12 +54,12 @@ def test_a_node_tells_its_urls_and_engines(client: Client, server_url: str) -> N
 
     assert server.rest_url == server_url
     assert [state.state for state in server.engines[0].states] == ["ready", "failed"]
-    assert server.expected_engines == ("rest-0", "grpc-0")
+    assert server.expected_engines == ("engine-0", "engine-1")
 
 
 @pytest.mark.parametrize("status", [200, 503])
 def test_readiness_is_an_answer_and_no_error(client: Client, answer: Answer, status: int) -> None:
-    body = {"ready": status == 200, "waiting_for": [] if status == 200 else ["grpc-0"]}
+    body = {"ready": status == 200, "waiting_for": [] if status == 200 else ["engine-1"]}
     answer("GET /api/v1/ready", body, status)
 
     assert client.ready().ready is (status == 200)

@@ -163,13 +163,13 @@ def test_register_can_deploy_at_once(
 def test_a_version_that_cannot_be_deployed_stays_registered_and_that_is_said(
     augurium: Augurium, model_file: str, answer: Answer
 ) -> None:
-    refusal = {"error": "rest-0: out of memory", "kind": "unprocessable"}
+    refusal = {"error": "engine-0: out of memory", "kind": "unprocessable"}
     answer("POST /api/v1/models/churn/deployments", refusal, 422)
 
     result = augurium("register", model_file, "--name", "churn", "--deploy")
 
     assert result.exit_code == 1
-    assert "churn@2 is registered, but not deployed: rest-0: out of memory" in result.stderr
+    assert "churn@2 is registered, but not deployed: engine-0: out of memory" in result.stderr
 
 
 def test_models_are_a_table(augurium: Augurium, answer: Answer, model_body: dict[str, Any]) -> None:
@@ -353,16 +353,16 @@ def test_a_degraded_answer_is_remarked(augurium: Augurium, answer: Answer) -> No
 def test_status_shows_engines_that_are_absent_and_why_versions_fail(
     augurium: Augurium, answer: Answer
 ) -> None:
-    answer("GET /api/v1/ready", {"ready": False, "waiting_for": ["grpc-0"]}, 503)
+    answer("GET /api/v1/ready", {"ready": False, "waiting_for": ["engine-1"]}, 503)
 
     result = augurium("status")
 
     lines = lines_of(result.stdout)
     assert result.exit_code == 1
-    assert ["state", "not", "ready,", "waiting", "for", "grpc-0"] in lines
-    assert ["grpc-0", "absent", "-", "-", "-", "-", "-"] in lines
+    assert ["state", "not", "ready,", "waiting", "for", "engine-1"] in lines
+    assert ["engine-1", "absent", "-", "-", "-"] in lines
     failed = "1 ready; churn@2 failed: out of memory"
-    assert ["rest-0", "connected", "httptools", "7", "4", *failed.split()] in lines
+    assert ["engine-0", "connected", "7", "4", *failed.split()] in lines
 
 
 def test_status_of_a_ready_node_exits_0(augurium: Augurium, answer: Answer) -> None:

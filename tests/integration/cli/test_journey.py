@@ -149,7 +149,7 @@ def test_pages_for_people_can_be_read(run: Run, doubling_file: str) -> None:
     assert "Import report" in page
     assert "doubling.onnx" in page
     assert status.returncode == 0
-    assert "rest-0" in status.stdout
+    assert "engine-0" in status.stdout
 
 
 def test_the_report_of_an_import_is_kept_with_the_version(

@@ -307,7 +307,7 @@ def fixed(tmp_path: Path) -> Iterator[Callable[[], Node]]:
 
     def start() -> Node:
         # of a flag that is given twice the last one counts
-        nodes.append(Node(tmp_path / "home", *chosen, "--engines", "1", "--grpc-engines", "1"))
+        nodes.append(Node(tmp_path / "home", *chosen, "--engines", "1"))
         return nodes[-1]
 
     yield start
@@ -343,7 +343,7 @@ def test_a_server_that_is_killed_and_started_again_is_found_again(
 
 
 def test_a_key_goes_along(tmp_path: Path, transport: Any) -> None:
-    small = ("--engines", "1", "--grpc-engines", "1")
+    small = ("--engines", "1")
     node = Node(tmp_path / "home", *small)
     try:
         with node.client() as client:

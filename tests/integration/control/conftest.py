@@ -61,7 +61,7 @@ class EngineClient:
 
     async def connect(self) -> "EngineClient":
         reader, self._writer = await asyncio.open_unix_connection(str(self._socket_file))
-        send(self._writer, Hello(self.name, self.pid, "httptools"))
+        send(self._writer, Hello(self.name, self.pid))
         self._task = asyncio.create_task(self._live(reader, self._writer))
         await self.until(lambda: self.snapshot.revision >= 0)
         return self
@@ -155,7 +155,7 @@ def logging_restored() -> Iterator[None]:
 @pytest.fixture
 def node(tmp_path: Path) -> NodeConfig:
     settings = Settings(node=NodeSettings(home=str(tmp_path / "home"), drain_delay_s=0))
-    return NodeConfig(settings, ("rest-0", "rest-1"), ())
+    return NodeConfig(settings, ("engine-0", "engine-1"))
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ async def api(services: Services) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def connect_engine_to() -> AsyncIterator[Callable[..., Awaitable[EngineClient]]]:
-    """Connects an engine: `await connect_engine_to(socket_file, "rest-0", pid=7)`."""
+    """Connects an engine: `await connect_engine_to(socket_file, "engine-0", pid=7)`."""
     async with AsyncExitStack() as stack:
 
         async def connect(socket: Path, name: str, pid: int = 1, **traits: Any) -> EngineClient:
@@ -193,7 +193,7 @@ async def connect_engine_to() -> AsyncIterator[Callable[..., Awaitable[EngineCli
 def connect_engine(
     node: NodeConfig, services: Services, connect_engine_to: Callable[..., Awaitable[EngineClient]]
 ) -> Callable[..., Awaitable[EngineClient]]:
-    """Connects an engine to the services: `await connect_engine("rest-0", pid=7)`."""
+    """Connects an engine to the services: `await connect_engine("engine-0", pid=7)`."""
     return functools.partial(connect_engine_to, node.home.link_socket)
 
 
@@ -263,7 +263,7 @@ async def control(tmp_path: Path) -> AsyncIterator[ControlProcess]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     settings = NodeSettings(home=str(tmp_path / "home"), control_port=port)
-    process = ControlProcess(NodeConfig(Settings(node=settings), ("rest-0",), ()))
+    process = ControlProcess(NodeConfig(Settings(node=settings), ("engine-0",)))
     process.start()
     await process.until_up()
     yield process

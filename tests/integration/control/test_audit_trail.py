@@ -122,7 +122,7 @@ def node(request: pytest.FixtureRequest, tmp_path: Path) -> NodeConfig:
         storage=StorageSettings(database_url=url),
         access=AccessSettings(required=True),
     )
-    return NodeConfig(settings, ("rest-0",), ())
+    return NodeConfig(settings, ("engine-0",))
 
 
 @pytest.fixture
@@ -232,7 +232,7 @@ async def test_no_change_without_its_entry_and_no_entry_without_its_change(
     connect_engine: Connect,
     public_key: str,
 ) -> None:
-    await connect_engine("rest-0")
+    await connect_engine("engine-0")
     model = io.BytesIO()
     onnx.save(simple_model(), model)
     uploaded = await api.post("/api/v1/artifacts", content=model.getvalue())

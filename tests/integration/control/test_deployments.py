@@ -18,7 +18,7 @@ async def _model(api: httpx.AsyncClient, model: str) -> Any:
 async def test_a_deployed_version_is_ready_in_every_engine_and_is_the_default(
     api: httpx.AsyncClient, connect_engine: Fixture, register: Fixture
 ) -> None:
-    engines = [await connect_engine("rest-0"), await connect_engine("rest-1")]
+    engines = [await connect_engine("engine-0"), await connect_engine("engine-1")]
     await register("iris")
 
     reply = await _deploy(api, "iris", 1)
@@ -37,8 +37,8 @@ async def test_a_deployed_version_is_ready_in_every_engine_and_is_the_default(
 async def test_the_default_moves_only_after_the_slowest_engine_is_ready(
     api: httpx.AsyncClient, connect_engine: Fixture, register: Fixture
 ) -> None:
-    await connect_engine("rest-0")
-    slow = await connect_engine("rest-1", slow={("iris", 2)})
+    await connect_engine("engine-0")
+    slow = await connect_engine("engine-1", slow={("iris", 2)})
     await register("iris")
     await register("iris")
     await _deploy(api, "iris", 1)
@@ -56,7 +56,7 @@ async def test_the_default_moves_only_after_the_slowest_engine_is_ready(
 async def test_a_version_can_be_deployed_beside_the_default(
     api: httpx.AsyncClient, connect_engine: Fixture, register: Fixture
 ) -> None:
-    engine = await connect_engine("rest-0")
+    engine = await connect_engine("engine-0")
     await register("iris")
     await register("iris")
     await _deploy(api, "iris", 1)
@@ -71,7 +71,7 @@ async def test_a_version_can_be_deployed_beside_the_default(
 async def test_twenty_models_deploy_at_once(
     api: httpx.AsyncClient, connect_engine: Fixture, register: Fixture
 ) -> None:
-    engines = [await connect_engine("rest-0"), await connect_engine("rest-1")]
+    engines = [await connect_engine("engine-0"), await connect_engine("engine-1")]
     names = [f"model-{number}" for number in range(20)]
     for name in names:
         await register(name)
@@ -85,7 +85,7 @@ async def test_twenty_models_deploy_at_once(
 async def test_a_second_deployment_of_a_model_waits_for_the_first(
     api: httpx.AsyncClient, connect_engine: Fixture, register: Fixture
 ) -> None:
-    engine = await connect_engine("rest-0", slow={("iris", 1)})
+    engine = await connect_engine("engine-0", slow={("iris", 1)})
     await register("iris")
     await register("iris")
 
@@ -104,7 +104,7 @@ async def test_a_second_deployment_of_a_model_waits_for_the_first(
 async def test_a_default_can_move_back_to_a_lower_version(
     api: httpx.AsyncClient, connect_engine: Fixture, register: Fixture
 ) -> None:
-    engine = await connect_engine("rest-0")
+    engine = await connect_engine("engine-0")
     await register("iris")
     await register("iris")
     await _deploy(api, "iris", 1)
@@ -118,7 +118,7 @@ async def test_a_default_can_move_back_to_a_lower_version(
 async def test_an_undeployed_version_leaves_the_engines(
     api: httpx.AsyncClient, connect_engine: Fixture, register: Fixture
 ) -> None:
-    engine = await connect_engine("rest-0")
+    engine = await connect_engine("engine-0")
     await register("iris")
     await register("iris")
     await _deploy(api, "iris", 1)
@@ -135,7 +135,7 @@ async def test_an_undeployed_version_leaves_the_engines(
 async def test_a_version_that_the_default_or_an_alias_needs_cannot_be_undeployed(
     api: httpx.AsyncClient, connect_engine: Fixture, register: Fixture
 ) -> None:
-    await connect_engine("rest-0")
+    await connect_engine("engine-0")
     await register("iris")
     await register("iris")
     await _deploy(api, "iris", 1)
@@ -150,7 +150,7 @@ async def test_a_version_that_the_default_or_an_alias_needs_cannot_be_undeployed
 async def test_an_alias_follows_its_version_into_the_engines_and_out(
     api: httpx.AsyncClient, connect_engine: Fixture, register: Fixture
 ) -> None:
-    engine = await connect_engine("rest-0")
+    engine = await connect_engine("engine-0")
     await register("iris")
     await _deploy(api, "iris", 1)
 
@@ -182,10 +182,10 @@ async def test_an_alias_cannot_point_at_a_version_that_failed_to_load(
     register: Fixture,
     until_waiting_for: Fixture,
 ) -> None:
-    await connect_engine("rest-0")
+    await connect_engine("engine-0")
     await register("iris")
     await _deploy(api, "iris", 1)
-    await connect_engine("rest-1", broken={("iris", 1): "no memory"})
+    await connect_engine("engine-1", broken={("iris", 1): "no memory"})
     await until_waiting_for([])
 
     reply = await api.put("/models/iris/aliases/champion", json={"version": 1})
@@ -197,7 +197,7 @@ async def test_an_alias_cannot_point_at_a_version_that_failed_to_load(
 async def test_changes_are_audited(
     api: httpx.AsyncClient, connect_engine: Fixture, register: Fixture
 ) -> None:
-    await connect_engine("rest-0")
+    await connect_engine("engine-0")
     await register("iris")
     await register("rose")
     await _deploy(api, "iris", 1)

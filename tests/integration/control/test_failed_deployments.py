@@ -31,8 +31,8 @@ async def _model(api: httpx.AsyncClient, model: str) -> Any:
 async def test_a_version_that_fails_in_one_engine_changes_nothing(
     api: httpx.AsyncClient, connect_engine: Fixture, register: Fixture
 ) -> None:
-    healthy = await connect_engine("rest-0")
-    await connect_engine("rest-1", broken={("iris", 2): "wrong hash"})
+    healthy = await connect_engine("engine-0")
+    await connect_engine("engine-1", broken={("iris", 2): "wrong hash"})
     await register("iris")
     await register("iris")
     await _deploy(api, "iris", 1)
@@ -41,7 +41,7 @@ async def test_a_version_that_fails_in_one_engine_changes_nothing(
 
     assert reply.status_code == 422
     assert reply.json()["kind"] == "unprocessable"
-    assert "rest-1" in reply.json()["error"]
+    assert "engine-1" in reply.json()["error"]
     assert "wrong hash" in reply.json()["error"]
     await healthy.until(lambda: not healthy.holds("iris", 2))
     assert healthy.default_of("iris") == 1
@@ -51,8 +51,8 @@ async def test_a_version_that_fails_in_one_engine_changes_nothing(
 async def test_an_engine_that_dies_while_loading_fails_the_deployment(
     api: httpx.AsyncClient, connect_engine: Fixture, register: Fixture
 ) -> None:
-    survivor = await connect_engine("rest-0")
-    victim = await connect_engine("rest-1", slow={("iris", 1)})
+    survivor = await connect_engine("engine-0")
+    victim = await connect_engine("engine-1", slow={("iris", 1)})
     await register("iris")
 
     deployment = asyncio.create_task(_deploy(api, "iris", 1))
@@ -61,17 +61,17 @@ async def test_an_engine_that_dies_while_loading_fails_the_deployment(
     reply = await deployment
 
     assert reply.status_code == 422
-    assert "rest-1 ended while it loaded" in reply.json()["error"]
+    assert "engine-1 ended while it loaded" in reply.json()["error"]
     await survivor.until(lambda: not survivor.holds("iris", 1))
-    restarted = await connect_engine("rest-1", pid=2)
+    restarted = await connect_engine("engine-1", pid=2)
     assert not restarted.holds("iris", 1)
 
 
 async def test_an_engine_that_dies_after_it_was_ready_does_not_fail_the_deployment(
     api: httpx.AsyncClient, connect_engine: Fixture, register: Fixture
 ) -> None:
-    slow = await connect_engine("rest-0", slow={("iris", 1)})
-    quick = await connect_engine("rest-1")
+    slow = await connect_engine("engine-0", slow={("iris", 1)})
+    quick = await connect_engine("engine-1")
     await register("iris")
 
     deployment = asyncio.create_task(_deploy(api, "iris", 1))
@@ -87,12 +87,12 @@ async def test_an_engine_that_dies_after_it_was_ready_does_not_fail_the_deployme
 async def test_an_engine_that_joins_a_running_deployment_is_waited_for(
     api: httpx.AsyncClient, connect_engine: Fixture, register: Fixture
 ) -> None:
-    first = await connect_engine("rest-0", slow={("iris", 1)})
+    first = await connect_engine("engine-0", slow={("iris", 1)})
     await register("iris")
 
     deployment = asyncio.create_task(_deploy(api, "iris", 1))
     await first.until(lambda: first.holds("iris", 1))
-    late = await connect_engine("rest-1", slow={("iris", 1)})
+    late = await connect_engine("engine-1", slow={("iris", 1)})
     first.release("iris", 1)
     default_before_the_late_one = (await _model(api, "iris"))["default_version"]
     late.release("iris", 1)
@@ -118,7 +118,7 @@ async def test_nothing_can_be_deployed_without_engines(
 async def test_a_deployment_ends_when_the_server_stops(
     api: httpx.AsyncClient, services: Services, connect_engine: Fixture, register: Fixture
 ) -> None:
-    engine = await connect_engine("rest-0", slow={("iris", 1)})
+    engine = await connect_engine("engine-0", slow={("iris", 1)})
     await register("iris")
 
     deployment = asyncio.create_task(_deploy(api, "iris", 1))
@@ -141,11 +141,11 @@ async def test_an_engine_that_takes_too_long_fails_the_deployment(
     impatient = Deployments(
         services.registry, artifacts, snapshots, services.hub, load_timeout_s=0.05
     )
-    await connect_engine("rest-0")
-    await connect_engine("rest-1", slow={("iris", 1)})
+    await connect_engine("engine-0")
+    await connect_engine("engine-1", slow={("iris", 1)})
     await register("iris")
 
-    with pytest.raises(DeadlineExceeded, match=r"iris@1 was not ready within 0\.05 s in rest-1"):
+    with pytest.raises(DeadlineExceeded, match=r"iris@1 was not ready within 0\.05 s in engine-1"):
         await impatient.deploy("iris", 1, default=True, actor="test")
 
     assert services.registry.model("iris").deployed_versions == ()
@@ -154,7 +154,7 @@ async def test_an_engine_that_takes_too_long_fails_the_deployment(
 async def test_a_version_whose_file_is_lost_is_not_deployed(
     node: NodeConfig, api: httpx.AsyncClient, connect_engine: Fixture, register: Fixture
 ) -> None:
-    engine = await connect_engine("rest-0")
+    engine = await connect_engine("engine-0")
     version = await register("iris")
     ObstoreArtifacts(node.home.artifacts).local_path(version.servable.digest).unlink()
 
@@ -168,7 +168,7 @@ async def test_a_version_whose_file_is_lost_is_not_deployed(
 async def test_a_caller_who_leaves_does_not_leave_half_a_deployment(
     services: Services, connect_engine: Fixture, register: Fixture
 ) -> None:
-    engine = await connect_engine("rest-0", slow={("iris", 1)})
+    engine = await connect_engine("engine-0", slow={("iris", 1)})
     await register("iris")
     deployment = asyncio.create_task(
         services.deployments.deploy("iris", 1, default=True, actor="test")
@@ -203,7 +203,7 @@ class _SlowRegistry(SqlRegistry):
 async def test_what_undoes_a_deployment_does_not_overtake_it(
     node: NodeConfig, services: Services, connect_engine: Fixture, register: Fixture
 ) -> None:
-    await connect_engine("rest-0")
+    await connect_engine("engine-0")
     await register("iris")
     registry = _SlowRegistry(node)
     artifacts = ObstoreArtifacts(node.home.artifacts)
@@ -231,10 +231,10 @@ async def test_a_version_that_engines_dropped_cannot_become_the_default(
 ) -> None:
     for _ in range(2):
         await register("iris")
-    await connect_engine("rest-0")
+    await connect_engine("engine-0")
     await _deploy(api, "iris", 1)
     await _deploy(api, "iris", 2, default=False)
-    await connect_engine("rest-1", broken={("iris", 2): "no memory"})
+    await connect_engine("engine-1", broken={("iris", 2): "no memory"})
     await until_waiting_for([])
 
     reply = await _deploy(api, "iris", 2)

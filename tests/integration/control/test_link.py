@@ -53,11 +53,11 @@ async def test_only_the_owner_may_open_the_link(node: NodeConfig, services: Serv
 async def test_an_engine_is_told_the_desired_state_when_it_connects(
     api: httpx.AsyncClient, connect_engine: Fixture, register: Fixture
 ) -> None:
-    first = await connect_engine("rest-0")
+    first = await connect_engine("engine-0")
     await register("iris")
     await api.post("/models/iris/deployments", json={"version": 1})
 
-    second = await connect_engine("rest-1")
+    second = await connect_engine("engine-1")
 
     assert second.snapshot == first.snapshot
     assert second.holds("iris", 1)
@@ -66,19 +66,17 @@ async def test_an_engine_is_told_the_desired_state_when_it_connects(
 async def test_the_server_lists_its_engines(
     api: httpx.AsyncClient, connect_engine: Fixture, register: Fixture
 ) -> None:
-    engine = await connect_engine("rest-0", pid=41)
+    engine = await connect_engine("engine-0", pid=41)
     await register("iris")
     await api.post("/models/iris/deployments", json={"version": 1})
 
     server = (await api.get("/server")).json()
 
-    assert server["expected_engines"] == ["rest-0", "rest-1"]
+    assert server["expected_engines"] == ["engine-0", "engine-1"]
     assert server["engines"] == [
         {
-            "engine": "rest-0",
+            "engine": "engine-0",
             "pid": 41,
-            "host": "httptools",
-            "notice": "",
             "connected": True,
             "revision": engine.snapshot.revision,
             "states": [{"model": "iris", "version": 1, "state": "ready", "reason": ""}],
@@ -92,15 +90,15 @@ async def test_the_node_is_ready_when_every_expected_engine_holds_what_is_wanted
     register: Fixture,
     until_waiting_for: Fixture,
 ) -> None:
-    first = await connect_engine("rest-0", slow={("iris", 1)})
+    first = await connect_engine("engine-0", slow={("iris", 1)})
     missing = await api.get("/ready")
     await register("iris")
     deployment = asyncio.create_task(
         api.post("/models/iris/deployments", json={"version": 1, "default": False})
     )
     await first.until(lambda: first.holds("iris", 1))
-    await connect_engine("rest-1")
-    await until_waiting_for(["rest-0 is loading iris@1"])
+    await connect_engine("engine-1")
+    await until_waiting_for(["engine-0 is loading iris@1"])
     loading = await api.get("/ready")
     first.release("iris", 1)
     await deployment
@@ -108,8 +106,8 @@ async def test_the_node_is_ready_when_every_expected_engine_holds_what_is_wanted
     ready = await api.get("/ready")
 
     assert missing.status_code == 503
-    assert "rest-1 is not connected" in missing.json()["waiting_for"]
-    assert loading.json() == {"ready": False, "waiting_for": ["rest-0 is loading iris@1"]}
+    assert "engine-1 is not connected" in missing.json()["waiting_for"]
+    assert loading.json() == {"ready": False, "waiting_for": ["engine-0 is loading iris@1"]}
     assert ready.status_code == 200
     assert ready.json() == {"ready": True, "waiting_for": []}
 
@@ -118,25 +116,25 @@ async def test_whoever_needs_no_key_does_not_learn_which_models_there_are(
     node: NodeConfig, connect_engine_to: Fixture
 ) -> None:
     settings = msgspec.structs.replace(node.settings, access=AccessSettings(required=True))
-    keyed = msgspec.structs.replace(node, settings=settings, rest_engines=("rest-0",))
+    keyed = msgspec.structs.replace(node, settings=settings, engines=("engine-0",))
     iris = DesiredVersion("iris", 1, "onnx", "", "", Signature((), ()))
     async with assembled(keyed) as services:
         services.hub.push(Snapshot(1, (DesiredModel("iris", (iris,)),)))
-        await connect_engine_to(node.home.link_socket, "rest-0", slow={("iris", 1)})
-        while waiting_for(keyed, services.hub, stopping=False) != ["rest-0 is loading iris@1"]:
+        await connect_engine_to(node.home.link_socket, "engine-0", slow={("iris", 1)})
+        while waiting_for(keyed, services.hub, stopping=False) != ["engine-0 is loading iris@1"]:
             await services.hub.change()
         transport = httpx.ASGITransport(create_app(services))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as api:
             answer = await api.get("/api/v1/ready")
 
-    assert answer.json() == {"ready": False, "waiting_for": ["rest-0 is loading a version"]}
+    assert answer.json() == {"ready": False, "waiting_for": ["engine-0 is loading a version"]}
 
 
 async def test_counters_add_up_over_engines(
     api: httpx.AsyncClient, connect_engine: Fixture
 ) -> None:
-    await connect_engine("rest-0", metrics=_counted(10, pending=2))
-    await connect_engine("rest-1", metrics=_counted(5, pending=1))
+    await connect_engine("engine-0", metrics=_counted(10, pending=2))
+    await connect_engine("engine-1", metrics=_counted(5, pending=1))
 
     assert await _metric(api, "augurium_requests_total", outcome="ok") == 15
     assert await _metric(api, "augurium_unrouted_requests_total", outcome="not_found") == 15
@@ -147,42 +145,42 @@ async def test_counters_add_up_over_engines(
 async def test_counters_never_go_back_when_an_engine_restarts(
     api: httpx.AsyncClient, services: Services, connect_engine: Fixture
 ) -> None:
-    engine = await connect_engine("rest-0", pid=1, metrics=_counted(10, pending=2))
+    engine = await connect_engine("engine-0", pid=1, metrics=_counted(10, pending=2))
     before = await _metric(api, "augurium_requests_total")
     await engine.kill()
     await _until_connected(services, 0)
     while_away = await _metric(api, "augurium_requests_total")
     pending_while_away = await _metric(api, "augurium_pending_requests")
-    await connect_engine("rest-0", pid=2, metrics=_counted(3))
+    await connect_engine("engine-0", pid=2, metrics=_counted(3))
 
     assert (before, while_away, pending_while_away) == (10, 10, 0)
     assert await _metric(api, "augurium_requests_total") == 13
-    assert await _metric(api, "augurium_engine_restarts_total", engine="rest-0") == 1
+    assert await _metric(api, "augurium_engine_restarts_total", engine="engine-0") == 1
 
 
 async def test_an_engine_that_connects_again_is_not_counted_twice(
     api: httpx.AsyncClient, services: Services, connect_engine: Fixture
 ) -> None:
-    engine = await connect_engine("rest-0", pid=1, metrics=_counted(10))
+    engine = await connect_engine("engine-0", pid=1, metrics=_counted(10))
     await api.get(METRICS_URL)
     await engine.kill()
     await _until_connected(services, 0)
-    again = await connect_engine("rest-0", pid=1, metrics=_counted(12), silent=True)
+    again = await connect_engine("engine-0", pid=1, metrics=_counted(12), silent=True)
     before_it_reported = await _metric(api, "augurium_requests_total")
     again.silent = False
 
     assert before_it_reported == 10
     assert await _metric(api, "augurium_requests_total") == 12
-    assert await _metric(api, "augurium_engine_restarts_total", engine="rest-0") == 0
+    assert await _metric(api, "augurium_engine_restarts_total", engine="engine-0") == 0
 
 
 async def test_a_new_process_takes_the_slot_from_an_old_link_that_hangs(
     api: httpx.AsyncClient, services: Services, connect_engine: Fixture
 ) -> None:
-    old = await connect_engine("rest-0", pid=1, metrics=_counted(10))
+    old = await connect_engine("engine-0", pid=1, metrics=_counted(10))
     await api.get(METRICS_URL)
 
-    await connect_engine("rest-0", pid=2, metrics=_counted(1))
+    await connect_engine("engine-0", pid=2, metrics=_counted(1))
 
     await asyncio.wait_for(old.closed.wait(), 20)
     assert await _metric(api, "augurium_requests_total") == 11
@@ -192,8 +190,8 @@ async def test_a_new_process_takes_the_slot_from_an_old_link_that_hangs(
 async def test_a_silent_engine_is_reported_with_its_last_counters(
     api: httpx.AsyncClient, connect_engine: Fixture
 ) -> None:
-    silent = await connect_engine("rest-0", metrics=_counted(10))
-    await connect_engine("rest-1", metrics=_counted(5))
+    silent = await connect_engine("engine-0", metrics=_counted(10))
+    await connect_engine("engine-1", metrics=_counted(5))
     await api.get(METRICS_URL)
     silent.silent = True
 
@@ -203,7 +201,7 @@ async def test_a_silent_engine_is_reported_with_its_last_counters(
 async def test_counters_sent_unasked_are_kept(
     api: httpx.AsyncClient, services: Services, connect_engine: Fixture
 ) -> None:
-    engine = await connect_engine("rest-0", silent=True)
+    engine = await connect_engine("engine-0", silent=True)
     engine.say(Counters(_counted(4)))
     await engine.hang_up()
     await _until_connected(services, 0)
@@ -218,9 +216,9 @@ async def test_an_engine_that_reads_nothing_holds_up_nobody(
     connect_engine: Fixture,
 ) -> None:
     _, writer = await asyncio.open_unix_connection(str(node.home.link_socket))
-    send(writer, Hello("rest-1", 9, "httptools"))
+    send(writer, Hello("engine-1", 9))
     await _until_connected(services, 1)
-    healthy = await connect_engine("rest-0")
+    healthy = await connect_engine("engine-0")
     # each is far more than the socket's buffer takes
     for revision in range(1000, 1050):
         services.hub.push(_big_snapshot(revision))
@@ -254,7 +252,7 @@ async def test_whoever_speaks_something_else_is_hung_up_on(
 
     assert await asyncio.wait_for(_rest(reader), 20) == b""
     writer.close()
-    await connect_engine("rest-0")
+    await connect_engine("engine-0")
     assert (await api.get("/live")).status_code == 200
 
 
@@ -263,7 +261,7 @@ async def test_an_engine_with_a_bad_name_is_hung_up_on(
     name: str, node: NodeConfig, services: Services
 ) -> None:
     reader, writer = await asyncio.open_unix_connection(str(node.home.link_socket))
-    send(writer, Hello(name, 1, "httptools"))
+    send(writer, Hello(name, 1))
 
     assert await asyncio.wait_for(_rest(reader), 20) == b""
     assert services.hub.slots() == []
@@ -273,7 +271,7 @@ async def test_an_engine_with_a_bad_name_is_hung_up_on(
 async def test_an_engine_that_sends_what_control_sends_is_hung_up_on(
     connect_engine: Fixture,
 ) -> None:
-    engine = await connect_engine("rest-0")
+    engine = await connect_engine("engine-0")
     engine.say(Push(Snapshot(99)))
 
     await asyncio.wait_for(engine.closed.wait(), 20)
@@ -285,7 +283,7 @@ async def test_older_snapshots_are_not_pushed_over_newer_ones(
     services.hub.push(Snapshot(7))
     services.hub.push(Snapshot(6))
 
-    engine = await connect_engine("rest-0")
+    engine = await connect_engine("engine-0")
 
     assert engine.snapshot.revision == 7
 

@@ -156,7 +156,7 @@ async def test_deployments_outlive_a_restart(
     control: Any, client: httpx.AsyncClient, connect_engine_to: Fixture
 ) -> None:
     _register(control.node, "iris", 1)
-    engine = await connect_engine_to(control.node.home.link_socket, "rest-0")
+    engine = await connect_engine_to(control.node.home.link_socket, "engine-0")
     deployed = await client.post("/models/iris/deployments", json={"version": 1})
     control.signal(TERM)
     await control.ended()
@@ -164,7 +164,7 @@ async def test_deployments_outlive_a_restart(
 
     control.start()
     await control.until_up()
-    again = await connect_engine_to(control.node.home.link_socket, "rest-0")
+    again = await connect_engine_to(control.node.home.link_socket, "engine-0")
 
     assert deployed.status_code == 200
     assert again.snapshot == engine.snapshot
@@ -175,7 +175,7 @@ async def test_a_kill_in_mid_deployment_leaves_the_default_and_a_registry_that_w
     control: Any, client: httpx.AsyncClient, connect_engine_to: Fixture
 ) -> None:
     _register(control.node, "iris", 2)
-    engine = await connect_engine_to(control.node.home.link_socket, "rest-0", slow={("iris", 2)})
+    engine = await connect_engine_to(control.node.home.link_socket, "engine-0", slow={("iris", 2)})
     await client.post("/models/iris/deployments", json={"version": 1})
     deployment = asyncio.create_task(client.post("/models/iris/deployments", json={"version": 2}))
     await engine.until(lambda: engine.holds("iris", 2))
@@ -188,7 +188,7 @@ async def test_a_kill_in_mid_deployment_leaves_the_default_and_a_registry_that_w
     assert _stored(control.node, "iris").default_version == 1
     control.start()
     await control.until_up()
-    again = await connect_engine_to(control.node.home.link_socket, "rest-0", pid=2)
+    again = await connect_engine_to(control.node.home.link_socket, "engine-0", pid=2)
     assert again.default_of("iris") == 1
     retried = await client.post("/models/iris/deployments", json={"version": 2})
     assert retried.status_code == 200
@@ -199,7 +199,7 @@ async def test_a_stop_in_mid_deployment_undoes_it(
     control: Any, client: httpx.AsyncClient, connect_engine_to: Fixture
 ) -> None:
     _register(control.node, "iris", 1)
-    engine = await connect_engine_to(control.node.home.link_socket, "rest-0", slow={("iris", 1)})
+    engine = await connect_engine_to(control.node.home.link_socket, "engine-0", slow={("iris", 1)})
     deployment = asyncio.create_task(client.post("/models/iris/deployments", json={"version": 1}))
     await engine.until(lambda: engine.holds("iris", 1))
 

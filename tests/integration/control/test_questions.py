@@ -31,7 +31,7 @@ SIXTEEN = BatchingChange(max_batch_size=16)
 
 @pytest.fixture
 async def engines(connect_engine: Fixture) -> list[Any]:
-    return [await connect_engine(name) for name in ("rest-0", "rest-1", "grpc-0")]
+    return [await connect_engine(name) for name in ("engine-0", "engine-1", "engine-2")]
 
 
 def policies(engine: Any) -> dict[tuple[str, int], BatchingPolicy]:
@@ -57,12 +57,12 @@ def counted(requests: int) -> EngineMetrics:
 async def test_statistics_are_the_sum_over_engines_that_are_and_were(
     services: Services, connect_engine: Fixture
 ) -> None:
-    await connect_engine("rest-1")
-    first = await connect_engine("rest-0", pid=1, metrics=counted(3))
-    second = await connect_engine("grpc-0", metrics=counted(4))
+    await connect_engine("engine-1")
+    first = await connect_engine("engine-0", pid=1, metrics=counted(3))
+    second = await connect_engine("engine-2", metrics=counted(4))
     await second.control.statistics(None, None)
     await first.kill()
-    await connect_engine("rest-0", pid=2, metrics=counted(5))
+    await connect_engine("engine-0", pid=2, metrics=counted(5))
 
     (found,) = await second.control.statistics("iris", 1)
     everything = await second.control.statistics(None, None)
@@ -75,17 +75,17 @@ async def test_statistics_are_the_sum_over_engines_that_are_and_were(
 async def test_there_are_no_statistics_without_an_engine_that_may_have_counted(
     services: Services, connect_engine: Fixture
 ) -> None:
-    first = await connect_engine("rest-0", metrics=counted(3))
+    first = await connect_engine("engine-0", metrics=counted(3))
     asked = asyncio.ensure_future(first.control.statistics(None, None))
-    await connect_engine("rest-1", metrics=counted(4))
+    await connect_engine("engine-1", metrics=counted(4))
 
     assert (await asked)[0].outcomes == {"ok": 7}
 
 
 async def test_statistics_that_would_be_wrong_are_refused(connect_engine: Fixture) -> None:
-    alone = await connect_engine("rest-0", metrics=counted(3))
+    alone = await connect_engine("engine-0", metrics=counted(3))
 
-    with pytest.raises(NotReady, match="rest-1 has not connected yet"):
+    with pytest.raises(NotReady, match="engine-1 has not connected yet"):
         await alone.control.statistics(None, None)
 
 
@@ -110,8 +110,8 @@ async def test_the_index_says_where_every_model_stands(
         ("iris", 2, "unloaded"),
         ("slow", 1, "loading"),
     ]
-    assert found[0].reason == "engine grpc-0: out of memory"
-    assert found[4].reason == "in rest-1"
+    assert found[0].reason == "engine-2: out of memory"
+    assert found[4].reason == "in engine-1"
 
 
 async def test_the_index_leaves_out_what_is_deleted(
@@ -334,7 +334,7 @@ async def test_an_engine_that_dies_in_its_own_load_leaves_all_as_it_was(
         await asked
     await engines[1].until(lambda: not engines[1].snapshot.models)
     assert services.registry.model("iris").deployed_versions == ()
-    assert [link.hello.engine for link in services.hub.links()] == ["grpc-0", "rest-1"]
+    assert [link.hello.engine for link in services.hub.links()] == ["engine-1", "engine-2"]
 
 
 async def test_engines_may_ask_while_others_wait(

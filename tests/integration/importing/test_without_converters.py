@@ -39,10 +39,7 @@ FRAMEWORKS = (
     *("sklearn", "skops", "pandas", "xgboost", "lightgbm", "treelite", "torch", "tensorflow"),
     *("keras", "mlflow", "cloudpickle"),
 )
-ENGINE_PROCESSES = (
-    *("augurium.node.rest_engine", "augurium.node.grpc_engine"),
-    *("augurium.node.supervisor", "augurium.control.app"),
-)
+ENGINE_PROCESSES = (*("augurium.node.engine", "augurium.node.supervisor", "augurium.control.app"),)
 # in a process where a converter cannot be imported, loads a servable file and asks it everything
 SERVE = """
 import json, sys

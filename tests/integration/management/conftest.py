@@ -60,7 +60,7 @@ class ManagementApi:
 @pytest.fixture
 def management(tmp_path: Path) -> Iterator[ManagementApi]:
     settings = Settings(node=NodeSettings(home=str(tmp_path / "home")))
-    api = ManagementApi(NodeConfig(settings, (), ()))
+    api = ManagementApi(NodeConfig(settings, ()))
     api.start()
     yield api
     api.stop()

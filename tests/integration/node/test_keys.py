@@ -58,7 +58,7 @@ class KeyedNode:
         self.node = self.start()
 
     def start(self) -> Node:
-        flags = ("--access-required", "--engines", "2", "--grpc-engines", "1")
+        flags = ("--access-required", "--engines", "2")
         return Node(self.home, *flags, "--config", str(self.config))
 
     def client(self, key: str | None = None) -> Client:

@@ -47,7 +47,7 @@ def test_the_wheel_registers_and_serves_from_an_empty_folder(
 ) -> None:
     plain = {key: value for key, value in os.environ.items() if not key.startswith("AUGURIUM_")}
     (tmp_path / "simple.onnx").write_bytes(simple_model())
-    command = [str(environment / "augurium"), "serve", "--engines", "1", "--grpc-engines", "1"]
+    command = [str(environment / "augurium"), "serve", "--engines", "1"]
     command += ["--port", "0", "--grpc-port", "0", "--control-port", "0"]
     node = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=plain)
     try:

@@ -63,7 +63,7 @@ def config(tmp_path: Path) -> NodeConfig:
         limits=LimitSettings(request_timeout_s=3.0),
         runners=RunnerSettings(idle_s=0.5, load_timeout_s=20.0),
     )
-    config = NodeConfig(settings, ("rest-0",), ())
+    config = NodeConfig(settings, ("engine-0",))
     config.home.create()
     return config
 

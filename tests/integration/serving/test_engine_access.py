@@ -27,7 +27,7 @@ def config(tmp_path: Path) -> NodeConfig:
     settings = Settings(
         node=NodeSettings(home=str(tmp_path / "home")), access=AccessSettings(required=True)
     )
-    config = NodeConfig(settings, ("rest-0",), ())
+    config = NodeConfig(settings, ("engine-0",))
     config.home.create()
     return config
 
@@ -36,7 +36,7 @@ def config(tmp_path: Path) -> NodeConfig:
 async def hub(config: NodeConfig) -> AsyncIterator[LinkHub]:
     hub = LinkHub(config.home.link_socket)
     await hub.start()
-    engine = Engine(config, "rest-0", "httptools")
+    engine = Engine(config, "engine-0")
     engine.start()
     yield hub
     await engine.stop()
@@ -62,7 +62,7 @@ async def until_kept(config: NodeConfig, hub: LinkHub, access: Access) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not hub.links():
             await hub.change()
-        while load_snapshot(config.home.state / "rest-0.snapshot").access != access:
+        while load_snapshot(config.home.state / "engine-0.snapshot").access != access:
             # until the engine has answered what came before
             await hub.collect()
 

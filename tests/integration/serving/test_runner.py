@@ -356,12 +356,13 @@ def test_a_version_that_never_loads_is_given_up(
 
 
 def test_a_version_whose_framework_is_missing_says_what_to_install(
-    want: Want, config: NodeConfig, tmp_path: Path
+    want: Want, config: NodeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missing = tmp_path / "packages"
     missing.mkdir()
     (missing / "cloudpickle.py").write_text("raise ModuleNotFoundError('no', name='cloudpickle')")
-    loader = Loader(msgspec.structs.replace(config, python_path=str(missing)))
+    monkeypatch.setenv("PYTHONPATH", str(missing))
+    loader = Loader(config)
     with pytest.raises(ModelFailed, match=r"lacks cloudpickle .*pip install 'augurium\[python\]'"):
         loader.load(want(twice))
 

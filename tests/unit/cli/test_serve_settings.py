@@ -60,7 +60,6 @@ def test_a_named_file_replaces_that_of_the_folder(augurium: Augurium) -> None:
         ("--grpc-port", 2, "node.grpc_port"),
         ("--control-port", 3, "node.control_port"),
         ("--engines", 4, "node.engines"),
-        ("--grpc-engines", 5, "node.grpc_engines"),
         ("--log-level", "debug", "log.level"),
         ("--log-format", "json", "log.format"),
     ],

@@ -125,7 +125,7 @@ def services(
     pipeline = ImportPipeline(registry, artifacts, _no_importer, settings.importing, tmp_path)
     uploads = Uploads(artifacts, MAX_ARTIFACT_BYTES)
     return Services(
-        node=NodeConfig(settings, ("rest-0",), ("grpc-0",)),
+        node=NodeConfig(settings, ("engine-0", "engine-1")),
         registry=registry,
         hub=hub,
         deployments=Deployments(registry, artifacts, snapshots, hub),

@@ -66,7 +66,7 @@ async def test_a_node_without_its_engines_is_not_ready(api: httpx.AsyncClient) -
     assert reply.status_code == 503
     assert reply.json() == {
         "ready": False,
-        "waiting_for": ["rest-0 is not connected", "grpc-0 is not connected"],
+        "waiting_for": ["engine-0 is not connected", "engine-1 is not connected"],
     }
 
 
@@ -76,7 +76,7 @@ async def test_the_server_says_where_it_listens(api: httpx.AsyncClient) -> None:
     assert server["rest_url"] == "http://127.0.0.1:8000"
     assert server["grpc_url"] == "127.0.0.1:8001"
     assert server["control_url"] == "http://127.0.0.1:8080"
-    assert server["expected_engines"] == ["rest-0", "grpc-0"]
+    assert server["expected_engines"] == ["engine-0", "engine-1"]
     assert server["engines"] == []
 
 

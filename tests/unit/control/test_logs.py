@@ -13,7 +13,7 @@ Capture = pytest.CaptureFixture[str]
 
 
 def test_a_json_line_holds_the_event_and_its_facts(capsys: Capture) -> None:
-    configure_logging(LogSettings(format="json"), "rest-0")
+    configure_logging(LogSettings(format="json"), "engine-0")
 
     structlog.get_logger().info("deployed", model="iris", seconds=0.5, path=ValueError("odd"))
 
@@ -22,7 +22,7 @@ def test_a_json_line_holds_the_event_and_its_facts(capsys: Capture) -> None:
     assert datetime.fromisoformat(line.pop("time")).utcoffset() == timedelta(0)
     assert line == {
         "level": "info",
-        "process": "rest-0",
+        "process": "engine-0",
         "event": "deployed",
         "model": "iris",
         "seconds": 0.5,

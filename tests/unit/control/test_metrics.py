@@ -46,7 +46,7 @@ def _busy_version() -> VersionMetrics:
 
 def _page() -> Samples:
     metrics = EngineMetrics([_busy_version()], {"not_found": 8})
-    return _samples(render(metrics, NodeFacts(2, 41, {"rest-0": 1, "grpc-0": 0})))
+    return _samples(render(metrics, NodeFacts(2, 41, {"engine-0": 1, "engine-1": 0})))
 
 
 IRIS = (("model", "iris"), ("version", "3"))
@@ -81,7 +81,7 @@ def test_the_node_says_what_it_knows_of_its_engines() -> None:
 
     assert page["augurium_engines_connected", ()] == 2
     assert page["augurium_snapshot_revision", ()] == 41
-    assert page["augurium_engine_restarts", (("engine", "rest-0"),)] == 1
+    assert page["augurium_engine_restarts", (("engine", "engine-0"),)] == 1
 
 
 def test_histograms_are_cumulative() -> None:

@@ -77,7 +77,7 @@ def test_keys_of_an_issuer_may_come_from_this_machine(jwks: str) -> None:
 
 def config_of(home: Path, **access: Any) -> NodeConfig:
     node = NodeSettings(home=str(home))
-    return NodeConfig(Settings(node=node, access=AccessSettings(**access)), (), ())
+    return NodeConfig(Settings(node=node, access=AccessSettings(**access)), ())
 
 
 def test_without_any_key_it_says_the_command_that_makes_one(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from augurium.node.preflight import check_storage
 
 def config_of(home: Path, **storage: Any) -> NodeConfig:
     settings = Settings(node=NodeSettings(home=str(home)), storage=StorageSettings(**storage))
-    return NodeConfig(settings, (), ())
+    return NodeConfig(settings, ())
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from starlette.responses import Response
 import augurium
 from augurium.access.principal import Principal
 from augurium.control.engine_slots import EngineSlot
-from augurium.control.readiness import expected_engines, waiting_for
+from augurium.control.readiness import waiting_for
 from augurium.control.routes.answers import answer, described
 from augurium.control.routes.parameters import CallerOf, ServicesOf
 from augurium.serving.snapshot import VersionState
@@ -22,8 +22,6 @@ class Engine(msgspec.Struct, frozen=True):
 
     engine: str
     pid: int
-    host: str
-    notice: str
     connected: bool
     revision: int
     states: tuple[VersionState, ...]
@@ -65,7 +63,7 @@ async def get_server(request: Request, services: ServicesOf, caller: CallerOf) -
         grpc_url=f"{host}:{node.grpc_port}",
         control_url=f"{settings.url_scheme}://{host}:{node.control_port}",
         engines=[_engine(slot, caller) for slot in services.hub.slots()],
-        expected_engines=expected_engines(services.node),
+        expected_engines=list(services.node.engines),
         keys_required=services.access.required,
     )
     return answer(server)
@@ -91,8 +89,6 @@ def _engine(slot: EngineSlot, caller: Principal) -> Engine:
     return Engine(
         engine=slot.hello.engine,
         pid=slot.hello.pid,
-        host=slot.hello.host,
-        notice=slot.hello.notice,
         connected=slot.link is not None,
         revision=max(applied.revision, 0) if applied else 0,
         states=tuple(state for state in applied.states if caller.sees(state.model))
