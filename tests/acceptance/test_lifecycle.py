@@ -1,5 +1,6 @@
 """A node that is stopped, killed in parts, and given bad files: what callers see meanwhile."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -95,6 +96,33 @@ def test_a_killed_engine_comes_back_with_its_models(own: Node) -> None:
     wait_for(lambda: own.ask("/v2/models/simple/infer", SIMPLE).status == 200)
     with own.client() as client:
         wait_for(lambda: client.ready().ready)
+
+
+def test_an_engine_that_comes_back_takes_no_request_before_it_can_answer(
+    start: Callable[..., Node], tmp_path: Path
+) -> None:
+    node = start(tmp_path / "home", "--engines", "2")
+    add(node, "simple", simple_model())
+    statuses: list[int] = []
+    back = threading.Event()
+
+    def ask() -> None:
+        while not back.is_set():
+            # those in the engine that is killed are lost with it
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                statuses.append(node.ask("/v2/models/simple/infer", SIMPLE).status)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    before = node.children()["engine-1"]
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: node.children()["engine-1"] != before)
+    with node.client() as client:
+        wait_for(lambda: client.ready().ready)
+    time.sleep(0.5)
+    back.set()
+    asking.join()
+    assert set(statuses) == {200}
 
 
 def test_serving_goes_on_without_control_and_after_a_restart_without_it(own: Node) -> None:

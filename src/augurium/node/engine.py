@@ -1,8 +1,13 @@
 """An engine process: one data plane behind REST and gRPC.
 
+An engine that starts while others answer on its ports, because it was restarted or is the slower
+one, joins them when it has loaded: nobody is sent to an engine that is not ready. The only one
+listens at once, so that probes are answered while it loads.
+
 `python -m augurium.node.engine CONFIG SLOT [LIFELINE]`
 """
 
+import asyncio
 import sys
 from pathlib import Path
 
@@ -18,20 +23,44 @@ from augurium.protocols.grpc_api import GrpcApi
 from augurium.protocols.rest import RestApi
 from augurium.serving.app import Engine
 
+PROBE_TIMEOUT_S = 1.0
+
 
 async def run(config: NodeConfig, slot: str, lifeline: int) -> None:
     """Serves until told to stop, then finishes what was accepted."""
     stop = await stop_requested(lifeline)
+    node = config.settings.node
     engine = Engine(config, slot)
-    async with _rest(config, engine) as rest, _grpc(config, engine) as grpc:
+    joining = await _others_answer(node.host, node.port)
+    if joining:
         engine.start()
+        await _either(engine.loaded, stop)
+    async with _rest(config, engine) as rest, _grpc(config, engine) as grpc:
+        if not joining:
+            engine.start()
         await stop.wait()
-        node = config.settings.node
         await engine.drain(node.drain_delay_s, node.drain_timeout_s)
         # both, before one of them waits for its last callers
         rest.leave()
         grpc.leave()
     await engine.stop()
+
+
+async def _others_answer(host: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT_S):
+            _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def _either(*events: asyncio.Event) -> None:
+    tasks = [asyncio.ensure_future(event.wait()) for event in events]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
 
 
 def _rest(config: NodeConfig, engine: Engine) -> HttpHost:

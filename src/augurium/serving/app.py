@@ -54,6 +54,8 @@ class Engine:
             self._metrics,
         )
         self.control = LinkedControl(self._link.ask)
+        # once everything that was wanted at the start has loaded, or failed to
+        self.loaded = asyncio.Event()
         self.plane = DataPlane(
             router, limits.max_in_flight, limits.request_timeout_s, limits.stream_timeout_s
         )
@@ -118,6 +120,7 @@ class Engine:
         if not self._residency.settled:
             return
         self.plane.loaded = True
+        self.loaded.set()
         try:
             save_snapshot(self._snapshot_file, self._residency.proven())
         except OSError as error:
