@@ -14,7 +14,8 @@ from tests.support.node import Node, clean_environment
 HOW_TO = Path(__file__).parents[2] / "docs/how-to"
 # one page per framework; the overview of them shows no Python
 PAGES = [page for page in sorted(HOW_TO.glob("import-*.md")) if page.stem != "import-a-model"] + [
-    HOW_TO / "stream-answers.md"
+    HOW_TO / "stream-answers.md",
+    HOW_TO / "call-a-model.md",
 ]
 PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TIMEOUT_S = 240

@@ -9,6 +9,7 @@ from augurium.cli.alias import alias
 from augurium.cli.approval import approval
 from augurium.cli.audit import audit
 from augurium.cli.card import card
+from augurium.cli.client_code import client_code
 from augurium.cli.delete import delete, restore
 from augurium.cli.deploy import deploy
 from augurium.cli.export import export
@@ -43,6 +44,7 @@ app = typer.Typer(
 )
 for command in (serve, register, models, deploy, undeploy, alias, predict, status):
     app.command()(command)
+app.command("client-code")(client_code)
 app.add_typer(versions)
 app.command()(export)
 app.command("import")(import_archive)

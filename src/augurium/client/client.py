@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, Unpack, overload
+from typing import Any, Literal, Self, Unpack, overload
 
 import httpx
 
@@ -17,6 +17,7 @@ from augurium.client.errors import error_of_kind, error_of_response
 from augurium.client.fitted_transforms import FittedTransforms, transforms_source
 from augurium.client.key_limits import KeyLimits
 from augurium.client.predicting import Predicting
+from augurium.client.prediction_call import model_path
 from augurium.client.profiles import Profile
 from augurium.client.registration import VersionDetails, details_body, import_body, parcel
 from augurium.client.registry_calls import RegistryCalls
@@ -117,6 +118,17 @@ class Client(RegistryCalls, Predicting):
         """One version, with its signature and import report. Raises NotFound."""
         url = self._api("models", name, "versions", version)
         return self._connection.call("GET", url, results.Version)
+
+    def openapi(
+        self, name: str, version: int | None = None, alias: str | None = None
+    ) -> dict[str, Any]:
+        """The OpenAPI document of a deployed model: its paths, its schemas and an example row.
+
+        Raises NotFound, NotReady, and InvalidArgument when a version and an alias are named.
+        """
+        path = model_path(name, {"version": version, "alias": alias})
+        url = f"{self.rest_url}/v2{path}/openapi.json"
+        return self._connection.call("GET", url, dict[str, Any])
 
     def profile(self, name: str, version: int) -> Profile:
         """What the training data and the answers to it looked like.

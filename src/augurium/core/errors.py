@@ -4,6 +4,7 @@ Nothing here knows HTTP or gRPC; `protocols/errors_http.py` and `protocols/error
 kind to a code.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import ClassVar
 
@@ -64,6 +65,11 @@ class MethodNotAllowed(AuguriumError):
     """The path exists, the method does not."""
 
     kind = ErrorKind.METHOD_NOT_ALLOWED
+
+    def __init__(self, message: str = "", methods: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        # those that the path has, where that is known
+        self.methods = tuple(methods)
 
 
 class NotFound(AuguriumError):

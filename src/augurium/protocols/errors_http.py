@@ -3,7 +3,7 @@
 import math
 
 from augurium.access.rate import Quota
-from augurium.core.errors import ErrorKind, RateLimited
+from augurium.core.errors import ErrorKind, MethodNotAllowed, RateLimited
 
 HTTP_STATUS: dict[ErrorKind, int] = {
     ErrorKind.INVALID_ARGUMENT: 400,
@@ -32,8 +32,8 @@ RETRYABLE = frozenset({ErrorKind.NOT_READY, ErrorKind.OVERLOADED, ErrorKind.RATE
 
 
 def error_headers(kind: ErrorKind, error: Exception | None = None) -> dict[str, str]:
-    """What the headers of an error's answer say: its kind, when to try again, and how to say who
-    one is.
+    """What the headers of an error's answer say: its kind, when to try again, how to say who one
+    is, and which methods there are.
     """
     told = {KIND_HEADER: kind.value}
     if isinstance(error, RateLimited):
@@ -43,6 +43,9 @@ def error_headers(kind: ErrorKind, error: Exception | None = None) -> dict[str, 
     elif kind is ErrorKind.UNAUTHENTICATED:
         # RFC 6750, section 3
         told["www-authenticate"] = "Bearer"
+    elif isinstance(error, MethodNotAllowed) and error.methods:
+        # RFC 9110, section 15.5.6
+        told["allow"] = ", ".join(error.methods)
     return told
 
 

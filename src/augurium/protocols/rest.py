@@ -30,6 +30,7 @@ from augurium.protocols.mlflow_errors import INVOCATIONS, mlflow_error
 from augurium.protocols.mlflow_rest import MlflowRest
 from augurium.protocols.oip_extensions_rest import OipExtensionsRest
 from augurium.protocols.oip_rest import OipRest
+from augurium.protocols.openapi_rest import OpenApiRest
 from augurium.protocols.routing import Call, Found, Route, RouteTable
 from augurium.protocols.rows_rest import RowsRest
 from augurium.protocols.v1_examples import V1Examples
@@ -68,6 +69,7 @@ class RestApi:
                 *V1Examples(plane, limits.max_json_depth).routes(),
                 *MlflowRest(plane, limits.max_json_depth, oip.infer, default_model).routes(),
                 *GenerateRest(plane, limits.max_json_depth).routes(),
+                *OpenApiRest(plane, lambda: self.routes, gateway is not None).routes(),
             )
         )
         # unique without a system call per request
@@ -139,7 +141,7 @@ class RestApi:
         if request.method == "POST":
             check_request_id(request_id)
             timeout = request.header("augurium-timeout-ms")
-            timeout_s = _timeout_s(timeout) if timeout else None
+            timeout_s = None if timeout is None else _timeout_s(timeout)
         call = Call(request, found.model, timeout_s, caller, found.values)
         response = await route.answer(call)
         if accepted := request.header("accept-encoding"):

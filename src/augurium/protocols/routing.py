@@ -74,7 +74,7 @@ class Found(NamedTuple):
             return self.routes[method]
         except KeyError:
             raise MethodNotAllowed(
-                f"Method Not Allowed: use {' or '.join(self.routes)} on this path"
+                f"Method Not Allowed: use {' or '.join(self.routes)} on this path", [*self.routes]
             ) from None
 
     @property

@@ -4,7 +4,7 @@ import pytest
 
 from augurium.core.errors import InvalidArgument, MethodNotAllowed, NotFound
 from augurium.core.identifiers import ModelRef
-from augurium.protocols.http import HttpResponse
+from augurium.protocols.http import HttpResponse, error_response
 from augurium.protocols.routing import Call, Route, RouteTable
 
 
@@ -62,8 +62,9 @@ def test_a_path_with_two_methods_has_a_route_for_each() -> None:
 
     assert found.route("GET").operation == "trace"
     assert found.route("POST").operation == "set_trace"
-    with pytest.raises(MethodNotAllowed, match="use GET or POST"):
+    with pytest.raises(MethodNotAllowed, match="use GET or POST") as refused:
         found.route("DELETE")
+    assert error_response(refused.value).headers[-1] == ("allow", "GET, POST")
 
 
 @pytest.mark.parametrize(
