@@ -62,9 +62,9 @@ class AuguriumNode:
             self._process.kill()
             self._process.communicate()
 
-    def register(self, model: Path, name: str) -> None:
+    def register(self, model: Path, name: str, *options: str) -> None:
         """Registers and deploys a model file. Raises NotReady with what the command said."""
-        command = (*AUGURIUM, "register", str(model), "--name", name, "--deploy")
+        command = (*AUGURIUM, "register", str(model), "--name", name, "--deploy", *options)
         environment = {**os.environ, "AUGURIUM_URL": self._control}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:

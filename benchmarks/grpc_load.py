@@ -1,4 +1,4 @@
-"""gRPC from eight connections with eight calls in flight on each, one row a call as raw tensors."""
+"""gRPC from a number of connections with some calls in flight on each, raw tensors."""
 
 import os
 import re
@@ -13,7 +13,6 @@ from benchmarks.grpc_call import INFER_METHOD, call
 from benchmarks.load import Figures, Measurement, run_tool
 from benchmarks.peer import GRPC
 from benchmarks.server import RunningServer
-from benchmarks.workload import Workload, infer_request
 
 CONNECTIONS = 8
 STREAMS = 8
@@ -23,18 +22,23 @@ RIGHT_STATUS = 200
 
 @dataclass(frozen=True)
 class GrpcLoad:
-    """h2load with a length-prefixed ModelInfer message as the body."""
+    """h2load with a length-prefixed ModelInfer message as the body. `window_bits` is how much a
+    connection and a stream take ahead, h2load's own 64 KiB if 0.
+    """
 
-    workload: Workload
+    message: Path
+    connections: int = CONNECTIONS
+    streams: int = STREAMS
+    window_bits: int = 0
     protocol: str = GRPC
     tool: str = "h2load"
 
     @property
     def name(self) -> str:
-        return f"gRPC c={CONNECTIONS}x{STREAMS}"
+        return f"gRPC c={self.connections}x{self.streams}"
 
     def send(self, server: RunningServer, seconds: float) -> Figures:
-        answer = call(server.grpc_address, infer_request(self.workload.rows[0]).SerializeToString())
+        answer = call(server.grpc_address, self.message.read_bytes()[PREFIX_BYTES:])
         with tempfile.TemporaryDirectory() as folder:
             log = Path(folder) / "h2load.tsv"
             printed = run_tool(self._command(server, seconds, log), seconds, os.environ)
@@ -48,13 +52,14 @@ class GrpcLoad:
         return (
             *(
                 "h2load",
-                f"-c{CONNECTIONS}",
-                f"-m{STREAMS}",
+                f"-c{self.connections}",
+                f"-m{self.streams}",
+                *(f"-{flag}{self.window_bits}" for flag in "wW" if self.window_bits),
                 f"-D{round(seconds * 1000)}ms",
                 f"--log-file={log}",
             ),
             *("-H", "content-type: application/grpc", "-H", "te: trailers"),
-            *("-d", str(self.workload.message), f"http://{server.grpc_address}{INFER_METHOD}"),
+            *("-d", str(self.message), f"http://{server.grpc_address}{INFER_METHOD}"),
         )
 
 

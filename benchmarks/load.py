@@ -18,7 +18,9 @@ MARGIN_S = 60.0
 
 class Figures(msgspec.Struct, frozen=True):
     """What a generator says. `failed` are requests without a right answer; `lag_p99_ms` is the
-    generator's own lateness, where it keeps a schedule."""
+    generator's own lateness, where it keeps a schedule; `peak_bytes` is what the server held above
+    its idle memory, where that is watched.
+    """
 
     answered: int
     failed: int
@@ -29,6 +31,7 @@ class Figures(msgspec.Struct, frozen=True):
     p999_ms: float
     due: int = 0
     lag_p99_ms: float = 0.0
+    peak_bytes: int = 0
 
 
 class Measurement(msgspec.Struct, frozen=True):

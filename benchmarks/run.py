@@ -74,7 +74,7 @@ def _measure(chosen: argparse.Namespace) -> Report:
         raise NotReady(f"load generators are missing; install: apt-get install {' '.join(missing)}")
     default = QUICK if chosen.quick else FULL
     pace = Pace(chosen.rounds or default.rounds, chosen.seconds or default.seconds)
-    peers, left_out = _prepare(_chosen(_peers(place), chosen.only))
+    peers, left_out = prepared(_chosen(_peers(place), chosen.only))
     if not peers:
         raise NotReady(f"no server can be measured: {left_out}")
     entries = _entries(chosen, peers, loads, place)
@@ -105,7 +105,7 @@ def _entries(
 
 def _loads(place: Place) -> list[Load]:
     closed = [RestLoad(place.workload, connections) for connections in CONNECTIONS]
-    return [*closed, GrpcLoad(place.workload), OpenLoad(place.workload, place.bench)]
+    return [*closed, GrpcLoad(place.workload.message), OpenLoad(place.workload, place.bench)]
 
 
 def _peers(place: Place) -> list[Peer]:
@@ -140,7 +140,7 @@ def _chosen(peers: Sequence[Peer], names: Sequence[str] | None) -> list[Peer]:
     return found
 
 
-def _prepare(peers: Sequence[Peer]) -> tuple[list[Peer], dict[str, str]]:
+def prepared(peers: Sequence[Peer]) -> tuple[list[Peer], dict[str, str]]:
     """The peers that can run, and why the others cannot."""
     ready, left_out = [], {}
     for peer in peers:

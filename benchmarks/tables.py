@@ -15,7 +15,7 @@ Cell = Callable[[str, str], str]  # of a server and a load
 def markdown(report: Report) -> str:
     """All tables of a report, then the settings and versions behind them."""
     sections = [_throughput(report), _ratios(report), _tail(report), _open_loop(report)]
-    sections += [_cpu(report), _settings(report)]
+    sections += [_cpu(report), settings_lines(report)]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
@@ -73,7 +73,7 @@ def _open_loop(report: Report) -> str:
         rows = [[server, *_open_cells(report, server, load)] for server in servers]
         title = f"**{load}** (Poisson arrivals, latency from the time a request was due)"
         heads = ("server", "answered", "p50 ms", "p99 ms", "p99.9 ms", "cores", "generator")
-        sections.append(_table(title, heads, rows))
+        sections.append(table(title, heads, rows))
     return "\n\n".join(sections)
 
 
@@ -97,7 +97,8 @@ def _open_cells(report: Report, server: str, load: str) -> list[str]:
     ]
 
 
-def _settings(report: Report) -> str:
+def settings_lines(report: Report) -> str:
+    """The machine, and the settings and versions of each server."""
     facts = ", ".join(f"{name} {fact}" for name, fact in {**report.machine, **report.tools}.items())
     lines = [f"Machine: {facts}. Each load lasted {report.seconds:g} s a round.", ""]
     for server in report.servers():
@@ -114,14 +115,15 @@ def _settings(report: Report) -> str:
 def _by_load(title: str, report: Report, servers: Iterable[str], cell: Cell) -> str:
     loads = [load for load in report.loads if load not in _open_loads(report)]
     rows = [[server, *(cell(server, load) for load in loads)] for server in servers]
-    return _table(title, ("server", *loads), rows)
+    return table(title, ("server", *loads), rows)
 
 
 def _open_loads(report: Report) -> list[str]:
     return [load for load in report.loads if load.startswith("REST open")]
 
 
-def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table under its title, its columns aligned."""
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
 
     def line(cells: Sequence[str]) -> str:

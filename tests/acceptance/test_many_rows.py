@@ -1,6 +1,7 @@
 """Many rows at once: Arrow tables and JSON Lines, and payloads of megabytes, on a running node."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -9,9 +10,11 @@ import onnx
 import psutil
 import pyarrow as pa
 import pytest
+import tritonclient.grpc as grpcclient
 from pyarrow import ipc
 
 from tests.support.grpc_models import image_model
+from tests.support.memory import peak_bytes
 from tests.support.models import Mixed, Tabular
 from tests.support.node import Node
 
@@ -20,7 +23,6 @@ TABULAR, MIXED = "/v1/models/tabular:predict", "/v1/models/mixed:predict"
 # more than fit in a batch, and no multiple of it
 ROWS = 3001
 TIMEOUT_S = 60.0
-MEBIBYTE = 1024 * 1024
 
 
 def stream(table: Any, rows_per_batch: int | None = None) -> bytes:
@@ -143,39 +145,60 @@ def test_a_bad_line_is_an_error_and_after_answers_the_last_line(
     assert "in the rows after the first 1792" in last["error"]
 
 
-def test_payloads_of_megabytes_come_back_and_their_memory_is_given_back(node: Node) -> None:
+@pytest.fixture(scope="module")
+def image(node: Node) -> Any:
+    """Of 38.5 MB, and a model that gives it back."""
     with node.client() as client:
         client.register(onnx.load_from_string(image_model()), name="large_image")
         client.deploy("large_image", 1)
-    image = np.random.default_rng(3).random((64, 3, 224, 224), np.float32)
-    head = json.dumps(
-        {
-            "inputs": [
-                {
-                    "name": "x",
-                    "shape": image.shape,
-                    "datatype": "FP32",
-                    "parameters": {"binary_data_size": image.nbytes},
-                }
-            ],
-            "parameters": {"binary_data_output": True},
-        }
-    ).encode()
-    body = head + image.tobytes()
-    headers = {"inference-header-content-length": str(len(head))}
-    url = f"http://{node.rest}/v2/models/large_image/infer"
-    engines = [
-        process
-        for process in psutil.Process(node.process.pid).children(recursive=True)
-        if any("engine" in argument for argument in process.cmdline())
-    ]
-    before = sum(process.memory_info().rss for process in engines)
-    with httpx.Client(timeout=TIMEOUT_S) as client:
-        for _ in range(5):
-            answer = client.post(url, content=body, headers=headers)
-            assert answer.status_code == 200, answer.text[:300]
-            length = int(answer.headers["inference-header-content-length"])
-            assert answer.content[length:] == body[len(head) :]
-    after = sum(process.memory_info().rss for process in engines)
+    return np.random.default_rng(3).random((64, 3, 224, 224), np.float32)
 
-    assert after - before < 4 * image.nbytes, (after - before) / MEBIBYTE
+
+def rest_identity(node: Node, image: Any) -> None:
+    """Sends the image as raw bytes and checks that it comes back."""
+    described = {
+        "name": "x",
+        "shape": image.shape,
+        "datatype": "FP32",
+        "parameters": {"binary_data_size": image.nbytes},
+    }
+    head = json.dumps({"inputs": [described], "parameters": {"binary_data_output": True}}).encode()
+    answer = httpx.post(
+        f"http://{node.rest}/v2/models/large_image/infer",
+        content=head + image.tobytes(),
+        headers={"inference-header-content-length": str(len(head))},
+        timeout=TIMEOUT_S,
+    )
+    assert answer.status_code == 200, answer.text[:300]
+    length = int(answer.headers["inference-header-content-length"])
+    assert answer.content[length:] == image.tobytes()
+
+
+def grpc_identity(node: Node, image: Any) -> None:
+    """The same over gRPC."""
+    tensor = grpcclient.InferInput("x", list(image.shape), "FP32")
+    tensor.set_data_from_numpy(image)
+    with grpcclient.InferenceServerClient(node.grpc) as client:
+        found = client.infer("large_image", [tensor]).as_numpy("y")
+    assert np.array_equal(found, image)
+
+
+@pytest.mark.parametrize("identity", [rest_identity, grpc_identity])
+def test_a_large_payload_is_held_at_most_three_times_and_then_given_back(
+    node: Node, image: Any, identity: Callable[[Node, Any], None]
+) -> None:
+    # what an engine keeps for itself after its first large request is not the payload's
+    for _ in range(4):
+        identity(node, image)
+    engines = [psutil.Process(pid) for pid in node.children().values()]
+
+    def measured() -> int:
+        return sum(process.memory_info().rss for process in engines)
+
+    before = measured()
+    peaks = [peak_bytes(measured, lambda: identity(node, image))[0] for _ in range(3)]
+
+    copies = [(peak - before) / image.nbytes for peak in peaks]
+    # two for most of the time; the third is an answer that the caller wants compressed
+    assert max(copies) < 3.4, copies
+    assert (measured() - before) / image.nbytes < 0.5

@@ -82,6 +82,10 @@ class LimitSettings(Section, frozen=True):
     """Largest model file that may be uploaded."""
     max_in_flight: Count = 2048
     """Requests one engine works on at the same time; more are refused as overloaded."""
+    max_bytes_in_flight: Count = 1024**3
+    """Bytes of the bodies above 64 KiB that one engine holds, from their first byte until they are
+    answered; more are refused as overloaded.
+    """
     request_timeout_s: Annotated[float, Meta(gt=0)] = 30.0
     """Deadline of a request that names none; a request may shorten it, never lengthen it."""
     stream_timeout_s: Annotated[float, Meta(gt=0)] = 600.0
@@ -92,7 +96,9 @@ class BatchingSettings(Section, frozen=True):
     """Defaults of the dynamic batcher; a version may carry its own."""
 
     max_batch_size: Count = 256
-    """Rows in one model run, at most."""
+    """Rows in one model run, at most; up to 16 times as many in a request of more rows than that,
+    as long as a run takes a few milliseconds. 1 means one row at a time everywhere.
+    """
     max_queue_delay_ms: Annotated[float, Meta(ge=0, le=10)] = 5.0
     """How long a request may wait behind a busy executor before a second run is started for it."""
     max_queue_rows: Count = 16384

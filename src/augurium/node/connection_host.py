@@ -4,6 +4,7 @@ Processes that listen on the same port share its connections (SO_REUSEPORT).
 """
 
 import asyncio
+import socket
 import time
 from abc import ABC, abstractmethod
 from typing import Generic, Protocol, Self, TypeVar
@@ -14,6 +15,10 @@ BACKLOG = 2048
 MAX_CONNECTIONS = 8192
 SWEEP_S = 1.0
 HANDSHAKE_TIMEOUT_S = 10.0
+# a peer that is silent for so long is asked whether it is there, so often, at most so many times
+KEEPALIVE_IDLE_S, KEEPALIVE_PROBE_S, KEEPALIVE_PROBES = 60, 10, 6
+# how long what was sent may stay unacknowledged, or unread behind a closed window
+UNACKNOWLEDGED_S = 120
 
 
 class Connection(Protocol):
@@ -68,6 +73,8 @@ class ConnectionHost(ABC, Generic[C]):
             ssl=self._tls.context if self._tls else None,
             ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if self._tls else None,
         )
+        for listening in self._server.sockets:
+            _notice_the_dead(listening)
         self._sweeper = loop.create_task(self._sweep())
         return self
 
@@ -113,3 +120,18 @@ class ConnectionHost(ABC, Generic[C]):
             now = time.monotonic()
             for connection in list(self._connections):
                 connection.sweep(now)
+
+
+def _notice_the_dead(listening: socket.socket) -> None:
+    """Connections take these over from the socket that accepts them: a peer whose machine is gone
+    would otherwise never be missed. Source: Linux, tcp(7).
+    """
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        ("TCP_KEEPIDLE", KEEPALIVE_IDLE_S),
+        ("TCP_KEEPINTVL", KEEPALIVE_PROBE_S),
+        ("TCP_KEEPCNT", KEEPALIVE_PROBES),
+        ("TCP_USER_TIMEOUT", 1000 * UNACKNOWLEDGED_S),
+    ):
+        if hasattr(socket, option):
+            listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

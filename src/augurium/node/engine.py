@@ -17,6 +17,7 @@ from augurium.core.home import NodeConfig, read_config
 from augurium.core.logs import configure_logging
 from augurium.core.stopping import NO_LIFELINE, stop_requested
 from augurium.core.tls import server_tls
+from augurium.node.body_budget import BodyBudget
 from augurium.node.grpc_host import GrpcHost
 from augurium.node.http_host import HttpHost
 from augurium.protocols.grpc_api import GrpcApi
@@ -31,11 +32,12 @@ async def run(config: NodeConfig, slot: str, lifeline: int) -> None:
     stop = await stop_requested(lifeline)
     node = config.settings.node
     engine = Engine(config, slot)
+    bodies = BodyBudget(config.settings.limits.max_bytes_in_flight)
     joining = await _others_answer(node.host, node.port)
     if joining:
         engine.start()
         await _either(engine.loaded, stop)
-    async with _rest(config, engine) as rest, _grpc(config, engine) as grpc:
+    async with _rest(config, engine, bodies) as rest, _grpc(config, engine, bodies) as grpc:
         if not joining:
             engine.start()
         await stop.wait()
@@ -63,19 +65,19 @@ async def _either(*events: asyncio.Event) -> None:
         task.cancel()
 
 
-def _rest(config: NodeConfig, engine: Engine) -> HttpHost:
+def _rest(config: NodeConfig, engine: Engine, bodies: BodyBudget) -> HttpHost:
     node, limits = config.settings.node, config.settings.limits
     api = RestApi(engine.plane, limits, engine.gateway, engine.control, node.default_model)
     tls = server_tls(config.settings.tls)
     knows = engine.gateway.knows if engine.gateway else None
-    return HttpHost(api.handle, limits, node.host, node.port, tls, knows)
+    return HttpHost(api.handle, limits, node.host, node.port, tls, knows, bodies)
 
 
-def _grpc(config: NodeConfig, engine: Engine) -> GrpcHost:
+def _grpc(config: NodeConfig, engine: Engine, bodies: BodyBudget) -> GrpcHost:
     node, limits = config.settings.node, config.settings.limits
     api = GrpcApi(engine.plane, engine.gateway, engine.control)
     tls = server_tls(config.settings.tls, "h2")
-    return GrpcHost(api, limits, node.host, node.grpc_port, tls)
+    return GrpcHost(api, limits, node.host, node.grpc_port, tls, bodies)
 
 
 def main(config_file: str, slot: str, lifeline: str = str(NO_LIFELINE)) -> None:

@@ -21,6 +21,7 @@ from augurium.core.errors import (
 from augurium.core.settings import LimitSettings
 from augurium.core.tls import ServerTls
 from augurium.node import http2_frames as frames
+from augurium.node.body_budget import BodyBudget
 from augurium.node.connection_host import ConnectionHost
 from augurium.node.http2_connection import Http2Connection
 from augurium.node.http2_frames import END_HEADERS, END_STREAM, Kind
@@ -105,10 +106,13 @@ class GrpcHost(ConnectionHost[Http2Connection]):
         address: str,
         port: int,
         tls: ServerTls | None = None,
+        bodies: BodyBudget | None = None,
     ) -> None:
+        """`bodies` is what it shares with other hosts of this process."""
         super().__init__(address, port, tls)
         self.max_body_bytes = limits.max_body_bytes + PREFIX.size
         self.request_timeout_s = limits.request_timeout_s
+        self.bodies = bodies or BodyBudget(limits.max_bytes_in_flight)
         self._max_message_bytes = limits.max_body_bytes
         self._api = api
         self._open: set[asyncio.Timeout] = set()
@@ -200,6 +204,8 @@ class GrpcHost(ConnectionHost[Http2Connection]):
         while True:
             waiting += stream.body
             stream.body = b""
+            if not stream.hold(len(waiting)):
+                raise self.bodies.full()
             while (size := self._whole(waiting)) is not None:
                 if size == len(waiting):
                     message, waiting = waiting, bytearray()
@@ -209,6 +215,7 @@ class GrpcHost(ConnectionHost[Http2Connection]):
                 yield await self._unframed(message, encoding)
                 # whoever took it is done with it before there is room for the next
                 del message
+                stream.hold(len(waiting))
             if stream.ended and not stream.body:
                 break
             if not stream.body:
@@ -241,6 +248,8 @@ class GrpcHost(ConnectionHost[Http2Connection]):
         limit_s = _limit_s(stream)
         if not stream.kept:
             await self._api.check_known(authorization, names)
+            if stream.arrived <= self.max_body_bytes:
+                raise self.bodies.full()
             raise TooLarge(f"the message is larger than {self._max_message_bytes} bytes")
         message = await self._unframed(stream.body, headers.get("grpc-encoding"))
         stream.body = b""

@@ -13,6 +13,7 @@ import structlog
 
 from augurium.core.tls import certificate_names
 from augurium.node import http2_frames as frames
+from augurium.node.body_budget import SMALL_BODY_BYTES, BodyBudget
 from augurium.node.http2_frames import Code, Kind, Setting
 from augurium.node.http2_headers import Damaged, HeaderBlocks, RequestHead
 from augurium.node.http2_stream import Stream, StreamReset
@@ -30,8 +31,6 @@ FIRST_WORDS_S = 10.0
 IDLE_S = 3600.0
 # beyond the longest time for an answer: to send the request, and to read the answer
 GRACE_S = 60.0
-# of a body that is kept before its sender is known
-SMALL_BODY_BYTES = 64 * 1024
 # joined into one piece before they are written
 SMALL_BYTES = 64 * 1024
 
@@ -64,6 +63,7 @@ class Http2Host(Protocol):
 
     max_body_bytes: int
     request_timeout_s: float
+    bodies: BodyBudget
 
     def is_streamed(self, head: RequestHead) -> bool:
         """Whether a request is answered while its body arrives, and may take any time."""
@@ -92,6 +92,7 @@ class Http2Connection(asyncio.Protocol):
 
     def __init__(self, host: Http2Host, loop: asyncio.AbstractEventLoop) -> None:
         self._host = host
+        self.bodies = host.bodies
         self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._blocks = HeaderBlocks(MAX_HEAD_BYTES)
@@ -218,6 +219,7 @@ class Http2Connection(asyncio.Protocol):
                 # the rest of the request is not wanted (RFC 9113, section 8.1)
                 self.write(frames.reset(stream.id, Code.NO_ERROR))
             stream.closed = True
+            stream.hold(0)
             self._streams.pop(stream.id, None)
 
     def reset(self, stream: Stream, code: Code) -> None:
@@ -358,12 +360,25 @@ class Http2Connection(asyncio.Protocol):
             raise Broken(Code.FLOW_CONTROL_ERROR, f"more DATA than was granted to {number}")
         if stream.arrived > SMALL_BODY_BYTES >= stream.arrived - len(data):
             self._host.large(stream)
+        if stream.task is None and stream.arrived > SMALL_BODY_BYTES and not self._held(stream):
+            stream.ended = last
+            return
         if last:
             self._end_of_body(stream)
         elif stream.task is None:
             self._gather(stream)
         else:
             stream.tell()
+
+    def _held(self, stream: Stream) -> bool:
+        """Whether there is room for what has arrived of a body that is answered when it is whole;
+        without it the request is answered now, with an error.
+        """
+        if not stream.kept or stream.hold(stream.arrived):
+            return True
+        stream.discard()
+        self._start(stream)
+        return False
 
     def _gather(self, stream: Stream) -> None:
         """More of a body that is answered when it is whole."""
@@ -536,6 +551,7 @@ class Http2Connection(asyncio.Protocol):
     def _drop(self, stream: Stream) -> None:
         """Forgets a request and ends what is done for it."""
         stream.closed = True
+        stream.hold(0)
         self._streams.pop(stream.id, None)
         stream.tell()
         stream.widened()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import Buffer
 
 from augurium.node import http2_frames as frames
+from augurium.node.body_budget import SMALL_BODY_BYTES, BodyShare
 from augurium.node.http2_headers import RequestHead
 
 if TYPE_CHECKING:
@@ -25,14 +26,15 @@ class Stream:
     """
 
     __slots__ = (
-        "_connection", "_news", "_opening", "arrived", "began", "body", "closed", "ended", "head",
-        "id", "kept", "streamed", "task", "uncredited", "window",
+        "_connection", "_news", "_opening", "_share", "arrived", "began", "body", "closed", "ended",
+        "head", "id", "kept", "streamed", "task", "uncredited", "window",
     )  # fmt: skip
 
     def __init__(
         self, connection: "Http2Connection", number: int, head: RequestHead, window: int, now: float
     ) -> None:
         self._connection = connection
+        self._share: BodyShare | None = None
         self._news: asyncio.Future[None] | None = None
         self._opening: asyncio.Future[None] | None = None
         self.id = number
@@ -69,6 +71,17 @@ class Stream:
         """Lets go of the body; what still comes is thrown away."""
         self.kept = False
         self.body = b""
+        self.hold(0)
+
+    def hold(self, size: int) -> bool:
+        """Counts `size` bytes of this request as held, no longer those before; False where there is
+        no room for them.
+        """
+        if self._share is None:
+            if size <= SMALL_BODY_BYTES:
+                return True
+            self._share = BodyShare(self._connection.bodies)
+        return self._share.hold(size)
 
     def tell(self) -> None:
         """Wakes whoever waits for more of the body."""

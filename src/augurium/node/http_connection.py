@@ -21,6 +21,7 @@ import structlog
 
 from augurium.core.errors import AuguriumError, InvalidArgument, TooLarge
 from augurium.core.tls import certificate_names
+from augurium.node.body_budget import SMALL_BODY_BYTES, BodyBudget, BodyShare
 from augurium.node.body_receiver import LEAST_BYTES, BodyReceiver
 from augurium.protocols.http import (
     HttpRequest,
@@ -32,8 +33,6 @@ from augurium.protocols.http import (
 MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 100
 MAX_PIPELINED = 16
-# of a body that is kept before its sender is known
-SMALL_BODY_BYTES = 64 * 1024
 # their bodies are read as numbers, so they may be views of what was received
 BINARY_TYPES = frozenset({"application/octet-stream", "application/vnd.apache.arrow.stream"})
 BINARY_HEADER = "inference-header-content-length"
@@ -41,7 +40,7 @@ BINARY_HEADER = "inference-header-content-length"
 SENT_ONCE = frozenset({"host", "authorization"})
 IDLE_S = 75.0
 SLOW_REQUEST_S = 30.0
-# a caller that takes nothing of a streamed answer for so long keeps others from being served
+# a caller that takes nothing of an answer for so long keeps others from being served
 STALLED_S = 60.0
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
@@ -51,6 +50,9 @@ HEAD_TOO_LARGE = 431
 
 log = structlog.get_logger()
 
+# a whole request, or None where its body had no room; whether the connection may stay open; and how
+# many bytes the request holds
+Arrived = tuple[HttpRequest | None, bool, int]
 Handler = Callable[[HttpRequest], Awaitable[HttpResponse | StreamedResponse]]
 Knows = Callable[[str | None, tuple[str, ...]], bool]
 
@@ -60,13 +62,14 @@ class HeadTooLarge(TooLarge):
 
 
 class StalledCaller(Exception):
-    """The caller of a streamed answer reads no more."""
+    """The caller reads no more of its answer."""
 
 
 class Connections(Protocol):
     """What a connection needs of its host."""
 
     max_body_bytes: int
+    bodies: BodyBudget
     stalled_s: float
     date_line: bytes
     stopping: bool
@@ -97,7 +100,10 @@ class HttpConnection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
-        self._waiting: deque[tuple[HttpRequest, bool]] = deque()
+        self._waiting: deque[Arrived] = deque()
+        # of all requests of this connection, and of the one that arrives
+        self._share = BodyShare(host.bodies)
+        self._held_bytes = 0
         self._writable: asyncio.Event | None = None
         self._refused = False
         self._caller: tuple[str, ...] = ()
@@ -108,6 +114,8 @@ class HttpConnection(asyncio.Protocol):
         self._chunks = True
         self._body_bytes = 0
         self._kept = True
+        self._crowded = False
+        self._announced = False
         self._active = time.monotonic()
         self._begin()
 
@@ -141,6 +149,7 @@ class HttpConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._host.closed(self)
         self._waiting.clear()
+        self._share.hold(0)
         if self._task is not None:
             self._task.cancel()
 
@@ -201,18 +210,19 @@ class HttpConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self._head_done = True
         length = int(self._headers.get("content-length", 0))
+        self._announced = length > SMALL_BODY_BYTES
         too_long = length > self._host.max_body_bytes
         large = length > SMALL_BODY_BYTES or "transfer-encoding" in self._headers
         if large and self._host.knows is not None:
             # a stranger is refused when the request is complete; its body is not kept for that
             self._kept = self._host.knows(self._headers.get("authorization"), self._caller)
-        if (
-            not too_long
-            and self._kept
-            and self._headers.get("expect", "").lower() == "100-continue"
-        ):
+        if too_long:
+            self._kept = False
+        elif self._announced and self._kept:
+            self._hold(length)
+        if self._kept and self._headers.get("expect", "").lower() == "100-continue":
             self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if length >= LEAST_BYTES and not too_long and self._kept and self._is_binary:
+        if length >= LEAST_BYTES and self._kept and self._is_binary:
             self._receiver = BodyReceiver(length, self, self._received)
 
     def on_body(self, body: bytes) -> None:
@@ -220,6 +230,8 @@ class HttpConnection(asyncio.Protocol):
             self._receiver.take(body)
             return
         self._body_bytes += len(body)
+        if self._body_bytes > SMALL_BODY_BYTES and self._kept and not self._announced:
+            self._hold(self._body_bytes)
         if self._kept and self._body_bytes <= self._host.max_body_bytes:
             # joined as it comes: a flood of one-byte chunks must not become a list of as many
             if isinstance(self._body, bytearray):
@@ -259,11 +271,13 @@ class HttpConnection(asyncio.Protocol):
         # an HTTP/1.0 caller would have to be told that its connection stays open
         self._chunks = version == "1.1"
         keep_alive = self._parser.should_keep_alive() and self._chunks
-        request = self._request()
+        request = None if self._crowded else self._request()
+        arrived = (request, keep_alive, self._held_bytes)
+        self._held_bytes = 0
         if self._task is None:
-            self._task = self._loop.create_task(self._answer(request, keep_alive))
+            self._task = self._loop.create_task(self._answer(arrived))
         else:
-            self._waiting.append((request, keep_alive))
+            self._waiting.append(arrived)
 
     @property
     def _is_binary(self) -> bool:
@@ -283,12 +297,26 @@ class HttpConnection(asyncio.Protocol):
             method, path, header, body if whole else None, names, query.decode("latin-1")
         )
 
-    async def _answer(self, request: HttpRequest, keep_alive: bool) -> None:
+    def _hold(self, size: int) -> None:
+        """Counts `size` bytes of the body that arrives; without the room it is thrown away."""
+        if self._share.take(size - self._held_bytes):
+            self._held_bytes = size
+            return
+        self._kept, self._crowded = False, True
+        self._share.give_back(self._held_bytes)
+        self._held_bytes = 0
+
+    async def _answer(self, arrived: Arrived) -> None:
         """Answers a request and those that came after it meanwhile."""
         try:
             while True:
-                response = await self._host.handler(request)
-                del request  # and with it its body
+                request, keep_alive, held_bytes = arrived
+                response: HttpResponse | StreamedResponse
+                if request is None:
+                    response = error_response(self._host.bodies.full())
+                else:
+                    response = await self._host.handler(request)
+                del arrived, request  # and with them its body
                 keep_alive = keep_alive and not (self._host.stopping or self._refused)
                 if isinstance(response, StreamedResponse):
                     keep_alive = await self._send_pieces(response, keep_alive)
@@ -296,12 +324,18 @@ class HttpConnection(asyncio.Protocol):
                     self._send(response, keep_alive)
                 del response
                 if self._writable is not None:
-                    await self._writable.wait()
+                    await self._taken()
+                if held_bytes:
+                    self._share.give_back(held_bytes)
                 if not keep_alive:
                     self.close()
                 if not keep_alive or not self._waiting:
                     return
-                request, keep_alive = self._waiting.popleft()
+                arrived = self._waiting.popleft()
+        except StalledCaller:
+            log.warning("answer broke off: its caller takes nothing")
+            if self._transport is not None:
+                self._transport.abort()
         finally:
             self._task = None
             self._active = time.monotonic()
@@ -326,10 +360,7 @@ class HttpConnection(asyncio.Protocol):
             try:
                 await self._write_pieces(chunks, chunked)
             except StalledCaller:
-                log.warning("streamed answer broke off: its caller takes nothing")
-                if self._transport is not None:
-                    self._transport.abort()
-                return False
+                raise
             except Exception:  # the status is sent: only a body without an end can say it now
                 log.exception("streamed answer broke off")
                 return False
@@ -342,13 +373,26 @@ class HttpConnection(asyncio.Protocol):
             if chunk:
                 self._write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
             if self._writable is not None:
-                try:
-                    await asyncio.wait_for(self._writable.wait(), self._host.stalled_s)
-                except TimeoutError:
-                    raise StalledCaller from None
+                await self._taken()
             else:
                 # pieces that are there already must not keep the loop from others
                 await asyncio.sleep(0)
+
+    async def _taken(self) -> None:
+        """Returns when the caller has read most of what was written. Raises StalledCaller when it
+        reads nothing for too long.
+        """
+        left = self._unread_bytes()
+        while self._writable is not None:
+            try:
+                await asyncio.wait_for(self._writable.wait(), self._host.stalled_s)
+            except TimeoutError:
+                before, left = left, self._unread_bytes()
+                if left >= before:
+                    raise StalledCaller from None
+
+    def _unread_bytes(self) -> int:
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
     def _head(
         self, response: HttpResponse | StreamedResponse, framing: bytes, keep_alive: bool
@@ -363,6 +407,9 @@ class HttpConnection(asyncio.Protocol):
         """Answers what cannot be followed, and closes: where the next request begins is unknown."""
         self._refused = True
         self._waiting.clear()
+        self._body, self._receiver = b"", None
+        self._share.give_back(self._held_bytes)
+        self._held_bytes = 0
         if self._task is None:
             response = error_response(error)
             if isinstance(error, HeadTooLarge):
@@ -381,6 +428,8 @@ class HttpConnection(asyncio.Protocol):
         self._receiver = None
         self._body_bytes = 0
         self._kept = True
+        self._crowded = False
+        self._announced = False
         self._header_count = 0
         self._head_bytes = 0
         self._head_done = False

@@ -5,6 +5,7 @@ from email.utils import formatdate
 
 from augurium.core.settings import LimitSettings
 from augurium.core.tls import ServerTls
+from augurium.node.body_budget import BodyBudget
 from augurium.node.connection_host import ConnectionHost
 from augurium.node.http_connection import STALLED_S, Handler, HttpConnection, Knows
 
@@ -20,11 +21,14 @@ class HttpHost(ConnectionHost[HttpConnection]):
         port: int,
         tls: ServerTls | None = None,
         knows: Knows | None = None,
+        bodies: BodyBudget | None = None,
     ) -> None:
+        """`bodies` is what it shares with other hosts of this process."""
         super().__init__(address, port, tls)
         self.handler = handler
         self.knows = knows
         self.max_body_bytes = limits.max_body_bytes
+        self.bodies = bodies or BodyBudget(limits.max_bytes_in_flight)
         self.stalled_s = STALLED_S
         self.date_line = b""
 

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from functools import lru_cache
 
 from augurium.core.errors import UnsupportedMedia
-from augurium.protocols.compression import ENCODINGS, compressor, decompressed
+from augurium.protocols.compression import ENCODINGS, compressed, compressor, decompressed
 from augurium.protocols.http import HttpRequest, HttpResponse, StreamedResponse
 from augurium.protocols.qualities import qualities
 
@@ -67,21 +67,16 @@ async def encoded(
     if size < LEAST_BYTES:
         return response
     parts = (response.body, *response.blobs)
-    if size > MOST_INLINE_BYTES:
-        body = await asyncio.to_thread(_compressed, parts, encoding)
-    else:
-        body = _compressed(parts, encoding)
     response.headers.extend(_told(encoding))
-    return response._replace(body=body, blobs=())
+    if size <= MOST_INLINE_BYTES:
+        return response._replace(body=b"".join(compressed(parts, encoding)), blobs=())
+    # in pieces: joined they would be there twice
+    blobs = await asyncio.to_thread(compressed, parts, encoding)
+    return response._replace(body=b"", blobs=blobs)
 
 
 def _plain(body: bytes | memoryview, encoding: str, max_bytes: int) -> bytes:
     return bytes(decompressed(body, encoding, max_bytes))
-
-
-def _compressed(parts: tuple[bytes | memoryview, ...], encoding: str) -> bytes:
-    stream = compressor(encoding)
-    return b"".join([*map(stream.compress, parts), stream.flush()])
 
 
 async def _compressed_pieces(

@@ -15,16 +15,16 @@ from augurium.core.errors import DeadlineExceeded, ModelFailed
 from augurium.core.inference import Answer, BatchOutputs
 from augurium.core.tensors import Array
 from augurium.serving.executor import Executor, RunLost
+from augurium.serving.run_parameters import ParameterizedRun
 
 
 class Entry:
     """One request in the queue or in a run.
 
     `key` is equal for entries that may share a run; `timer` tells a caller whose deadline passes.
-    `bulk` marks one batch of a request that has many.
     """
 
-    __slots__ = ("bulk", "deadline", "enqueued", "future", "inputs", "key", "rows", "timer")
+    __slots__ = ("deadline", "enqueued", "future", "inputs", "key", "rows", "timer")
 
     def __init__(
         self,
@@ -33,9 +33,7 @@ class Entry:
         deadline: float,
         future: "asyncio.Future[Answer]",
         key: object = None,
-        bulk: bool = False,
     ) -> None:
-        self.bulk = bulk
         self.inputs = inputs
         self.rows = rows
         self.key = key
@@ -114,7 +112,8 @@ def _gathered(batch: list[Entry]) -> tuple[int, Sequence[Array]]:
 def _execute(
     executor: Executor, batch: list[Entry], rows: int, inputs: Sequence[Array]
 ) -> list[Array]:
-    outputs = executor.run(inputs)
+    key = batch[0].key
+    outputs = key.run(inputs) if isinstance(key, ParameterizedRun) else executor.run(inputs)
     if len(batch) == 1:
         return outputs
     for output in outputs:

@@ -59,14 +59,12 @@ class Batcher:
         rows: int,
         deadline: float,
         key: object = None,
-        bulk: bool = False,
     ) -> "asyncio.Future[Answer]":
         """Queues one request; the future gives its rows of the outputs, in the signature's order.
 
-        `inputs` are in the signature's order, `rows` long each. `bulk` marks one batch of many: it
-        runs on a thread, so that the loop stays free and every core has its share. Raises
-        InvalidArgument for more rows than a batch may hold and Overloaded when the queue is full;
-        the future raises DeadlineExceeded or ModelFailed.
+        `inputs` are in the signature's order, `rows` long each. Raises InvalidArgument for
+        more rows than a batch may hold and Overloaded when the queue is full; the future raises
+        DeadlineExceeded or ModelFailed.
         """
         policy = self._policy
         if rows > policy.max_batch_size:
@@ -76,7 +74,7 @@ class Batcher:
             )
         if self._queued_rows + rows > policy.max_queue_rows:
             raise Overloaded("Exceeds maximum queue size")
-        entry = Entry(inputs, rows, deadline, self._loop.create_future(), key, bulk)
+        entry = Entry(inputs, rows, deadline, self._loop.create_future(), key)
         self._queue.append(entry)
         self._queued_rows += rows
         if not self._flush_due:
@@ -183,7 +181,7 @@ class Batcher:
         """Runs a batch here (True) or on a thread (False)."""
         releases = self._metrics.releases
         releases[reason] = releases.get(reason, 0) + 1
-        if not batch[0].bulk and self._executor.expected_s(rows) <= INLINE_LIMIT_S:
+        if self._executor.expected_s(rows) <= INLINE_LIMIT_S:
             self._finish(run_batch(self._executor, batch))
             return True
         self._running += 1

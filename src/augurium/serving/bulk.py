@@ -6,8 +6,8 @@ turn of the others.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -30,7 +30,7 @@ class RowSource(Protocol):
     """Where the rows of a request come from."""
 
     def blocks(self, signature: Signature, batch_rows: int) -> Iterator[Block]:
-        """The rows in order, some batches of `batch_rows` at a time; read on a thread.
+        """The rows in order, a batch of `batch_rows` or several at a time; read on a thread.
 
         Raises InvalidArgument for rows that do not fit the signature.
         """
@@ -48,12 +48,18 @@ class BulkRequest(msgspec.Struct):
     small: bool = False
     id: str = ""
     outputs: Sequence[str] = ()
+    parameters: Mapping[str, Any] = {}
 
 
 async def answers(
-    blocks: Iterator[Block], prepare: Prepare, submit: Submit, batch_rows: int, small: bool
+    blocks: Iterator[Block],
+    prepare: Prepare,
+    submit: Submit,
+    batch_rows: Callable[[], int],
+    small: bool,
 ) -> AsyncGenerator[Answer, None]:
-    """One answer per batch, in the order of the rows. The first error ends all of it.
+    """One answer per batch, in the order of the rows; `batch_rows` is asked for each how many it
+    may have. The first error ends all of it.
 
     Raises what `prepare` and `submit` raise, and ModelFailed for an answer of another length.
     """
@@ -64,8 +70,9 @@ async def answers(
             block = reader.next() if small else await asyncio.to_thread(reader.next)
             if block is None:
                 break
-            for start in range(0, block.rows, batch_rows):
-                stop = min(start + batch_rows, block.rows)
+            stop = 0
+            while stop < block.rows:
+                start, stop = stop, min(stop + batch_rows(), block.rows)
                 inputs = [array[start:stop] for array in block.inputs]
                 batch = _Batch(inputs, stop - start, block.key)
                 while len(waiting) >= BATCHES_UNDER_WAY:

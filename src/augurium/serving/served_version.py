@@ -11,11 +11,14 @@ from augurium.core.errors import InvalidArgument
 from augurium.core.inference import Answer, InferenceRequest, InferenceResponse, Instances
 from augurium.core.instances import tensors_from_instances
 from augurium.core.tensors import Array, TensorSpec
+from augurium.runtimes.runtime import TAKE_BYTES
 from augurium.serving.batcher import Batcher
 from augurium.serving.bulk import Block, BulkRequest, answers
+from augurium.serving.bulk_runs import BulkRuns
 from augurium.serving.executor import VersionExecutor
 from augurium.serving.metrics import VersionMetrics
-from augurium.serving.snapshot import DesiredVersion
+from augurium.serving.run_parameters import alone
+from augurium.serving.snapshot import BatchingPolicy, DesiredVersion
 from augurium.serving.validation import InputValidator, Prepared
 
 
@@ -36,19 +39,26 @@ class ServedVersion:
         policy = desired.batching
         if not self.signature.batched:
             policy = msgspec.structs.replace(policy, max_batch_size=1)
-        self._validator = InputValidator(desired.model, self.signature)
+        takes_bytes = desired.runtime in TAKE_BYTES
+        self._validator = InputValidator(desired.model, self.signature, takes_bytes)
         self._executor = executor
-        self._batcher = Batcher(executor, policy, metrics, loop, executor.threads or threads)
+        run_threads = executor.threads or threads
+        self._batcher = Batcher(executor, policy, metrics, loop, run_threads)
+        # rows of a request of many stand in a queue of their own: nobody waits behind them
+        self._bulk_runs = BulkRuns(executor, policy.max_batch_size)
+        self._bulk_batcher = Batcher(
+            self._bulk_runs, _bulk_policy(policy, self._bulk_runs), metrics, loop, run_threads
+        )
         self._output_indices = {spec.name: i for i, spec in enumerate(self.signature.outputs)}
         self._all_indices = range(len(self.signature.outputs))
-        # requests of many rows: between two of their batches the batcher is empty
+        # requests of many rows: between two of their batches the batchers are empty
         self._bulk = 0
         self._bulk_ended = asyncio.Event()
 
     @property
     def pending(self) -> int:
         """Requests that wait or run."""
-        return self._batcher.pending + self._bulk
+        return self._batcher.pending + self._bulk_batcher.pending + self._bulk
 
     @property
     def restarts(self) -> int:
@@ -87,17 +97,30 @@ class ServedVersion:
 
         def prepare(block: Block) -> Prepared:
             return self.prepare(
-                InferenceRequest(request.model, block, request.deadline, outputs=request.outputs)
+                InferenceRequest(
+                    request.model,
+                    block,
+                    request.deadline,
+                    outputs=request.outputs,
+                    parameters=request.parameters,
+                )
             )
 
-        def submit(inputs: Sequence[Array], rows: int, key: object) -> "asyncio.Future[Answer]":
-            return self._batcher.submit(inputs, rows, request.deadline, key, bulk=True)
+        least = self.desired.batching.max_batch_size
+        small = request.small
+        batcher = self._batcher if small else self._bulk_batcher
 
-        rows = self.desired.batching.max_batch_size
-        blocks = request.source.blocks(signature, rows)
+        def submit(inputs: Sequence[Array], rows: int, key: object) -> "asyncio.Future[Answer]":
+            # one of many is large enough for a run of its own, which needs no copy
+            return batcher.submit(inputs, rows, request.deadline, key if small else alone(key))
+
+        def batch_rows() -> int:
+            return least if small else self._bulk_runs.rows
+
+        blocks = request.source.blocks(signature, least)
         self._bulk += 1
         try:
-            async with aclosing(answers(blocks, prepare, submit, rows, request.small)) as found:
+            async with aclosing(answers(blocks, prepare, submit, batch_rows, small)) as found:
                 async for answer in found:
                     yield answer
         finally:
@@ -122,6 +145,7 @@ class ServedVersion:
         """Returns when every accepted request has its answer."""
         while self.pending:
             await self._batcher.drain()
+            await self._bulk_batcher.drain()
             if self._bulk:
                 self._bulk_ended.clear()
                 await self._bulk_ended.wait()
@@ -129,3 +153,10 @@ class ServedVersion:
     def close(self) -> None:
         """Frees what the version holds; call it when no request can come any more."""
         self._executor.close()
+
+
+def _bulk_policy(policy: BatchingPolicy, runs: BulkRuns) -> BatchingPolicy:
+    """Every batch runs when there is a thread for it; as many may wait as otherwise."""
+    most = runs.most_rows
+    waiting = policy.max_queue_rows * (most // policy.max_batch_size)
+    return BatchingPolicy(most, max_queue_delay_ms=0.0, max_queue_rows=waiting)

@@ -2,16 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from augurium.core.settings import LimitSettings
 from augurium.node import http_connection
+from augurium.node.body_budget import BodyBudget
 from augurium.node.http_host import HttpHost
 from augurium.protocols.http import HttpRequest, HttpResponse, json_response
 
 LIMIT = 10_000
+# of /proc/net/tcp
+ESTABLISHED, KEEPALIVE_TIMER = "01", "02"
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -289,6 +293,7 @@ def test_silent_and_slow_callers_become_overdue() -> None:
             handler = Echo()
             max_body_bytes = LIMIT
             date_line = b"\r\n"
+            bodies = BodyBudget(LIMIT)
             stalled_s = 60.0
             stopping = False
             knows = None
@@ -309,3 +314,24 @@ def test_silent_and_slow_callers_become_overdue() -> None:
         assert slow.overdue(now + http_connection.SLOW_REQUEST_S + 1)
 
     asyncio.run(scenario())
+
+
+async def test_a_peer_that_is_gone_without_a_word_is_noticed(place: Place) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", place.port)
+    writer.write(GET)
+    await asyncio.sleep(0)
+    theirs = writer.get_extra_info("sockname")[1]
+    async with asyncio.timeout(10):
+        while _timer(place.port, theirs) != KEEPALIVE_TIMER:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    writer.close()
+
+
+def _timer(local: int, remote: int) -> str:
+    """What the kernel waits for on an established connection (Linux, proc_net_tcp)."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, here, there, state, _, timer, *_ = line.split()
+        ports = [int(address.partition(":")[2], 16) for address in (here, there)]
+        if ports == [local, remote] and state == ESTABLISHED:
+            return timer.partition(":")[0]
+    return ""

@@ -59,7 +59,7 @@ def prepare(block: Any) -> Prepared:
 async def found(queue: Queue, rows: Iterator[Any], small: bool = True) -> list[Any]:
     working = asyncio.create_task(queue.work())
     try:
-        async with aclosing(answers(rows, prepare, queue.submit, 4, small)) as all_answers:
+        async with aclosing(answers(rows, prepare, queue.submit, lambda: 4, small)) as all_answers:
             return [answer.array(0).tolist() async for answer in all_answers]
     finally:
         working.cancel()
@@ -84,7 +84,9 @@ async def test_a_queue_with_little_room_is_waited_for_and_a_full_one_told() -> N
 
 async def test_the_first_error_ends_the_rest() -> None:
     queue = Queue()
-    async with aclosing(answers(blocks(400), prepare, queue.submit, 4, True)) as all_answers:
+    async with aclosing(
+        answers(blocks(400), prepare, queue.submit, lambda: 4, True)
+    ) as all_answers:
         first = asyncio.ensure_future(anext(all_answers))
         await asyncio.sleep(0)
         queue.waiting[0][1].set_exception(ModelFailed("broken"))
@@ -97,7 +99,7 @@ async def test_the_first_error_ends_the_rest() -> None:
 
 async def test_a_caller_that_leaves_takes_its_batches_along() -> None:
     queue = Queue()
-    all_answers = answers(blocks(400), prepare, queue.submit, 4, True)
+    all_answers = answers(blocks(400), prepare, queue.submit, lambda: 4, True)
     first = asyncio.ensure_future(anext(all_answers))
     await asyncio.sleep(0)
     queue.settle()
@@ -110,7 +112,7 @@ async def test_a_caller_that_leaves_takes_its_batches_along() -> None:
 
 async def test_a_model_that_answers_fewer_rows_fails() -> None:
     queue = Queue()
-    async with aclosing(answers(blocks(4), prepare, queue.submit, 4, True)) as all_answers:
+    async with aclosing(answers(blocks(4), prepare, queue.submit, lambda: 4, True)) as all_answers:
         first = asyncio.ensure_future(anext(all_answers))
         await asyncio.sleep(0)
         queue.settle(cut=1)
@@ -124,6 +126,8 @@ async def test_an_error_in_a_later_block_says_after_how_many_rows() -> None:
             raise InvalidArgument("row 1 is bad")
         return prepare(block)
 
-    async with aclosing(answers(blocks(8, 8), refuse, Queue().submit, 8, True)) as all_answers:
+    async with aclosing(
+        answers(blocks(8, 8), refuse, Queue().submit, lambda: 8, True)
+    ) as all_answers:
         with pytest.raises(InvalidArgument, match="after the first 8: row 1 is bad"):
             await anext(all_answers)
