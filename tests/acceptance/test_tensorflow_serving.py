@@ -9,7 +9,7 @@ import onnx
 import onnx.helper as oh
 import pytest
 
-from tests.support.models import Tabular, graph, simple_model
+from tests.support.models import Mixed, Tabular, graph, simple_model
 from tests.support.node import Node, Reply
 
 OF_TENSORS = [[float(i) for i in range(16)]]
@@ -151,6 +151,24 @@ def test_metadata_is_a_signature_of_tensorflow(served: Node) -> None:
         }
     }
     assert list(definition["outputs"]) == ["y"]
+
+
+def test_classes_have_the_names_that_were_learned(served: Node, mixed: Mixed) -> None:
+    expected = mixed.model.predict_proba(mixed.rows)[1]
+    (row,) = post(served, "mixed:classify", {"examples": mixed.instances[1:2]})["result"]
+    assert [name for name, _ in row] == ["no", "yes"]
+    np.testing.assert_allclose([score for _, score in row], expected, atol=1e-5)
+    inputs = [
+        {"name": name, "shape": [1, 1], "data": [value]}
+        | {"datatype": "BYTES" if isinstance(value, str) else "FP32"}
+        for name, value in mixed.instances[1].items()
+    ]
+    best = {"name": "probabilities", "parameters": {"classification": 1}}
+    reply = served.ask("/v2/models/mixed/infer", {"inputs": inputs, "outputs": [best]})
+    assert reply.status == 200, reply.body
+    value, index, label = reply.json["outputs"][0]["data"][0].split(":")
+    assert float(value) == pytest.approx(max(expected), abs=1e-5)
+    assert label == ["no", "yes"][int(index)]
 
 
 def test_examples_are_classified_with_what_they_share(served: Node, tabular: Tabular) -> None:

@@ -2,7 +2,7 @@
 
 import json
 
-from tests.fuzz.served import FIRST, SECOND, infer_message
+from tests.fuzz.served import FIRST, SECOND, image_message, infer_message
 
 Seed = tuple[str, str, dict[str, str], bytes]
 
@@ -69,6 +69,10 @@ SEEDS: tuple[Seed, ...] = (
     _json(V1, {"instances": [ROW]}),
     _json(V1, {"signature_name": "serving_default", "inputs": {k: [v] for k, v in ROW.items()}}),
     _json(TEXT, {"instances": [["a", {"b64": "YQ=="}]]}),
+    _json("/v1/models/image:predict", {"instances": [{"b64": "/9g="}, "a"]}),
+    _json("/v1/models/image:classify", {"examples": [{"image": {"b64": "/9g="}}]}),
+    ("POST", "/v2/models/image/infer", {HEADER_LENGTH: "0"}, b"\xff\xd8"),
+    _json("/v2/models/image/generate", {"image": {"b64": "/9g="}}),
     _json("/v1/models/text:classify", {"examples": [{"text": ["a", "b"]}]}),
     _json("/v1/models/simple:regress", {"context": {"INPUT0": FIRST.tolist()}, "examples": [ROW]}),
     _json(INVOCATIONS, {"dataframe_split": {"columns": ["INPUT0"], "data": [[1], [2]]}}),
@@ -82,4 +86,9 @@ SEEDS: tuple[Seed, ...] = (
     _json("/v2/repository/models/simple/load", {"parameters": {"config": "{}"}}),
     _json("/v2/logging", {"log_verbose_level": 1}),
 )
-GRPC_SEEDS: tuple[bytes, ...] = (infer_message(), infer_message(3), b"\x0a\x06simple")
+GRPC_SEEDS: tuple[bytes, ...] = (
+    infer_message(),
+    infer_message(3),
+    b"\x0a\x06simple",
+    image_message(),
+)

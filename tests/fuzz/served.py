@@ -11,12 +11,13 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 
+import cloudpickle
 import numpy as np
 
 from augurium.core.errors import AuguriumError, ErrorKind
 from augurium.core.settings import LimitSettings
 from augurium.core.signature import Signature
-from augurium.core.tensors import TensorSpec
+from augurium.core.tensors import Array, TensorSpec
 from augurium.protocols.generated import inference_pb2 as pb
 from augurium.protocols.grpc_api import GrpcApi
 from augurium.protocols.http import HttpRequest, HttpResponse
@@ -31,6 +32,13 @@ INFER = "/inference.GRPCInferenceService/ModelInfer"
 # 501: not supported; 503, 504: a caller may ask for less time than there is
 NEVER = frozenset({500, 502, 505})
 NEVER_KINDS = frozenset({ErrorKind.INTERNAL, ErrorKind.MODEL_FAILED})
+
+
+def same_picture(columns: dict[str, Array]) -> Array:
+    """A model that takes any bytes, and gives them back."""
+    return columns["image"]
+
+
 MODELS = {
     "simple": (
         simple_model,
@@ -42,6 +50,10 @@ MODELS = {
     "text": (
         text_model,
         Signature((TensorSpec("text", "BYTES", (-1, 2)),), (TensorSpec("same", "BYTES", (-1, 2)),)),
+    ),
+    "image": (
+        lambda: cloudpickle.dumps(same_picture),
+        Signature((TensorSpec("image", "BYTES", (-1,)),), (TensorSpec("same", "BYTES", (-1,)),)),
     ),
 }
 FIRST, SECOND = np.arange(16, dtype=np.int32), np.full(16, 7, np.int32)
@@ -64,6 +76,24 @@ class Served:
     def close(self) -> None:
         """Ends the event loop."""
         self._loop.close()
+
+    def post(self, path: str, headers: dict[str, str], body: bytes) -> HttpResponse:
+        """The whole answer; the pieces of one that is streamed are put together."""
+
+        async def asked() -> HttpResponse:
+            answer = await self._rest.handle(HttpRequest("POST", path, headers.get, body))
+            if isinstance(answer, HttpResponse):
+                return answer
+            pieces = [piece async for piece in answer.chunks]
+            return HttpResponse(answer.status, answer.headers, b"".join(pieces))
+
+        return self._loop.run_until_complete(asked())
+
+    def call(self, path: str, message: bytes) -> bytes:
+        """The answer of a unary method. Raises AuguriumError."""
+        answer = self._loop.run_until_complete(self._grpc.call(path, message))
+        assert isinstance(answer, bytes)
+        return answer
 
     def ask_rest(self, method: str, path: str, headers: dict[str, str], body: bytes) -> None:
         """Raises AssertionError when the answer, or the neighbour's, is not as it must be."""
@@ -140,10 +170,17 @@ async def _plane() -> DataPlane:
     with tempfile.TemporaryDirectory() as folder:
         models = {}
         for name, (content, signature) in MODELS.items():
-            file = Path(folder) / f"{name}.onnx"
+            file = Path(folder) / f"{name}.{'cloudpickle' if name == 'image' else 'onnx'}"
             file.write_bytes(content())
             models[name] = (file, signature)
         return plane_of(models, BatchingPolicy())
+
+
+def image_message() -> bytes:
+    """A good `ModelInferRequest` for `image`, of bytes that are not UTF-8."""
+    tensor = pb.ModelInferRequest.InferInputTensor(name="image", datatype="BYTES", shape=[2])
+    tensor.contents.bytes_contents.extend([b"\xff\xd8", b"a"])
+    return pb.ModelInferRequest(model_name="image", inputs=[tensor]).SerializeToString()
 
 
 def infer_message(rows: int = 1) -> bytes:

@@ -122,12 +122,12 @@ def exported(model: Any, folder: Path) -> Path:
     return folder / "exported"
 
 
-def saved_module(call: Callable[..., Any], folder: Path) -> Path:
+def saved_module(call: Callable[..., Any], folder: Path, dtype: Any = tensorflow.float32) -> Path:
     """A SavedModel whose signature computes `call` of three numbers a row, `x`."""
 
     class Module(tensorflow.Module):  # type: ignore[misc]
         @tensorflow.function(  # type: ignore[untyped-decorator]
-            input_signature=[tensorflow.TensorSpec((None, 3), tensorflow.float32, name="x")]
+            input_signature=[tensorflow.TensorSpec((None, 3), dtype, name="x")]
         )
         def answer(self, x: Any) -> Any:
             return {"y": call(x)}
@@ -136,6 +136,44 @@ def saved_module(call: Callable[..., Any], folder: Path) -> Path:
     with quiet():
         tensorflow.saved_model.save(module, folder / "saved", signatures=module.answer)
     return folder / "saved"
+
+
+def of_pictures(folder: Path) -> Path:
+    """A SavedModel of encoded pictures, as classifiers of them take them: their mean colours, and
+    the pictures again as PNG of 2 x 2.
+    """
+
+    def small(content: Any) -> Any:
+        picture = tensorflow.io.decode_image(content, channels=3, expand_animations=False)
+        picture.set_shape((None, None, 3))
+        return tensorflow.image.resize(picture, (2, 2), method="area")
+
+    class Module(tensorflow.Module):  # type: ignore[misc]
+        @tensorflow.function(  # type: ignore[untyped-decorator]
+            input_signature=[tensorflow.TensorSpec((None,), tensorflow.string, name="image_bytes")]
+        )
+        def answer(self, image_bytes: Any) -> Any:
+            spec = tensorflow.TensorSpec((2, 2, 3), tensorflow.float32)
+            pictures = tensorflow.map_fn(small, image_bytes, fn_output_signature=spec)
+            pixels = tensorflow.cast(pictures, tensorflow.uint8)
+            encoded = tensorflow.map_fn(
+                tensorflow.io.encode_png, pixels, fn_output_signature=tensorflow.string
+            )
+            means = tensorflow.reduce_mean(pictures, (1, 2))
+            return {"colours": means, "small_bytes": encoded, "small": encoded}
+
+    module = Module()
+    with quiet():
+        tensorflow.saved_model.save(module, folder / "pictures", signatures=module.answer)
+    return folder / "pictures"
+
+
+def jpeg(red: int, green: int, blue: int) -> bytes:
+    """A picture of one colour, 16 x 16."""
+    pixels = tensorflow.fill((16, 16, 1), 0) + tensorflow.constant([red, green, blue])
+    encoded = tensorflow.io.encode_jpeg(tensorflow.cast(pixels, tensorflow.uint8), quality=100)
+    content: bytes = encoded.numpy()
+    return content
 
 
 def packed(folder: Path) -> bytes:

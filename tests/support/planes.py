@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from augurium.core.signature import Signature
-from augurium.runtimes.onnx import OnnxModel
+from augurium.runtimes.runtime import load
 from augurium.serving.executor import LocalExecutor
 from augurium.serving.metrics import VersionMetrics
 from augurium.serving.plane import DataPlane
@@ -15,7 +15,10 @@ from augurium.serving.snapshot import BatchingPolicy, DesiredVersion
 
 
 def plane_of(models: dict[str, tuple[Path, Signature]], policy: BatchingPolicy) -> DataPlane:
-    """A plane that serves ONNX files as version 1 of models by name; made on a running loop."""
+    """A plane that serves files as version 1 of models by name; made on a running loop.
+
+    The files are ONNX, or cloudpickle where they are called so.
+    """
     router: Router[ServedVersion] = Router()
     router.replace(
         {
@@ -30,7 +33,8 @@ def plane_of(models: dict[str, tuple[Path, Signature]], policy: BatchingPolicy) 
 
 def _version(name: str, file: Path, signature: Signature, policy: BatchingPolicy) -> ServedVersion:
     inputs, outputs = ([spec.name for spec in of] for of in (signature.inputs, signature.outputs))
-    executor = LocalExecutor(OnnxModel(file, {}), inputs, outputs)
-    desired = DesiredVersion(name, 1, "onnx", str(file), "", signature, batching=policy)
+    runtime = "python" if file.suffix == ".cloudpickle" else "onnx"
+    executor = LocalExecutor(load(runtime, file, {}), inputs, outputs)
+    desired = DesiredVersion(name, 1, runtime, str(file), "", signature, batching=policy)
     loop, threads = asyncio.get_running_loop(), ThreadPoolExecutor(3)
     return ServedVersion(desired, executor, VersionMetrics(name, 1), loop, threads)

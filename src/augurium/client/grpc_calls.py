@@ -22,7 +22,7 @@ from augurium.core.errors import ErrorKind, Internal, InvalidArgument
 from augurium.core.inference import Instances as Rows
 from augurium.core.instances import tensors_from_instances
 from augurium.core.signature import Signature
-from augurium.core.tensors import Array, TensorSpec
+from augurium.core.tensors import Array, TensorSpec, is_float
 
 SERVICE = "/inference.GRPCInferenceService/"
 
@@ -106,7 +106,7 @@ def rows_of_tensors(outputs: Mapping[str, Array]) -> list[Any]:
 
 
 def _rows(array: Array) -> list[Any]:
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    if is_float(array.dtype) and not np.isfinite(array).all():
         plain = array.astype(object)
         plain[~np.isfinite(array)] = None
         array = plain

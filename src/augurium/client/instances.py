@@ -9,6 +9,7 @@ import numpy as np
 
 from augurium.client.arrow_tables import arrow_table, is_arrow
 from augurium.core.errors import InvalidArgument
+from augurium.core.wrapped_bytes import wrapped
 
 
 class Instances(msgspec.Struct, frozen=True):
@@ -39,7 +40,8 @@ def plain_instances(instances: object) -> list[Any]:
     """Rows as JSON values, from a list of rows or objects, a NumPy array or a pandas DataFrame.
 
     A NumPy array with named fields is one object per element. NaN becomes null, which means a
-    missing value. Raises InvalidArgument for infinities and for what is not a list of instances.
+    missing value; bytes become `{"b64": "..."}`. Raises InvalidArgument for infinities and for what
+    is not a list of instances.
     """
     if hasattr(instances, "to_dict"):
         instances = instances.to_dict("records")
@@ -53,7 +55,7 @@ def plain_instances(instances: object) -> list[Any]:
 
 
 def plain_value(value: Any) -> Any:
-    """A value as JSON has it: arrays as lists, NaN as None.
+    """A value as JSON has it: arrays as lists, NaN as None, bytes wrapped in Base64.
 
     Raises InvalidArgument for infinities.
     """
@@ -73,6 +75,8 @@ def plain_value(value: Any) -> Any:
         return {str(key): plain_value(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [plain_value(entry) for entry in value]
+    if isinstance(value, bytes):
+        return wrapped(value)
     return _plain_float(value) if isinstance(value, float) else value
 
 

@@ -1,8 +1,8 @@
 """A sample of training data as the table a server checks models with.
 
-The form is `{"columns": [{"name": "age", "values": [31, null]}]}` with numbers, strings, booleans
-and nulls, at most 2000 rows. Rows with missing values and rare categories are kept first, because
-they are where conversions go wrong.
+The form is `{"columns": [{"name": "age", "values": [31, null]}]}` with numbers, strings, booleans,
+nulls and bytes (`{"b64": "..."}`), at most 2000 rows. Rows with missing values and rare categories
+are kept first, because they are where conversions go wrong.
 """
 
 import csv
@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from augurium.core.errors import InvalidArgument
+from augurium.core.wrapped_bytes import bytes_wrapped, is_wrapped, unwrapped
 
 MAX_ROWS = 2000
 KEPT_PER_REASON = 20
@@ -50,7 +51,7 @@ def sample_table(data: object, as_codes: bool = False) -> bytes:
     rows = _chosen(columns)
     table = {
         "columns": [
-            {"name": name, "values": [values[row] for row in rows]}
+            {"name": name, "values": bytes_wrapped([values[row] for row in rows])}
             for name, values in columns.items()
         ]
     }
@@ -139,8 +140,10 @@ def _cell(value: Any, name: str) -> Any:
     """A value as JSON has it. NumPy's numbers come as Python's; NaN, NaT and NA as None."""
     if hasattr(value, "item") and not isinstance(value, str):
         value = value.item()
-    if value is None or isinstance(value, str | bool | int):
+    if value is None or isinstance(value, str | bytes | bool | int):
         return value
+    if is_wrapped(value):
+        return unwrapped(value)
     if isinstance(value, float):
         return _finite(value)
     if type(value).__name__ in ("NAType", "NaTType"):

@@ -13,6 +13,7 @@ import numpy as np
 
 from augurium.core.errors import AuguriumError, InvalidArgument
 from augurium.core.tensors import DATATYPES, FLOATS, Array, numpy_dtype
+from augurium.core.texts import text_of
 
 HEAD_LENGTH = "inference-header-content-length"
 _text_length = struct.Struct("<I")
@@ -122,7 +123,7 @@ def _array(name: str, values: Array) -> tuple[Array, str]:
 def _blob(name: str, array: Array, datatype: str) -> bytes:
     if datatype != "BYTES":
         return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
-    texts = [_text(name, value).encode() for value in array.ravel().tolist()]
+    texts = [_content(name, value) for value in array.ravel().tolist()]
     return b"".join(_text_length.pack(len(text)) + text for text in texts)
 
 
@@ -137,9 +138,17 @@ def _json_values(name: str, array: Array, datatype: str) -> list[Any]:
     return flat
 
 
+def _content(name: str, value: object) -> bytes:
+    return value if isinstance(value, bytes) else _text(name, value).encode()
+
+
 def _text(name: str, value: object) -> str:
     if isinstance(value, bytes):
-        return value.decode()
+        value = text_of(value)
+    if isinstance(value, bytes):
+        raise InvalidArgument(
+            f"input '{name}' holds bytes that are not UTF-8, which JSON cannot say; use binary=True"
+        )
     if not isinstance(value, str):
         raise InvalidArgument(
             f"input '{name}' holds {value!r} among texts; expected str, and for a missing value "
@@ -159,11 +168,12 @@ def _from_json(tensor: WireTensor) -> Array:
     return values.reshape(tensor.shape)
 
 
-def _texts(blob: bytes | memoryview) -> list[str]:
-    texts, position, view = [], 0, memoryview(blob)
+def _texts(blob: bytes | memoryview) -> list[str | bytes]:
+    texts: list[str | bytes] = []
+    position, view = 0, memoryview(blob)
     while position < len(blob):
         (length,) = _text_length.unpack_from(blob, position)
         position += _text_length.size
-        texts.append(str(_slice(view, position, length), "utf-8"))
+        texts.append(text_of(bytes(_slice(view, position, length))))
         position += length
     return texts

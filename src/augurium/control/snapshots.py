@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from itertools import groupby
 from operator import attrgetter
+from typing import Any
 
 import msgspec
 import structlog
@@ -19,6 +20,8 @@ from augurium.registry.registry import Registry
 from augurium.serving.snapshot import BatchingPolicy, DesiredModel, DesiredVersion, Snapshot
 
 BATCHING_PREFIX = "batching."
+# every engine is told of every version at once
+MOST_EXAMPLE_BYTES = 8 * 1024
 log = structlog.get_logger()
 
 
@@ -96,6 +99,7 @@ class Snapshots:
                 if not key.startswith(BATCHING_PREFIX)
             },
             batching=self._policy(version),
+            example=_example(version),
         )
 
     def _path(self, version: Version, artifact: Artifact) -> str:
@@ -126,6 +130,19 @@ class Snapshots:
                 reason=str(error),
             )
         return msgspec.convert(settings, BatchingPolicy, from_attributes=True)
+
+
+def _example(version: Version) -> Any:
+    """The first of the version's rows that is small, one without missing values if there is; None
+    if none is small.
+    """
+    rows = [row for row in version.examples if _size(row) <= MOST_EXAMPLE_BYTES]
+    complete = (row for row in rows if not isinstance(row, dict) or None not in row.values())
+    return next(complete, rows[0] if rows else None)
+
+
+def _size(row: Any) -> int:
+    return len(msgspec.json.encode(row))
 
 
 def _loaded_files(versions: Iterable[Version]) -> set[str]:

@@ -9,7 +9,7 @@ from augurium.core.moments import epoch_seconds
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
 from augurium.core.texts import shown
-from augurium.core.values import array_from_values, checked_values, extents_of
+from augurium.core.values import array_from_values, checked_texts, checked_values, extents_of
 from augurium.core.wrapped_bytes import KEY, is_wrapped, unwrapped
 
 
@@ -96,7 +96,7 @@ def tensor_of_column(spec: TensorSpec, column: Any) -> Array:
     except InvalidArgument:
         if spec.datatype != "BYTES":
             raise
-        values = checked_values(spec.name, spec.datatype, rank, unwrapped(column))
+        values = checked_texts(spec.name, rank, unwrapped(column))
     extents = extents_of(values, rank)
     shape = (*extents, 1) if bare else extents
     return array_from_values(spec.name, spec.datatype, shape, values)
@@ -115,7 +115,7 @@ def _converted(spec: TensorSpec, value: Any) -> Any:
             if spec.lenient:
                 return None
             raise InvalidArgument(f"feature '{spec.name}': {error}") from error
-    expected = str if spec.datatype == "BYTES" else (int, float)
+    expected = (str, bytes) if spec.datatype == "BYTES" else (int, float)
     fits = isinstance(value, expected) and not isinstance(value, bool)
     return value if fits or not spec.lenient else None
 

@@ -9,13 +9,15 @@ from augurium.core.tensors import TensorSpec
 
 class Signature(msgspec.Struct, frozen=True, dict=True):
     """The inputs and outputs of a version. `batched` says whether the first dimension of every
-    tensor counts rows, `streamed` that a request may get several answers, or none.
+    tensor counts rows, `streamed` that a request may get several answers, or none, and
+    `takes_parameters` that the model is told what a request says beside its tensors.
     """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     batched: bool = True
     streamed: bool = False
+    takes_parameters: bool = False
 
     @functools.cached_property
     def input_by_name(self) -> dict[str, TensorSpec]:

@@ -2,11 +2,13 @@
 must look like.
 
 Arrays stay NumPy arrays from the wire to the runtime. A BYTES tensor is an object array of `str`
-(UTF-8 on the wire). Source of the names and sizes: Open Inference Protocol v2, "Tensor Data Types".
+(UTF-8 on the wire); what is not UTF-8, such as a picture, is `bytes` there. Source of the names and
+sizes: Open Inference Protocol v2, "Tensor Data Types", and Triton's BF16.
 """
 
 from typing import Any
 
+import ml_dtypes
 import msgspec
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +17,7 @@ from augurium.core.errors import InvalidArgument
 
 Array = npt.NDArray[Any]
 
+BFLOAT16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
 NUMPY_DTYPES: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype(np.bool_),
     "UINT8": np.dtype(np.uint8),
@@ -26,12 +29,13 @@ NUMPY_DTYPES: dict[str, np.dtype[Any]] = {
     "INT32": np.dtype(np.int32),
     "INT64": np.dtype(np.int64),
     "FP16": np.dtype(np.float16),
+    "BF16": BFLOAT16,
     "FP32": np.dtype(np.float32),
     "FP64": np.dtype(np.float64),
     "BYTES": np.dtype(np.object_),
 }
 DATATYPES = {dtype: name for name, dtype in NUMPY_DTYPES.items()}
-FLOATS = frozenset({"FP16", "FP32", "FP64"})
+FLOATS = frozenset({"FP16", "BF16", "FP32", "FP64"})
 MAX_RANK = 16
 MAX_ELEMENTS = 2**31 - 1
 
@@ -45,7 +49,8 @@ class TensorSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     BYTES. An `optional` input may be left out altogether: every value is missing then. `lenient`
     takes values of a wrong type in instances for missing ones. `moment` marks seconds since 1970,
     which instances may give as ISO 8601 text. `cleaning` (`trim`, `lower`) is done to texts before
-    anything else; `categories` are the only texts that are taken, all if empty.
+    anything else; `categories` are the only texts that are taken, all if empty. `labels` name the
+    classes of an output `[-1, n]` of scores, in their order; empty where their numbers do.
     """
 
     name: str
@@ -59,6 +64,7 @@ class TensorSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     moment: bool = False
     cleaning: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -74,6 +80,11 @@ def numpy_dtype(datatype: str) -> np.dtype[Any]:
         raise InvalidArgument(
             f"datatype '{datatype[:32]}' is not known; expected one of {', '.join(NUMPY_DTYPES)}"
         ) from None
+
+
+def is_float(dtype: np.dtype[Any]) -> bool:
+    """Whether values are floats; NumPy does not count BF16, which is no type of its own."""
+    return dtype.kind == "f" or dtype == BFLOAT16
 
 
 def element_count(name: str, shape: tuple[int, ...]) -> int:

@@ -1,6 +1,7 @@
 """Texts: as a model takes them, and names in a message."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 MOST_NAMES_SHOWN = 8
 CLEANINGS: dict[str, Callable[[str], str]] = {"trim": str.strip, "lower": str.lower}
@@ -11,6 +12,19 @@ def cleaned(text: str, cleaning: Sequence[str]) -> str:
     for step in cleaning:
         text = CLEANINGS[step](text)
     return text
+
+
+def text_of(content: bytes) -> str | bytes:
+    """An element of a BYTES tensor: the text, or the bytes themselves where they are not UTF-8."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content
+
+
+def has_bytes(values: Iterable[Any]) -> bool:
+    """Whether any element is not UTF-8."""
+    return bytes in set(map(type, values))
 
 
 def shown(names: Sequence[str]) -> str:

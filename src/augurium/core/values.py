@@ -89,6 +89,11 @@ def array_from_values(
     if array.shape == shape:
         return array
     count = int(np.prod(shape, dtype=object)) if shape else 1
+    if array.dtype.hasobject and list in set(map(type, array.ravel().tolist())):
+        # only NumPy's arrays of objects take lists for values
+        raise InvalidArgument(
+            f"data of input '{name}' is nested unevenly; expected shape {list(shape)}"
+        )
     if array.ndim > 1 or array.size != count:
         raise InvalidArgument(
             f"input '{name}' has shape {list(shape)}, which is {count} values,"
@@ -103,6 +108,18 @@ def checked_values(name: str, datatype: str, rank: int, values: Any) -> Any:
         return msgspec.convert(values, _types[_kind(datatype)][rank])
     except msgspec.ValidationError as error:
         raise InvalidArgument(f"input '{name}' expects {datatype} values: {error}") from error
+
+
+def checked_texts(name: str, rank: int, values: Any) -> Any:
+    """As `checked_values` for BYTES, where a value may also be `bytes`."""
+    checked_values(name, "BYTES", rank, _without_bytes(values))
+    return values
+
+
+def _without_bytes(values: Any) -> Any:
+    if isinstance(values, list):
+        return [_without_bytes(value) for value in values]
+    return "" if isinstance(values, bytes) else values
 
 
 def extents_of(values: Any, rank: int) -> tuple[int, ...]:

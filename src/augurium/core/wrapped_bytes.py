@@ -9,6 +9,7 @@ import binascii
 from typing import Any
 
 from augurium.core.errors import InvalidArgument
+from augurium.core.texts import text_of
 
 KEY = "b64"
 
@@ -19,14 +20,14 @@ def is_wrapped(value: Any) -> bool:
 
 
 def unwrapped(values: Any) -> Any:
-    """Texts instead of wrapped ones, in lists of any depth; all else as it is.
+    """Texts instead of wrapped ones, in lists of any depth, bytes where these are not UTF-8; all
+    else as it is.
 
-    Raises InvalidArgument for what is not Base64, and for bytes that are no UTF-8: the texts of a
-    model are Unicode.
+    Raises InvalidArgument for what is not Base64.
     """
     if isinstance(values, list):
         return [unwrapped(value) for value in values]
-    return _text(values[KEY]) if is_wrapped(values) else values
+    return text_of(_content(values[KEY])) if is_wrapped(values) else values
 
 
 def wrapped(values: Any) -> Any:
@@ -37,16 +38,16 @@ def wrapped(values: Any) -> Any:
     return {KEY: base64.b64encode(content).decode()}
 
 
-def _text(encoded: str) -> str:
+def bytes_wrapped(values: Any) -> Any:
+    """What is not UTF-8 wrapped, in lists of any depth; all else as it is."""
+    if isinstance(values, list):
+        return [bytes_wrapped(value) for value in values]
+    return wrapped(values) if isinstance(values, bytes) else values
+
+
+def _content(encoded: str) -> bytes:
     try:
         # as TensorFlow Serving, also without the padding
-        content = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+        return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidArgument(f'the value of "{KEY}" is not Base64: {error}') from error
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        raise InvalidArgument(
-            f'the bytes in "{KEY}" are not UTF-8: {error}; BYTES inputs take Unicode texts, so send'
-            " other binary data as a Base64 text that the model decodes, or as numbers"
-        ) from error

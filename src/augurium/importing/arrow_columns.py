@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from augurium.core.texts import text_of
 from augurium.importing.training_table import Field, Kind
 from augurium.statistics.values import Values
 
@@ -28,11 +29,26 @@ def kind_of(kind: Any) -> Kind | None:
     return None
 
 
-def fields_of(schema: Any) -> tuple[tuple[Field, ...], tuple[str, ...]]:
-    """The columns that can be used, and the others with their types."""
+def is_binary(kind: Any) -> bool:
+    """Whether the values of an Arrow type are bytes."""
+    types = pa.types
+    if types.is_dictionary(kind):
+        return is_binary(kind.value_type)
+    return bool(
+        types.is_binary(kind)
+        or types.is_large_binary(kind)
+        or types.is_fixed_size_binary(kind)
+        or types.is_binary_view(kind)
+    )
+
+
+def fields_of(schema: Any, binary: bool = False) -> tuple[tuple[Field, ...], tuple[str, ...]]:
+    """The columns that can be used, with `binary` also those of bytes, and the others with their
+    types.
+    """
     fields, left_out = [], []
     for column in schema:
-        kind = kind_of(column.type)
+        kind = Kind.TEXT if binary and is_binary(column.type) else kind_of(column.type)
         if kind is None or not column.name:
             left_out.append(f"{column.name} ({column.type})")
         else:
@@ -46,6 +62,10 @@ def values_of(array: Any) -> Values:
         array = array.combine_chunks()
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
+    if is_binary(array.type):
+        content = np.empty(len(array), np.object_)
+        content[:] = [None if one is None else text_of(one) for one in array.to_pylist()]
+        return Values(content)
     if kind_of(array.type) is Kind.TEXT:
         return Values(array.to_numpy(zero_copy_only=False).astype(np.object_, copy=False))
     missing = None

@@ -17,12 +17,12 @@ BUFFER_BYTES = 256 * 1024  # of each column; without it a whole row group is rea
 
 
 class ParquetTable:
-    """A Parquet file."""
+    """A Parquet file; `binary` as in `open_table`."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, binary: bool = False) -> None:
         self._file = file
         with damage_told("Parquet"), self._open() as opened:
-            self.fields, self.left_out = fields_of(opened.schema_arrow)
+            self.fields, self.left_out = fields_of(opened.schema_arrow, binary)
 
     fields: tuple[Field, ...]
     left_out: tuple[str, ...]
@@ -49,12 +49,12 @@ class ParquetTable:
 
 
 class IpcTable:
-    """An Arrow IPC file, also called Feather, or an IPC stream."""
+    """An Arrow IPC file, also called Feather, or an IPC stream; `binary` as in `open_table`."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, binary: bool = False) -> None:
         self._file = file
         with damage_told("Arrow"), self._open() as (schema, _):
-            self.fields, self.left_out = fields_of(schema)
+            self.fields, self.left_out = fields_of(schema, binary)
 
     fields: tuple[Field, ...]
     left_out: tuple[str, ...]

@@ -29,6 +29,7 @@ from augurium.importing.job import (
     VerifyJob,
 )
 from augurium.importing.parity import Mismatch
+from augurium.runtimes.runtime import IN_ENGINE, TAKE_BYTES
 
 if TYPE_CHECKING:
     from augurium.importing.conversion import Conversion
@@ -90,7 +91,8 @@ def _do(job: Job, isolation: Isolation) -> Report:
 def _convert(job: ConvertJob) -> "Conversion":
     from augurium.importing.table import read_table
 
-    import_file = CONVERTERS[Format(job.format)].load()
+    converter = CONVERTERS[Format(job.format)]
+    import_file = converter.load()
     if job.preprocessing is not None:
         from augurium.importing.feature_columns import declared_kinds
         from augurium.importing.preprocessing_import import import_with_preprocessing
@@ -101,7 +103,9 @@ def _convert(job: ConvertJob) -> "Conversion":
         raw = read_table(Path(job.table), kinds, finite=False) if job.table else None
         engines = frozenset(job.engines)
         return import_with_preprocessing(import_file, Path(job.file), fitted, raw, engines)
-    table = read_table(Path(job.table)) if job.table else None
+    takes_bytes = bool(TAKE_BYTES.intersection(converter.engines))
+    binary = takes_bytes and TAKE_BYTES.union(IN_ENGINE).issuperset(converter.engines)
+    table = read_table(Path(job.table), binary=binary) if job.table else None
     return import_file(Path(job.file), table, frozenset(job.engines))
 
 

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from augurium.core.signature import Signature
-from augurium.core.tensors import Array
+from augurium.core.tensors import Array, is_float
 
 RELATIVE_TOLERANCE = 1e-3
 PROBABILITY_TOLERANCE = 1e-5
@@ -83,9 +83,9 @@ def absolute_tolerance(name: str, answers: Array) -> float:
     A fixed threshold alone would refuse sound regressors with large answers and accept wrong ones
     with small answers.
     """
-    if not np.issubdtype(answers.dtype, np.floating):
+    if not is_float(answers.dtype):
         return 0.0
     if name == "probabilities":
         return PROBABILITY_TOLERANCE
-    sizes = np.abs(answers[np.isfinite(answers)])
+    sizes = np.abs(answers[np.isfinite(answers)].astype(np.float64))
     return SCALE_TOLERANCE * float(np.percentile(sizes, SCALE_PERCENTILE)) if len(sizes) else 0.0

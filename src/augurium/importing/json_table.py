@@ -1,6 +1,7 @@
 """Training tables in JSON: a list of objects, an object of columns, or a table with types.
 
-The last is what clients send: `{"columns": [{"name": "age", "values": [31, null]}]}`.
+The last is what clients send: `{"columns": [{"name": "age", "values": [31, null]}]}`. Bytes are
+`{"b64": "..."}`.
 """
 
 import json
@@ -13,6 +14,7 @@ import msgspec
 import numpy as np
 
 from augurium.core.errors import InvalidArgument
+from augurium.core.wrapped_bytes import is_wrapped, unwrapped
 from augurium.importing.table import Cell, TableColumn
 from augurium.importing.training_table import Block, Field, Kind, checked_blocks
 from augurium.statistics.values import Values
@@ -25,25 +27,29 @@ EXPECTED = (
 
 
 class JsonTable:
-    """A table that is held in memory."""
+    """A table that is held in memory; `binary` as in `open_table`."""
 
-    left_out: tuple[str, ...] = ()
-
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, binary: bool = False) -> None:
         if file.stat().st_size > MAX_BYTES:
             raise InvalidArgument(
                 f"the training table is more than {MAX_BYTES} bytes of JSON; send CSV or Parquet"
             )
-        self._columns = _columns(_document(file))
-        lengths = {len(column.values) for column in self._columns}
+        columns = _columns(_document(file))
+        lengths = {len(column.values) for column in columns}
         if len(lengths) != 1 or lengths == {0}:
             raise InvalidArgument(
                 f"the columns of the table have {sorted(lengths)[:8]} values; all need the same "
                 "number, at least 1"
             )
+        of_bytes = [column for column in columns if any(map(is_wrapped, column.values))]
+        if not binary:
+            columns = [column for column in columns if column not in of_bytes]
+            self.left_out = tuple(f"{column.name} (bytes)" for column in of_bytes)
+        self._columns = [TableColumn(c.name, unwrapped(c.values)) for c in columns]
         self.fields = tuple(Field(column.name, _kind(column)) for column in self._columns)
 
     fields: tuple[Field, ...]
+    left_out: tuple[str, ...] = ()
 
     def blocks(self) -> Iterator[Block]:
         found = zip(self._columns, self.fields, strict=True)
@@ -61,7 +67,12 @@ def _document(file: Path) -> Any:
         ) from error
 
 
-def _columns(document: Any) -> list[TableColumn]:
+class _Column(msgspec.Struct):
+    name: str
+    values: list[int | float | str | bool | dict[str, str] | None]
+
+
+def _columns(document: Any) -> list[_Column]:
     if isinstance(document, list):
         found = _of_rows(document)
     elif isinstance(document, dict) and set(document) == {"columns"}:
@@ -71,11 +82,18 @@ def _columns(document: Any) -> list[TableColumn]:
     else:
         found = None
     try:
-        return msgspec.convert(found, list[TableColumn])
+        columns = msgspec.convert(found, list[_Column])
     except msgspec.ValidationError as error:
         raise InvalidArgument(
             f"the table of training rows cannot be read: {error}; {EXPECTED}"
         ) from error
+    for column in columns:
+        if any(isinstance(value, dict) and not is_wrapped(value) for value in column.values):
+            raise InvalidArgument(
+                f"column '{column.name}' of the table holds objects other than"
+                f' {{"b64": "..."}}; {EXPECTED}'
+            )
+    return columns
 
 
 def _of_rows(rows: list[Any]) -> Any:
@@ -87,7 +105,7 @@ def _of_rows(rows: list[Any]) -> Any:
 
 def _kind(column: TableColumn) -> Kind:
     present = {type(value) for value in column.values if value is not None}
-    if str in present:
+    if present & {str, bytes}:
         return Kind.TEXT
     if present == {bool}:
         return Kind.BOOLEAN

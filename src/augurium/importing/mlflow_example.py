@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from augurium.importing.table import Cell, Table, TableColumn
+from augurium.importing.table import Cell, PlainColumn, Table, TableColumn
 
 MAX_BYTES = 16 * 1024**2
 MAX_ROWS = 1000
@@ -45,9 +45,10 @@ def read_example(file: Path, names: tuple[str, ...]) -> Example | None:
             return None
         content = _unwrapped(json.loads(file.read_text("utf-8")))
         columns = _of_frame(content) or _of_objects(content) or _of_matrix(content, names)
-        table = msgspec.convert({"columns": columns}, Table)
+        found = msgspec.convert(columns, list[PlainColumn])
     except (OSError, ValueError, RecursionError, TypeError):
         return None
+    table = Table([TableColumn(column.name, [*column.values]) for column in found])
     lengths = {len(column.values) for column in table.columns}
     if len(lengths) != 1 or lengths == {0} or len(set(table.names)) < len(table.columns):
         return None

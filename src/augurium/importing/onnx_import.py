@@ -12,7 +12,7 @@ import onnx
 
 from augurium.core.errors import AuguriumError, Unprocessable
 from augurium.core.signature import Signature
-from augurium.core.tensors import FLOATS, Array, TensorSpec
+from augurium.core.tensors import FLOATS, Array, TensorSpec, is_float
 from augurium.importing import graph
 from augurium.importing.attempts import Attempts
 from augurium.importing.conversion import Candidate, Conversion
@@ -124,6 +124,12 @@ def _signature(parsed: Any) -> Signature:
     outputs = tuple(graph.tensor_spec(value, "output") for value in parsed.output)
     if not inputs or not outputs:
         raise Unprocessable("the graph has no inputs or no outputs, so there is nothing to serve")
+    datatypes = {spec.datatype for spec in (*inputs, *outputs)}
+    if "BF16" in datatypes and any(spec.datatype == "BYTES" for spec in inputs):
+        raise Unprocessable(
+            "ONNX Runtime cannot be given texts where a graph takes or gives BFLOAT16; cast the"
+            " latter to FLOAT at the edges of the graph"
+        )
     batched = all(spec.shape[:1] == (-1,) for spec in (*inputs, *outputs))
     return Signature(inputs, outputs, batched)
 
@@ -170,7 +176,7 @@ def _answers(model: Any, inputs: dict[str, Array]) -> bool:
         outputs = model.run(inputs)
     except AuguriumError:
         return False
-    return not any(np.isnan(o).any() for o in outputs if np.issubdtype(o.dtype, np.floating))
+    return not any(np.isnan(o).any() for o in outputs if is_float(o.dtype))
 
 
 def _case(signature: Signature, values: Array) -> Array:

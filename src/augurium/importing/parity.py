@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from augurium.core.errors import Unprocessable
-from augurium.core.tensors import Array
+from augurium.core.tensors import Array, is_float
 from augurium.importing.job import OutputParity
 
 # between two answers of the same model
@@ -37,11 +37,10 @@ def compare(expected: Array, found: Array, uncertain: Array, tolerance: Toleranc
 
     `expected` and `found` have the same shape, `uncertain` is a mask of rows that do not count.
     """
-    if np.issubdtype(expected.dtype, np.floating):
+    if is_float(expected.dtype):
         errors = _errors(expected, found)
-        allowed = tolerance.atol + tolerance.rtol * np.abs(
-            np.nan_to_num(expected, posinf=0, neginf=0)
-        )
+        sizes = np.abs(np.nan_to_num(expected.astype(np.float64), posinf=0, neginf=0))
+        allowed = tolerance.atol + tolerance.rtol * sizes
         differs = errors > allowed
     else:
         errors = np.zeros(expected.shape)
@@ -81,7 +80,7 @@ def _errors(expected: Array, found: Array) -> Array:
 
 def _relative(errors: Array, expected: Array, atol: float) -> Array:
     """Errors as a share of the expected numbers, where those are larger than what is allowed."""
-    if not np.issubdtype(expected.dtype, np.floating):
+    if not is_float(expected.dtype):
         return errors
     sizes = np.abs(expected.astype(np.float64))
     known = (sizes > atol) & np.isfinite(sizes)

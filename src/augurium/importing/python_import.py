@@ -18,7 +18,7 @@ from augurium.core.tensors import DATATYPES, Array, TensorSpec
 from augurium.importing.conversion import Candidate, Conversion
 from augurium.importing.streamed_trial import first_answers
 from augurium.importing.table import Table, TableColumn
-from augurium.runtimes.python import PARAMETERS, takes_parameters
+from augurium.runtimes.python import parameters_name
 from augurium.runtimes.runtime import LoadedModel, StreamingModel, load
 
 FUNCTION_FILE = "function.cloudpickle"
@@ -34,6 +34,7 @@ STREAMED_ROWS = 3
 STREAMED_NOTE = (
     "it yields its answers: a request may get any number of them, and shares its run with no other"
 )
+PARAMETERS_NOTE = "it is told the parameters of requests: those with equal ones share a run"
 
 
 def import_file(file: Path, table: Table | None, engines: frozenset[str]) -> Conversion:
@@ -52,19 +53,21 @@ def import_file(file: Path, table: Table | None, engines: frozenset[str]) -> Con
     model = _loaded()
     inputs = {column.name: _values(column)[:MAX_ROWS] for column in table.columns}
     specs = tuple(_input_spec(c, inputs[c.name]) for c in table.columns)
-    names, streamed = _output_names(content, inputs)
+    function: Any = cloudpickle.loads(content)
+    names, streamed = _output_names(function, inputs)
+    takes_parameters = parameters_name(function) is not None
     if streamed:
         given = _streamed_specs(model, inputs, names)
     else:
         outputs = dict(zip(names, _answers(model, inputs, names), strict=True))
         rows = len(next(iter(inputs.values())))
         given = tuple(_output_spec(name, answer, rows) for name, answer in outputs.items())
-    notes = (STREAMED_NOTE,) if streamed else ()
+    notes = (STREAMED_NOTE,) if streamed else (PARAMETERS_NOTE,) if takes_parameters else ()
     return Conversion(
         framework="python",
         framework_version=platform.python_version(),
         candidates=(Candidate(runtime=RUNTIME, file=FUNCTION_FILE),) if RUNTIME in engines else (),
-        signature=Signature(specs, given, streamed=streamed),
+        signature=Signature(specs, given, streamed=streamed, takes_parameters=takes_parameters),
         # its own reference: alone, in batches of several sizes, and again
         inputs=inputs,
         versions={"cloudpickle": cloudpickle.__version__, "numpy": np.__version__},
@@ -80,20 +83,14 @@ def _loaded() -> LoadedModel:
         raise Unprocessable(str(error)) from error
 
 
-def _output_names(content: bytes, inputs: dict[str, Array]) -> tuple[list[str], bool]:
+def _output_names(function: Any, inputs: dict[str, Array]) -> tuple[list[str], bool]:
     """What the function calls its outputs, the keys of the dict it returns, and whether it is
     streamed.
     """
-    function: Any = cloudpickle.loads(content)
     found = _tried(function, dict(inputs))
     streamed = isinstance(found, Iterator)
     if streamed:
         found = _first(function, {name: values[:1] for name, values in inputs.items()})
-    elif takes_parameters(function):
-        raise Unprocessable(
-            f"only a function that yields its answers is told the {PARAMETERS} of a request; yield"
-            " the answer, or take one argument"
-        )
     if not isinstance(found, dict):
         return [OUTPUT], streamed
     if not found or not all(isinstance(name, str) and name for name in found):
@@ -102,7 +99,8 @@ def _output_names(content: bytes, inputs: dict[str, Array]) -> tuple[list[str], 
 
 
 def _tried(function: Any, inputs: dict[str, Array]) -> Any:
-    told: dict[str, Any] = {PARAMETERS: {}} if takes_parameters(function) else {}
+    name = parameters_name(function)
+    told: dict[str, Any] = {name: {}} if name else {}
     try:
         found = function(inputs, **told)
     except Exception as error:  # the function is a stranger's
@@ -181,7 +179,7 @@ def _answers(model: LoadedModel, inputs: dict[str, Array], names: list[str]) -> 
 
 def _values(column: TableColumn) -> Array:
     if column.is_text:
-        if not all(value is None or isinstance(value, str) for value in column.values):
+        if not all(value is None or isinstance(value, str | bytes) for value in column.values):
             raise InvalidArgument(
                 f"column '{column.name}' of the table holds numbers and strings; give it one type"
             )

@@ -10,12 +10,12 @@ from augurium.core.tensors import DATATYPES, Array, numpy_dtype
 
 
 class StoredArray(msgspec.Struct, frozen=True):
-    """An array: the bytes of its numbers in C order, or its texts."""
+    """An array: the bytes of its numbers in C order, or its texts, `bytes` where not UTF-8."""
 
     datatype: str
     shape: tuple[int, ...]
     content: bytes = b""
-    texts: list[str] = []
+    texts: list[Any] = []
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):

@@ -37,6 +37,7 @@ from augurium.runtimes.sklearn_rows import MISSING_TEXT, RowColumn, RowLayout
 
 INPUT = "features"
 ONNX_FILE = "model.onnx"
+SCORES = "probabilities"
 NATIVE_FILES = {Format.SKOPS: "model.skops", Format.PICKLE: "model.pkl"}
 
 
@@ -171,8 +172,18 @@ class _Estimator:
                 if self._used is None or column.name in self._used
             )
         )
-        outputs = tuple(_output_spec(name, answer) for name, answer in self._outputs.items())
+        outputs = tuple(
+            _output_spec(name, answer, self._labels(answer) if name == SCORES else ())
+            for name, answer in self._outputs.items()
+        )
         return Signature(inputs, outputs)
+
+    def _labels(self, scores: Array) -> tuple[str, ...]:
+        """The names of the classes, where they are not their numbers."""
+        classes = np.asarray(getattr(self._model, "classes_", ()))
+        names = tuple(str(one) for one in classes.tolist()) if classes.ndim == 1 else ()
+        numbers = tuple(str(number) for number in range(len(names)))
+        return names if scores.shape[1:] == (len(names),) and names != numbers else ()
 
     def _matrix_spec(self) -> TensorSpec:
         names = tuple(column.name for column in self._columns) if self._shows_names else ()
@@ -242,9 +253,9 @@ def _column_spec(column: Column) -> TensorSpec:
     )
 
 
-def _output_spec(name: str, answer: Array) -> TensorSpec:
+def _output_spec(name: str, answer: Array, labels: tuple[str, ...]) -> TensorSpec:
     datatype = {"f": "FP32", "i": "INT64", "O": "BYTES"}[answer.dtype.kind]
-    return TensorSpec(name, datatype, (-1, *answer.shape[1:]))
+    return TensorSpec(name, datatype, (-1, *answer.shape[1:]), labels=labels)
 
 
 def _notes(columns: list[Column]) -> tuple[str, ...]:

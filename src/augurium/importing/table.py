@@ -10,11 +10,14 @@ from augurium.core.errors import InvalidArgument
 from augurium.core.tensors import Array
 from augurium.importing.training_table import NOTHING, Kinds
 
-Cell = int | float | str | bool | None
+PlainCell = int | float | str | bool | None
+Cell = PlainCell | bytes
 
 
 class TableColumn(msgspec.Struct, frozen=True):
-    """One column: numbers and booleans, or strings; None where a value is missing."""
+    """One column: numbers and booleans, or strings, those that are not UTF-8 as `bytes`; None where
+    a value is missing.
+    """
 
     name: str
     values: list[Cell]
@@ -22,7 +25,14 @@ class TableColumn(msgspec.Struct, frozen=True):
     @property
     def is_text(self) -> bool:
         """Whether any value is a string."""
-        return any(isinstance(value, str) for value in self.values)
+        return any(isinstance(value, str | bytes) for value in self.values)
+
+
+class PlainColumn(msgspec.Struct, frozen=True):
+    """A column without bytes, as it stands in JSON."""
+
+    name: str
+    values: list[PlainCell]
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -39,17 +49,20 @@ class Table(msgspec.Struct, frozen=True):
         return next((column for column in self.columns if column.name == name), None)
 
 
-def read_table(file: Path, declared: Kinds = NOTHING, finite: bool = True) -> Table:
+def read_table(
+    file: Path, declared: Kinds = NOTHING, finite: bool = True, binary: bool = False
+) -> Table:
     """A sample of the training data: all of a small table, 2000 telling rows of a large one.
 
-    `declared` as in `training_table.open_table`. Infinite numbers count as missing if `finite`.
+    `declared` and `binary` as in `training_table.open_table`. Infinite numbers count as missing if
+    `finite`.
 
     Raises InvalidArgument for what is not a table, see `training_table.py`.
     """
     # it imports this module
     from augurium.importing.table_sample import read_sample
 
-    return read_sample(file, declared, finite)
+    return read_sample(file, declared, finite, binary)
 
 
 def numbers(column: TableColumn) -> Array:
@@ -66,10 +79,12 @@ def numbers(column: TableColumn) -> Array:
 
 
 def texts(column: TableColumn) -> Array:
-    """The values as an object array of strings and None. Raises InvalidArgument for numbers."""
+    """The values as an object array of strings, bytes and None. Raises InvalidArgument for
+    numbers.
+    """
     found = np.empty(len(column.values), np.object_)
     found[:] = column.values
-    if not all(value is None or isinstance(value, str) for value in column.values):
+    if not all(value is None or isinstance(value, str | bytes) for value in column.values):
         raise InvalidArgument(
             f"column '{column.name}' of the table holds numbers where the model takes strings"
         )

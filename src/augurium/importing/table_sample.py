@@ -28,9 +28,9 @@ MAX_TELLING_ROWS = 1000
 SEED = 0
 
 
-def read_sample(file: Path, declared: Kinds, finite: bool) -> Table:
+def read_sample(file: Path, declared: Kinds, finite: bool, binary: bool = False) -> Table:
     """At most 2000 rows of a table. Raises as `open_table`, and where the file is damaged."""
-    table = open_table(file, declared)
+    table = open_table(file, declared, binary)
     telling = TellingRows(table.fields)
     for block in table.blocks():
         telling.observe(block)

@@ -1,19 +1,21 @@
 """A framework's own answers to hard rows, for models that take tensors."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
 
 from augurium.core.errors import ModelFailed, Unprocessable
 from augurium.core.signature import Signature
-from augurium.core.tensors import FLOATS, Array, TensorSpec
+from augurium.core.tensors import FLOATS, Array, TensorSpec, is_float
 from augurium.importing.conversion import RELATIVE_TOLERANCE, absolute_tolerance
 from augurium.importing.parity import Tolerance, compare
+from augurium.importing.pictures import pictures
 from augurium.importing.table import Table
 from augurium.importing.tensor_rows import (
     MAX_CELLS,
+    TEXTS,
     Rows,
     hard_rows,
     holed_rows,
@@ -48,9 +50,9 @@ class Precision(msgspec.Struct, frozen=True):
 
     def absolute(self, name: str, values: Array) -> float:
         """The absolute tolerance of an output."""
-        if not self.atol or values.dtype.kind != "f":
+        if not self.atol or not is_float(values.dtype):
             return absolute_tolerance(name, values)
-        sizes = np.abs(values[np.isfinite(values)])
+        sizes = np.abs(values[np.isfinite(values)].astype(np.float64))
         usual = float(np.percentile(sizes, SCALE_PERCENTILE)) if len(sizes) else 0.0
         return self.atol * max(1.0, usual)
 
@@ -87,7 +89,10 @@ def make_reference(
     """
     signature = with_features(signature, table)
     native = _Native(model, signature)
-    plain = plain_rows(signature, examples, table, _count(native, signature, examples, table))
+    elements = _elements(native, signature, examples, table)
+    few = plain_rows(signature, examples, table, 2, elements)
+    count = _count(native, signature, examples, few)
+    plain = plain_rows(signature, examples, table, count, elements)
     hard = native.sensible(native.accepted(hard_rows(signature, plain)))
     signature, holed = _with_nullable(native, signature, plain)
     parts = [*holed, hard, native.accepted(plain)]
@@ -95,14 +100,15 @@ def make_reference(
     if len(next(iter(rows.values()))) < MIN_ROWS:
         raise Unprocessable(
             f"the model answers almost none of the rows made up to check it ({native.refusal}); "
-            "export it with example inputs, or send rows of the training data along (data=...)"
+            "export it with example inputs, or send rows of the training data along (data=...; "
+            'bytes are {"b64": "..."} in JSON)'
         )
     if signature.batched and not native.answers_rows_alone(rows, precision):
         signature, rows = _in_cases(signature, rows)
         native = _Native(model, signature)
     outputs = native.answers(rows)
     numbers = [
-        name for name, answer in outputs.items() if precision.atol and answer.dtype.kind == "f"
+        name for name, answer in outputs.items() if precision.atol and is_float(answer.dtype)
     ]
     return Reference(
         signature=signature,
@@ -149,7 +155,7 @@ class _Native:
         """The rows that have an answer in numbers: what was made up may have none."""
         if not len(next(iter(rows.values()))):
             return rows
-        outputs = [o for o in self.answers(rows).values() if np.issubdtype(o.dtype, np.floating)]
+        outputs = [o for o in self.answers(rows).values() if is_float(o.dtype)]
         count = len(next(iter(rows.values())))
         empty = np.zeros(count, bool)
         for values in outputs:
@@ -186,13 +192,22 @@ class _Native:
         return dict(zip(self._names, self._model.run(inputs, self._names), strict=True))
 
 
-def _count(
+def _elements(
     native: _Native, signature: Signature, examples: Mapping[str, Array], table: Table | None
-) -> int:
+) -> Sequence[str | bytes]:
+    """What BYTES are made of: texts, or pictures where the model takes these alone."""
+    if table is not None or all(spec.datatype != "BYTES" for spec in signature.inputs):
+        return TEXTS
+    for elements in (TEXTS, pictures()):
+        if native.takes(plain_rows(signature, examples, table, 2, elements)):
+            return elements
+    return TEXTS
+
+
+def _count(native: _Native, signature: Signature, examples: Mapping[str, Array], few: Rows) -> int:
     """As many plain rows as the model answers in a few seconds."""
     if not signature.batched:
         return CASES
-    few = plain_rows(signature, examples, table, 2)
     native.takes(few)
     started = time.perf_counter()
     native.takes(few)
@@ -218,11 +233,7 @@ def _with_nullable(
 
 
 def _all_numbers(outputs: dict[str, Array]) -> bool:
-    return not any(
-        np.isnan(values).any()
-        for values in outputs.values()
-        if np.issubdtype(values.dtype, np.floating)
-    )
+    return not any(np.isnan(values).any() for values in outputs.values() if is_float(values.dtype))
 
 
 def _uncertain(
@@ -261,14 +272,14 @@ def _in_cases(signature: Signature, rows: Rows) -> tuple[Signature, Rows]:
 
 
 def _nudged(values: Array, rounding: float) -> Array:
-    if not np.issubdtype(values.dtype, np.floating):
+    if not is_float(values.dtype):
         return values
     changed: Array = (values.astype(np.float64) * (1 + rounding)).astype(values.dtype)
     return changed
 
 
 def _agree(name: str, expected: Array, found: Array, precision: Precision) -> bool:
-    if not np.issubdtype(expected.dtype, np.floating):
+    if not is_float(expected.dtype):
         # labels may hang on the last digits
         return bool((expected != found).mean() < 1 - MIN_CERTAIN_SHARE)
     return not _changed(name, expected, found, precision).any()

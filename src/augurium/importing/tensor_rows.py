@@ -4,14 +4,14 @@ A hard row is a plain one with one thing changed: zeros, other signs, other size
 numbers that vanish or grow.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from augurium.core.signature import Signature
-from augurium.core.tensors import FLOATS, Array, TensorSpec
+from augurium.core.tensors import FLOATS, Array, TensorSpec, is_float
 from augurium.importing.table import Table, TableColumn, numbers, texts
 
 SEED = 0
@@ -22,7 +22,7 @@ NOISE = 0.25
 TEXTS = ("a", "b", "", "\u2603")
 FACTORS = (0.0, -1.0, 1e-3, 10.0, 100.0)
 # a part of what the type can hold: a sum of many must not overflow in one engine and not in another
-EXTREMES = {"FP16": 1e2, "FP32": 1e4, "FP64": 1e4}
+EXTREMES = {"FP16": 1e2, "BF16": 1e4, "FP32": 1e4, "FP64": 1e4}
 
 Rows = dict[str, Array]
 
@@ -44,12 +44,17 @@ def is_matrix_for(signature: Signature, table: Table) -> bool:
 
 
 def plain_rows(
-    signature: Signature, examples: Mapping[str, Array], table: Table | None, count: int
+    signature: Signature,
+    examples: Mapping[str, Array],
+    table: Table | None,
+    count: int,
+    elements: Sequence[str | bytes] = TEXTS,
 ) -> Rows:
     """`count` rows, or whole cases without a batch dimension.
 
     Rows of the table come first where it fits, then those of `examples`, which are repeated with
-    noise on numbers; made up where there are none. `examples` have the rank of the signature.
+    noise on numbers; made up where there are none, BYTES of `elements`. `examples` have the rank of
+    the signature.
     """
     rng = np.random.default_rng(SEED)
     given = from_table(signature, table)
@@ -59,7 +64,8 @@ def plain_rows(
         return {name: values[positions] for name, values in given.items()}
     if not signature.batched:
         examples = {name: values[np.newaxis] for name, values in examples.items()}
-    return {spec.name: _drawn(spec, examples, signature, count, rng) for spec in signature.inputs}
+    made = _MadeUp(signature, examples, elements, rng)
+    return {spec.name: made.drawn(spec, count) for spec in signature.inputs}
 
 
 def from_table(signature: Signature, table: Table | None) -> Rows:
@@ -115,28 +121,53 @@ def _cells(column: TableColumn, spec: TensorSpec) -> Array:
     return numbers(column).astype(spec.dtype)
 
 
-def _drawn(
-    spec: TensorSpec,
-    examples: Mapping[str, Array],
-    signature: Signature,
-    count: int,
-    rng: np.random.Generator,
-) -> Array:
-    known = examples.get(spec.name)
-    if known is None or not len(known):
-        shape = _extents(signature, examples)[spec.name]
-        return _made_up(spec, (count, *shape), rng)
-    drawn: Array = known[np.arange(count) % len(known)].copy()
-    if spec.datatype in FLOATS and count > len(known) and not _is_mask(known):
-        spread = float(np.nan_to_num(known.astype(np.float64)).std()) or 1.0
-        noise = rng.normal(size=drawn[len(known) :].shape) * spread * NOISE
-        drawn[len(known) :] += noise.astype(drawn.dtype)
-    return drawn
+class _MadeUp:
+    """Draws rows from the examples, and makes them up where there are none."""
+
+    def __init__(
+        self,
+        signature: Signature,
+        examples: Mapping[str, Array],
+        elements: Sequence[str | bytes],
+        rng: np.random.Generator,
+    ) -> None:
+        self._examples = examples
+        self._extents = _extents(signature, examples)
+        self._elements = np.empty(len(elements), np.object_)
+        self._elements[:] = elements
+        self._rng = rng
+
+    def drawn(self, spec: TensorSpec, count: int) -> Array:
+        known = self._examples.get(spec.name)
+        if known is None or not len(known):
+            return self._made_up(spec, (count, *self._extents[spec.name]))
+        drawn: Array = known[np.arange(count) % len(known)].copy()
+        if spec.datatype in FLOATS and count > len(known) and not _is_mask(known):
+            spread = float(np.nan_to_num(known.astype(np.float64)).std()) or 1.0
+            noise = self._rng.normal(size=drawn[len(known) :].shape) * spread * NOISE
+            drawn[len(known) :] += noise.astype(drawn.dtype)
+        return drawn
+
+    def _made_up(self, spec: TensorSpec, shape: tuple[int, ...]) -> Array:
+        made: Any
+        if spec.datatype == "BYTES":
+            made = self._rng.choice(self._elements, shape)
+        elif spec.datatype in FLOATS:
+            made = self._rng.normal(size=shape)
+        else:
+            # small, because integers are most often positions in a list, or masks with something
+            # in it
+            made = self._rng.integers(0, 2, shape)
+            made[..., :1] = 1
+        array: Array = np.asarray(made).astype(spec.dtype)
+        return array
 
 
 def _is_mask(known: Array) -> bool:
     """Only zeros and one other number: noise would make something else of it."""
-    return len(np.unique(known)) <= 2 and known.size > 1
+    if known.size <= 1:
+        return False
+    return len(np.unique(known.astype(np.float64) if is_float(known.dtype) else known)) <= 2
 
 
 def _extents(signature: Signature, examples: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
@@ -149,20 +180,6 @@ def _extents(signature: Signature, examples: Mapping[str, Array]) -> dict[str, t
             shape = known.shape[1:] if signature.batched else known.shape
         found[spec.name] = tuple(extent if extent > 0 else FREE_EXTENT for extent in shape)
     return found
-
-
-def _made_up(spec: TensorSpec, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    made: Any
-    if spec.datatype == "BYTES":
-        made = rng.choice(np.array(TEXTS, np.object_), shape)
-    elif spec.datatype in FLOATS:
-        made = rng.normal(size=shape)
-    else:
-        # small, because integers are most often positions in a list, or masks with something in it
-        made = rng.integers(0, 2, shape)
-        made[..., :1] = 1
-    array: Array = np.asarray(made).astype(spec.dtype)
-    return array
 
 
 def _changed_rows(signature: Signature, plain: Rows) -> Iterator[Rows]:

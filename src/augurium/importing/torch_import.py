@@ -18,6 +18,7 @@ from augurium.core.errors import ModelFailed, Unprocessable
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
 from augurium.importing.attempts import Attempts
+from augurium.importing.bfloat16_edges import narrow_edges
 from augurium.importing.conversion import Candidate, Conversion
 from augurium.importing.graph import tensor_spec as graph_spec
 from augurium.importing.table import Table
@@ -25,7 +26,14 @@ from augurium.importing.tensor_reference import Reference, make_reference
 from augurium.importing.torch_precision import PRECISIONS, precision, without_bfloat16
 from augurium.runtimes.pt2_archive import rewrite
 from augurium.runtimes.runtime import load
-from augurium.runtimes.torch import TorchModel, tensor_inputs, tensor_outputs, tensor_spec
+from augurium.runtimes.torch import (
+    BFLOAT16_OPTION,
+    TorchModel,
+    array_of,
+    tensor_inputs,
+    tensor_outputs,
+    tensor_spec,
+)
 
 OPSET = 20
 GRAPH_FILE = "model.onnx"
@@ -41,14 +49,15 @@ def import_file(file: Path, table: Table | None, engines: frozenset[str]) -> Con
     cannot be served.
     """
     rewrite(file, Path(PROGRAM_FILE))
-    model = TorchModel(Path(PROGRAM_FILE), {})
+    model = TorchModel(Path(PROGRAM_FILE), BFLOAT16_OPTION)
     signature = signature_of(model.program)
     examples = _examples(model)
     kind = precision(model.program)
     reference = make_reference(model, signature, examples, table, PRECISIONS[kind])
     attempts = Attempts(engines)
     attempts.make("onnx", lambda: _to_onnx(model, reference))
-    attempts.make("torch", lambda: Candidate(runtime="torch", file=PROGRAM_FILE))
+    options = BFLOAT16_OPTION if kind == "bfloat16" else {}
+    attempts.make("torch", lambda: Candidate(runtime="torch", file=PROGRAM_FILE, options=options))
     return Conversion(
         framework="torch",
         framework_version=str(torch.__version__),
@@ -96,9 +105,7 @@ def _examples(model: TorchModel) -> dict[str, Array]:
     if len(tensors) != len(model.input_dtypes):
         return {}
     named = zip(model.input_dtypes, tensors, strict=True)
-    return {
-        name: (t.float() if t.dtype == torch.bfloat16 else t).detach().numpy() for name, t in named
-    }
+    return {name: array_of(tensor) for name, tensor in named}
 
 
 def _to_onnx(model: TorchModel, reference: Reference) -> Candidate:
@@ -113,6 +120,7 @@ def _to_onnx(model: TorchModel, reference: Reference) -> Candidate:
             verbose=False,
         )
         exported.save(GRAPH_FILE)
+    narrow_edges(Path(GRAPH_FILE), reference.signature)
     weights = WEIGHTS_FILE if Path(WEIGHTS_FILE).exists() else None
     candidate = Candidate(runtime="onnx", file=GRAPH_FILE, weights=weights)
     _check_edges(reference.signature)
@@ -178,8 +186,8 @@ def _notes(kind: str, signature: Signature) -> tuple[str, ...]:
     notes = []
     if kind == "bfloat16":
         notes.append(
-            "the model computes in bfloat16; callers send and get float32, and its ONNX graph "
-            "computes in float32"
+            "the model computes in bfloat16, and its ONNX graph in float32, because ONNX Runtime "
+            "has no operators for bfloat16 on CPUs"
         )
     if not signature.batched:
         notes.append(

@@ -33,9 +33,12 @@ def without_bfloat16(program: Any) -> Any:
     if precision(program) != "bfloat16":
         return program
     module = program.module(check_guards=False)
-    for tensor in (*module.parameters(), *module.buffers()):
-        if tensor.dtype == torch.bfloat16:
-            tensor.data = tensor.data.float()
+    for part in module.modules():
+        # in place of the old ones, which may be views of bfloat16 memory
+        held = (*part.named_parameters(recurse=False), *part.named_buffers(recurse=False))
+        for name, tensor in held:
+            if tensor.dtype == torch.bfloat16:
+                setattr(part, name, _wide_weight(tensor))
     for node in module.graph.nodes:
         node.args = torch.fx.node.map_aggregate(node.args, _wide)
         node.kwargs = torch.fx.node.map_aggregate(node.kwargs, _wide)
@@ -47,6 +50,12 @@ def without_bfloat16(program: Any) -> Any:
 
 def _wide(value: Any) -> Any:
     return torch.float32 if value is torch.bfloat16 else value
+
+
+def _wide_weight(tensor: Any) -> Any:
+    wide = tensor.detach().float()
+    is_parameter = isinstance(tensor, torch.nn.Parameter)
+    return torch.nn.Parameter(wide, requires_grad=False) if is_parameter else wide
 
 
 def _wide_tensor(value: Any) -> Any:

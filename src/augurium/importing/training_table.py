@@ -2,7 +2,8 @@
 
 A table is read in blocks, as often as needed, and never held whole. Numbers come as float64:
 booleans as 0 and 1, times as seconds since 1970 (times of a day and durations as seconds), decimals
-rounded. Columns of other types (lists, structs, bytes) are left out and named in `left_out`.
+rounded. Columns of other types (lists, structs) are left out and named in `left_out`; so are those
+of bytes, which are texts of another kind for models that take them (`binary`).
 """
 
 import importlib.util
@@ -81,9 +82,10 @@ class TrainingTable(Protocol):
         ...
 
 
-def open_table(file: Path, declared: Kinds = NOTHING) -> TrainingTable:
+def open_table(file: Path, declared: Kinds = NOTHING, binary: bool = False) -> TrainingTable:
     """The table of a file. `declared` kinds are those of a CSV's columns, whatever they look like:
-    digits may be texts, and among numbers there may be texts.
+    digits may be texts, and among numbers there may be texts. With `binary`, columns of bytes count
+    as texts, in which what is not UTF-8 is `bytes`.
 
     Raises InvalidArgument for what is not a table or not of unique names, and Unprocessable when
     a package is missing to read it.
@@ -97,7 +99,7 @@ def open_table(file: Path, declared: Kinds = NOTHING) -> TrainingTable:
     for magic, what in OTHERS.items():
         if head.startswith(magic):
             raise InvalidArgument(f"the training table is {what}; {EXPECTED}")
-    table = _opened(file, head, declared)
+    table = _opened(file, head, declared, binary)
     _check_fields(table)
     return table
 
@@ -123,22 +125,22 @@ def block_rows(columns: int) -> int:
     return max(MIN_BLOCK_ROWS, min(MAX_BLOCK_ROWS, MAX_BLOCK_CELLS // max(1, columns)))
 
 
-def _opened(file: Path, head: bytes, declared: Kinds) -> TrainingTable:
+def _opened(file: Path, head: bytes, declared: Kinds, binary: bool) -> TrainingTable:
     # what is not needed is not imported: pyarrow takes a moment, and may be missing
     if head.startswith(b"PAR1"):
         _check_pyarrow("a Parquet file")
         from augurium.importing.arrow_tables import ParquetTable
 
-        return ParquetTable(file)
+        return ParquetTable(file, binary)
     if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
         _check_pyarrow("an Arrow file")
         from augurium.importing.arrow_tables import IpcTable
 
-        return IpcTable(file)
+        return IpcTable(file, binary)
     if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
         from augurium.importing.json_table import JsonTable
 
-        return JsonTable(file)
+        return JsonTable(file, binary)
     if importlib.util.find_spec("pyarrow") is not None:
         from augurium.importing.arrow_csv import ArrowCsvTable
 

@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import ipc
 
 from augurium.core.inference import InferenceResponse
-from augurium.core.tensors import Array
+from augurium.core.tensors import BFLOAT16, Array
+from augurium.core.texts import has_bytes
 
 # record batches are filled up to here
 BATCH_BYTES = 8 * 1024 * 1024
@@ -18,11 +19,14 @@ BATCH_BYTES = 8 * 1024 * 1024
 def encode(responses: Sequence[InferenceResponse]) -> memoryview:
     """The stream of answers to parts of one request, in their order; at least one."""
     names = [spec.name for spec in responses[0].specs]
-    even = [_is_even(responses, place) for place in range(len(names))]
+    forms = [
+        _Form(_is_even(responses, place), _is_binary(responses, place))
+        for place in range(len(names))
+    ]
     sink = pa.BufferOutputStream()
     writer = None
     for group in _groups(responses):
-        columns = [_column(group, place, even[place]) for place in range(len(names))]
+        columns = [_column(group, place, form) for place, form in enumerate(forms)]
         batch = pa.record_batch(columns, names)
         if writer is None:
             writer = ipc.new_stream(sink, batch.schema)
@@ -30,6 +34,13 @@ def encode(responses: Sequence[InferenceResponse]) -> memoryview:
     if writer is not None:
         writer.close()
     return memoryview(sink.getvalue())
+
+
+class _Form(NamedTuple):
+    """Whether the rows of an output have the same shape, and whether its values are binary."""
+
+    even: bool
+    binary: bool
 
 
 def _groups(responses: Sequence[InferenceResponse]) -> list[list[InferenceResponse]]:
@@ -50,17 +61,24 @@ def _is_even(responses: Sequence[InferenceResponse], place: int) -> bool:
     return len(shapes) == 1
 
 
-def _column(group: Sequence[InferenceResponse], place: int, even: bool) -> Any:
+def _is_binary(responses: Sequence[InferenceResponse], place: int) -> bool:
+    """Whether an output has bytes that are not UTF-8 in any part."""
+    arrays = [one.answer.array(one.indices[place]) for one in responses]
+    return any(array.dtype.hasobject and has_bytes(array.ravel().tolist()) for array in arrays)
+
+
+def _column(group: Sequence[InferenceResponse], place: int, form: _Form) -> Any:
     arrays = [one.answer.array(one.indices[place]) for one in group]
-    parts = [_listed(array, even) for array in arrays] if not even else []
+    parts = [_listed(array, form) for array in arrays] if not form.even else []
     if parts:
         return pa.concat_arrays(parts)
-    return _listed(arrays[0] if len(arrays) == 1 else np.concatenate(arrays), even)
+    return _listed(arrays[0] if len(arrays) == 1 else np.concatenate(arrays), form)
 
 
-def _listed(array: Array, even: bool) -> Any:
+def _listed(array: Array, form: _Form) -> Any:
     """A row that holds a single value is that value, others are lists, of a fixed size if even."""
-    values = _values(array.reshape(-1))
+    even = form.even
+    values = _values(array.reshape(-1), form.binary)
     if even and math.prod(array.shape[1:]) == 1:
         return values
     for level in range(array.ndim - 1, 0, -1):
@@ -73,8 +91,11 @@ def _listed(array: Array, even: bool) -> Any:
     return values
 
 
-def _values(array: Array) -> Any:
+def _values(array: Array, binary: bool) -> Any:
+    if binary:
+        content = [one.encode() if isinstance(one, str) else one for one in array.tolist()]
+        return pa.array(content, pa.binary())
     if array.dtype.hasobject:
-        texts = [one.decode() if isinstance(one, bytes) else one for one in array.tolist()]
-        return pa.array(texts, pa.string())
-    return pa.array(array)
+        return pa.array(array.tolist(), pa.string())
+    # Arrow has no bfloat16
+    return pa.array(array.astype(np.float32) if array.dtype == BFLOAT16 else array)

@@ -12,10 +12,11 @@ import pyarrow.compute as pc
 
 from augurium.core.errors import InvalidArgument
 from augurium.core.tensors import FLOATS, Array, TensorSpec
+from augurium.core.texts import text_of
 from augurium.serving.raw_features import missing_values
 
 EXPECTED = {
-    "BYTES": "strings (string, large_string, string_view, or a dictionary of them)",
+    "BYTES": "strings (string, large_string, string_view, or a dictionary of them), or binary",
     "BOOL": "bool",
 }
 TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
@@ -28,6 +29,16 @@ def is_text(kind: Any) -> bool:
     """Whether values of a type are strings."""
     return bool(
         _types.is_string(kind) or _types.is_large_string(kind) or _types.is_string_view(kind)
+    )
+
+
+def is_binary(kind: Any) -> bool:
+    """Whether values of a type are bytes of any kind."""
+    return bool(
+        _types.is_binary(kind)
+        or _types.is_large_binary(kind)
+        or _types.is_fixed_size_binary(kind)
+        or _types.is_binary_view(kind)
     )
 
 
@@ -90,6 +101,10 @@ def wrong_type(spec: TensorSpec, name: str, kind: Any) -> InvalidArgument:
 def _texts(spec: TensorSpec, name: str, array: Any) -> Array:
     if is_text(array.type):
         return _numpy(array.cast(pa.large_string()) if _is_view(array) else array)
+    if is_binary(array.type):
+        found = np.empty(len(array), np.object_)
+        found[:] = [None if one is None else text_of(one) for one in array.to_pylist()]
+        return found
     if spec.lenient:
         return missing_values(spec, (len(array),))
     raise wrong_type(spec, name, array.type)

@@ -1,11 +1,11 @@
 """The classification extension: an output as the best of its classes, each a text.
 
-Source: Triton's "Classification Extension": `VALUE:INDEX`, best first, `BYTES` of shape
-[rows, count]; versions here know no names of classes.
+Source: Triton's "Classification Extension": `VALUE:INDEX`, or `VALUE:INDEX:LABEL` where the classes
+have names, best first, `BYTES` of shape [rows, count].
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -44,7 +44,7 @@ def classified(response: InferenceResponse, counts: Mapping[str, int]) -> Infere
         array, count = response.answer.array(index), counts.get(spec.name)
         if count is not None:
             check(spec)
-            array = _best(array, count, response.batched)
+            array = _best(array, count, response.batched, spec.labels)
             spec = TensorSpec(spec.name, "BYTES", array.shape)
         specs.append(spec)
         arrays.append(array)
@@ -52,16 +52,19 @@ def classified(response: InferenceResponse, counts: Mapping[str, int]) -> Infere
     return msgspec.structs.replace(response, specs=specs, indices=places, answer=answer)
 
 
-def _best(array: Array, count: int, batched: bool) -> Array:
+def _best(array: Array, count: int, batched: bool, labels: Sequence[str]) -> Array:
     count_rows = len(array) if batched else 1
     rows = array.reshape(count_rows, math.prod(array.shape[1:] if batched else array.shape))
     # of equal values the first; a missing value is the last of all
     values = np.nan_to_num(rows.astype(np.float64), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
     order = np.argsort(-values, axis=1, kind="stable")[:, :count]
+    names = [f":{label}" for label in labels] if len(labels) == rows.shape[1] else []
     texts = np.empty(order.shape, np.object_)
     for row, indices in enumerate(order.tolist()):
         found = rows[row].tolist()
-        texts[row] = [f"{_value(found[index])}:{index}" for index in indices]
+        texts[row] = [
+            f"{_value(found[index])}:{index}{names[index] if names else ''}" for index in indices
+        ]
     return texts if batched else texts[0]
 
 

@@ -41,10 +41,20 @@ def tensors_of_columns(columns: Mapping[str, Any], signature: Signature) -> dict
     found = {}
     for spec in signature.inputs:
         if spec.name in columns:
+            check_given_once(spec, columns)
             found[spec.name] = tensor_of_column(spec, columns[spec.name])
         elif any(name in columns for name in spec.features):
             found[spec.name] = tensor_of_column(spec, _rows_of_features(spec, columns))
     return found
+
+
+def check_given_once(spec: TensorSpec, columns: Mapping[str, Any]) -> None:
+    """Raises InvalidArgument for a matrix that is given beside features of it."""
+    twice = [name for name in spec.features if name in columns and name != spec.name]
+    if twice:
+        raise InvalidArgument(
+            f"input '{spec.name}' is given as a whole and by its features {shown(twice)}; send one"
+        )
 
 
 def _rows_of_features(spec: TensorSpec, columns: Mapping[str, Any]) -> list[list[Any]]:

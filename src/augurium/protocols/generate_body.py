@@ -10,6 +10,7 @@ from augurium.core.inference import Instances
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
 from augurium.core.values import array_from_values, checked_values, extents_of
+from augurium.protocols.columns import check_given_once
 from augurium.protocols.json_depth import UNREADABLE, check_depth
 from augurium.protocols.oip import check_parameters
 
@@ -80,6 +81,7 @@ def _rows(given: dict[str, Any], signature: Signature) -> list[dict[str, Any]]:
     columns: dict[str, list[Any]] = {}
     for spec in signature.inputs:
         if spec.name in given:
+            check_given_once(spec, given)
             rows = _row_list(given[spec.name], len(spec.shape))
             if spec.features:
                 columns.update(_by_feature(spec, rows))

@@ -14,6 +14,7 @@ import structlog
 from augurium.core.errors import AuguriumError, Internal
 from augurium.core.inference import InferenceRequest, InferenceResponse
 from augurium.core.tensors import Array
+from augurium.core.wrapped_bytes import bytes_wrapped
 from augurium.protocols import oip
 from augurium.protocols.generate_body import decode
 from augurium.protocols.http import JSON_TYPE, Headers, HttpResponse, StreamedResponse
@@ -67,15 +68,14 @@ class GenerateRest:
             signature = self._plane.version(call.model).signature
             body = decode(call.request.content, signature, self._max_json_depth)
             timeout_s = call.timeout_s
-            if timeout_s is None and body.parameters:
-                timeout_s = oip.timeout_s(body.parameters)
+            if body.parameters:
+                timeout_s = oip.shorter_timeout_s(timeout_s, body.parameters)
         except AuguriumError as error:
             self._plane.count_unread(error.kind, call.model)
             raise
         deadline = self._plane.stream_deadline(call.model, timeout_s)
-        return InferenceRequest(
-            call.model, body.inputs, deadline, body.id, parameters=body.parameters
-        )
+        parameters = oip.model_parameters(body.parameters)
+        return InferenceRequest(call.model, body.inputs, deadline, body.id, parameters=parameters)
 
 
 async def _events(
@@ -121,5 +121,8 @@ def _content(response: InferenceResponse) -> dict[str, Any]:
 
 def _value(array: Array) -> Any:
     if array.size == 1:
-        return array.item()
-    return (array[0] if array.shape[:1] == (1,) else array).tolist()
+        value = array.item()
+    else:
+        value = (array[0] if array.shape[:1] == (1,) else array).tolist()
+    # JSON has no other form for what is not UTF-8
+    return bytes_wrapped(value) if array.dtype.hasobject else value

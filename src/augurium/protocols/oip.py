@@ -30,6 +30,8 @@ EXTENSIONS = (
 PLATFORMS = {"onnx": "onnxruntime_onnx"}
 MAX_OUTPUTS = 1024
 RESERVED_PARAMETER_PREFIX = "triton_"
+# said to the server, not to the model
+SERVER_PARAMETERS = frozenset({"timeout", "binary_data_output"})
 
 
 class ModelMetadata(NamedTuple):
@@ -117,11 +119,26 @@ def check_parameters(parameters: dict[str, Any]) -> None:
             )
 
 
+def model_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Those that a model may be told: clients send the others whether it asks for any or not."""
+    if SERVER_PARAMETERS.isdisjoint(parameters):
+        return parameters
+    return {name: value for name, value in parameters.items() if name not in SERVER_PARAMETERS}
+
+
+def shorter_timeout_s(given_s: float | None, parameters: dict[str, Any]) -> float | None:
+    """The shorter of a caller's two timeouts, that of the call and that of the parameters."""
+    own_s = timeout_s(parameters)
+    if given_s is None or own_s is None:
+        return own_s if given_s is None else given_s
+    return min(given_s, own_s)
+
+
 def timeout_s(parameters: dict[str, Any]) -> float | None:
     """The `timeout` parameter, which is in microseconds, as seconds; None when absent or 0."""
     timeout_us = parameters.get("timeout")
-    if timeout_us is None or timeout_us == 0:
+    if timeout_us is None:
         return None
     if isinstance(timeout_us, bool) or not isinstance(timeout_us, int) or timeout_us < 0:
         raise InvalidArgument("parameter 'timeout' must be a number of microseconds, 0 or more")
-    return timeout_us / 1_000_000
+    return timeout_us / 1_000_000 or None

@@ -13,11 +13,12 @@ from augurium.core.identifiers import ModelRef, check_request_id
 from augurium.core.inference import InferenceRequest, InferenceResponse
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec, element_count
+from augurium.core.texts import has_bytes
 from augurium.core.values import array_from_json
 from augurium.protocols.classification import PARAMETER, wanted
 from augurium.protocols.http import JSON_TYPE, OCTET_TYPE, Headers, HttpResponse
 from augurium.protocols.json_depth import UNREADABLE, check_depth
-from augurium.protocols.oip import MAX_OUTPUTS, check_parameters
+from augurium.protocols.oip import MAX_OUTPUTS, check_parameters, model_parameters
 from augurium.protocols.raw_tensors import array_content, array_from_bytes
 
 HEADER_LENGTH = "inference-header-content-length"
@@ -73,7 +74,8 @@ class WireRequest(msgspec.Struct):
         """The transport-neutral request."""
         body = self.body
         outputs = [output.name for output in body.outputs] if body.outputs else ()
-        return InferenceRequest(model, self.inputs, deadline, body.id, outputs, body.parameters)
+        parameters = body.parameters and model_parameters(body.parameters)
+        return InferenceRequest(model, self.inputs, deadline, body.id, outputs, parameters)
 
     def binary_outputs(self, response: InferenceResponse) -> frozenset[str]:
         """The outputs to be sent as binary: the output's own parameter wins over the request's."""
@@ -161,13 +163,17 @@ def decode(content: bytes | memoryview, header_length: str | None, max_depth: in
         check_request_id(body.id)
     if body.parameters:
         check_parameters(body.parameters)
+        _check_flag("binary_data_output", body.parameters)
     if body.outputs:
         _check_outputs(body.outputs)
     return WireRequest(body, _tensors(body.inputs, binary_part))
 
 
 def encode(response: InferenceResponse, binary: frozenset[str]) -> HttpResponse:
-    """The answer's body; binary outputs follow the JSON in the outputs' order."""
+    """The answer's body; binary outputs follow the JSON in the outputs' order.
+
+    Raises InvalidArgument for an output in JSON that is not UTF-8.
+    """
     outputs: list[OutputTensor] = []
     blobs: list[bytes | memoryview] = []
     answer = response.answer
@@ -178,6 +184,12 @@ def encode(response: InferenceResponse, binary: frozenset[str]) -> HttpResponse:
             output.parameters = {"binary_data_size": len(blobs[-1])}
         else:
             output.data = answer.flat_list(index)
+            if spec.datatype == "BYTES" and has_bytes(output.data):
+                raise InvalidArgument(
+                    f"output '{spec.name}' holds bytes that are not UTF-8, which JSON cannot say;"
+                    ' ask for it as binary: {"name": "%s", "parameters": {"binary_data": true}}'
+                    % spec.name
+                )
         outputs.append(output)
     content = _encoder.encode(
         InferAnswer(response.model, str(response.version), outputs, response.id)
@@ -252,6 +264,14 @@ def _check_outputs(outputs: list[RequestedOutput]) -> None:
     names = {output.name for output in outputs}
     if len(outputs) > MAX_OUTPUTS or len(names) != len(outputs):
         raise InvalidArgument(f"'outputs' must name at most {MAX_OUTPUTS} outputs, each once")
+    for output in outputs:
+        if output.parameters:
+            _check_flag("binary_data", output.parameters)
+
+
+def _check_flag(name: str, parameters: dict[str, Any]) -> None:
+    if not isinstance(parameters.get(name, False), bool):
+        raise InvalidArgument(f"Unable to parse '{name}': it must be true or false")
 
 
 def _field(error: msgspec.ValidationError) -> str:

@@ -15,11 +15,12 @@ from augurium.core.identifiers import ModelRef, check_request_id, model_ref
 from augurium.core.inference import InferenceRequest, InferenceResponse
 from augurium.core.protobuf_fields import split, varint
 from augurium.core.tensors import Array, element_count, numpy_dtype
+from augurium.core.texts import text_of
 from augurium.core.values import array_from_values
 from augurium.protocols.classification import PARAMETER, wanted
 from augurium.protocols.generated import inference_pb2 as pb
 from augurium.protocols.grpc_frames import Message, Part, pieces
-from augurium.protocols.oip import MAX_OUTPUTS, check_parameters
+from augurium.protocols.oip import MAX_OUTPUTS, check_parameters, model_parameters
 from augurium.protocols.raw_tensors import array_content, array_from_bytes
 
 CONTENTS_FIELD = {
@@ -103,6 +104,7 @@ def decode(wire: WireRequest, parameters: dict[str, Any], deadline: float) -> In
         check_request_id(request_id)
     if parameters:
         check_parameters(parameters)
+        parameters = model_parameters(parameters)
     outputs = _outputs(message) if message.outputs else ()
     return InferenceRequest(
         model_of(message),
@@ -196,7 +198,7 @@ def _typed(response: InferenceResponse, outputs: tuple[Described, ...]) -> bytes
 
 def _fill(output: _Output, datatype: str, values: list[Any]) -> None:
     if datatype == "BYTES":
-        values = [str(value).encode() for value in values]
+        values = [v if isinstance(v, bytes) else str(v).encode() for v in values]
     getattr(output.contents, CONTENTS_FIELD[datatype]).extend(values)
 
 
@@ -244,19 +246,10 @@ def _typed_array(
         )
     values: Iterable[Any] = getattr(tensor.contents, field)
     if datatype == "BYTES":
-        values = _decoded(name, values)
+        values = map(text_of, values)
     if datatype in ("FP32", "FP64"):
         # not through the range check of JSON numbers: infinity is a value here
         array = np.array(values, dtype)
         if array.size == element_count(name, shape):
             return array.reshape(shape)
     return array_from_values(name, datatype, shape, list(values), dtype)
-
-
-def _decoded(name: str, values: Iterable[bytes]) -> list[str]:
-    try:
-        return [value.decode() for value in values]
-    except UnicodeDecodeError as error:
-        raise InvalidArgument(
-            f"input '{name[:128]}' has a BYTES value that is not UTF-8"
-        ) from error

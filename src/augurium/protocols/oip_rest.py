@@ -36,8 +36,8 @@ class OipRest:
             wire = self._decoded(call)
             counts = wire.class_counts() if wire.body.outputs else {}
             oip.check_classes(self._plane, call.model, counts)
-            if timeout_s is None and wire.body.parameters:
-                timeout_s = oip.timeout_s(wire.body.parameters)
+            if wire.body.parameters:
+                timeout_s = oip.shorter_timeout_s(timeout_s, wire.body.parameters)
         except AuguriumError as error:
             self._plane.count_unread(error.kind, call.model)
             raise

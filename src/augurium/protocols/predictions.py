@@ -1,7 +1,7 @@
 """An answer as plain values: one prediction per row, or whole outputs.
 
 Source: TensorFlow Serving, RESTful API, "Predict API". There, BYTES outputs whose names end in
-`_bytes` are binary.
+`_bytes` are binary; here also single values that are not UTF-8, which JSON has no other form for.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,8 @@ import numpy as np
 
 from augurium.core.inference import InferenceResponse
 from augurium.core.tensors import Array, TensorSpec
-from augurium.core.wrapped_bytes import wrapped
+from augurium.core.texts import has_bytes
+from augurium.core.wrapped_bytes import bytes_wrapped, wrapped
 
 BINARY_SUFFIX = "_bytes"
 
@@ -49,8 +50,11 @@ def _rows(spec: TensorSpec, array: Array, wrap: bool) -> list[Any]:
 
 def _values(spec: TensorSpec, array: Array) -> Any:
     values = array.tolist()
-    if spec.datatype == "BYTES" and spec.name.endswith(BINARY_SUFFIX):
-        return wrapped(values)
+    if spec.datatype == "BYTES":
+        if spec.name.endswith(BINARY_SUFFIX):
+            return wrapped(values)
+        if has_bytes(array.ravel().tolist()):
+            return bytes_wrapped(values)
     return values
 
 

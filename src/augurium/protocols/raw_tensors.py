@@ -13,6 +13,7 @@ from typing_extensions import Buffer
 
 from augurium.core.errors import InvalidArgument
 from augurium.core.tensors import Array, element_count, numpy_dtype
+from augurium.core.texts import text_of
 
 # a smaller one is copied sooner than it is sent by itself
 LEAST_VIEW_BYTES = 64 * 1024
@@ -61,7 +62,7 @@ def _string_bytes(value: Any) -> bytes:
 
 
 def _strings(name: str, shape: tuple[int, ...], count: int, view: memoryview) -> Array:
-    values: list[str] = []
+    values: list[str | bytes] = []
     offset = 0
     while offset < view.nbytes:
         if len(values) == count:
@@ -79,19 +80,10 @@ def _strings(name: str, shape: tuple[int, ...], count: int, view: memoryview) ->
                 f"BYTES element {len(values)} of input '{name}' says {length} bytes,"
                 f" but {view.nbytes - offset} are left"
             )
-        values.append(_text(name, len(values), bytes(view[offset : offset + length])))
+        values.append(text_of(bytes(view[offset : offset + length])))
         offset += length
     if len(values) != count:
         raise InvalidArgument(
             f"input '{name}' has {len(values)} BYTES elements; its shape says {count}"
         )
     return np.array(values, np.object_).reshape(shape)
-
-
-def _text(name: str, number: int, content: bytes) -> str:
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        raise InvalidArgument(
-            f"BYTES element {number} of input '{name}' is not UTF-8: {error}"
-        ) from error

@@ -22,7 +22,11 @@ async def answer_rows(plane: DataPlane, request: InferenceRequest) -> list[Infer
     if not are_many(plane, request.model, request.inputs):
         return [await plane.infer(request)]
     bulk = BulkRequest(
-        request.model, _Whole(request.inputs), request.deadline, outputs=request.outputs
+        request.model,
+        _Whole(request.inputs),
+        request.deadline,
+        outputs=request.outputs,
+        parameters=request.parameters,
     )
     async with aclosing(plane.batches(bulk)) as batches:
         return [response async for response in batches]

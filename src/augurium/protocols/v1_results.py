@@ -39,12 +39,14 @@ class Classes(NamedTuple):
     """Labels and scores per row, in the model's order of classes.
 
     `scores` and `labels` are outputs, one of them may be missing. Labels are a text for each class,
-    or the one of the class with the highest score. Where nothing names a class, its label is empty,
-    or its number if the model has no labels at all.
+    or the one of the class with the highest score; none are asked for where the signature names the
+    classes (`names`). Where nothing names a class, its label is empty, or its number if the model
+    has no labels at all.
     """
 
     scores: str | None
     labels: str | None
+    names: tuple[str, ...] = ()
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -57,7 +59,7 @@ class Classes(NamedTuple):
             return
         labels = found[1] if self.labels else [None] * len(found[0])
         for scores, said in zip(found[0], labels, strict=True):
-            names = _names(scores, said)
+            names = self.names or _names(scores, said)
             yield [[name, score] for name, score in zip(names, scores, strict=True)]
 
 
@@ -78,6 +80,8 @@ def classes_of(model: str, signature: Signature) -> Classes:
     scores = _the_one(
         [spec for spec in outputs if len(spec.shape) == 2 and spec.datatype in FLOATS], SCORES
     )
+    if scores is not None and len(scores.labels) == scores.shape[1]:
+        return Classes(scores.name, None, scores.labels)
     texts = [spec for spec in outputs if spec.datatype == "BYTES" and len(spec.shape) <= 2]
     numbers = [
         spec

@@ -3,7 +3,8 @@
 Loading the file runs its code. The function takes a dict of arrays by input name, all with the same
 number of rows, and returns a dict of arrays by output name, or the array alone when there is one
 output; each has a row per input row. One that returns an iterator of such answers, as generator
-functions do, is streamed. There are no options.
+functions do, is streamed. One that has an argument `parameters` or `params` is told what a request
+says beside its tensors, as a dict. There are no options.
 """
 
 import inspect
@@ -20,10 +21,11 @@ import numpy as np
 
 from augurium.core.errors import InvalidArgument, ModelFailed
 from augurium.core.tensors import Array
+from augurium.core.texts import text_of
 
 MESSAGE_CHARACTERS = 500
-# a streamed function may also take what a request says beside its tensors, under this name
-PARAMETERS = "parameters"
+# a function may also take what a request says beside its tensors, under one of these names
+PARAMETERS = ("parameters", "params")
 # a stream that waits for its turn says so this often
 WAITING_S = 1.0
 
@@ -48,12 +50,20 @@ class PythonModel:
         if not callable(function):
             raise ModelFailed(f"the file holds a {type(function).__name__}, expected a function")
         self._function = function
-        self._takes_parameters = takes_parameters(function)
+        self._parameters_name = parameters_name(function)
         self._turn = threading.Lock()
 
     def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> list[Array]:
+        return self.run_with(inputs, outputs, {})
+
+    def run_with(
+        self,
+        inputs: Mapping[str, Array],
+        outputs: Sequence[str] | None,
+        parameters: Mapping[str, Any],
+    ) -> list[Array]:
         with self._turn:
-            found = self._call(inputs, {})
+            found = self._call(inputs, parameters)
         if isinstance(found, Iterator):
             raise ModelFailed("the function returned an iterator, expected one answer")
         return [_array(value) for value in _in_order(found, outputs)]
@@ -86,7 +96,7 @@ class PythonModel:
             self._close(answers)
 
     def _call(self, inputs: Mapping[str, Array], parameters: Mapping[str, Any]) -> Any:
-        told = {PARAMETERS: dict(parameters)} if self._takes_parameters else {}
+        told = {self._parameters_name: dict(parameters)} if self._parameters_name else {}
         try:
             return self._function(dict(inputs), **told)
         except Exception as error:  # the function is a stranger's
@@ -107,12 +117,16 @@ class PythonModel:
                 traceback.print_exc()
 
 
-def takes_parameters(function: Any) -> bool:
-    """Whether a function wants to be told the parameters of a request."""
+def parameters_name(function: Any) -> str | None:
+    """The argument under which a function wants to be told the parameters of a request; None if it
+    does not.
+    """
     try:
-        return PARAMETERS in inspect.signature(function).parameters
+        arguments = inspect.signature(function).parameters
     except (TypeError, ValueError):
-        return False
+        return None
+    # the first argument is the inputs, whatever it is called
+    return next((name for name in list(arguments)[1:] if name in PARAMETERS), None)
 
 
 def _in_order(found: Any, outputs: Sequence[str] | None) -> list[Any]:
@@ -135,13 +149,18 @@ def _in_order(found: Any, outputs: Sequence[str] | None) -> list[Any]:
 
 def _array(value: Any) -> Array:
     array = np.asarray(value)
-    if array.dtype.kind == "S":
-        array = np.char.decode(array, "utf-8")
-    if array.dtype.kind == "U":
-        return array.astype(np.object_)
-    if array.dtype.kind == "O" and not all(v is None or type(v) is str for v in array.flat):
-        raise ModelFailed("the function returned objects, expected numbers or texts (str)")
-    return array
+    if array.dtype.kind in "SU":
+        array = array.astype(np.object_)
+    if array.dtype.kind != "O":
+        return array
+    kinds = set(map(type, array.ravel().tolist()))
+    if not kinds <= {str, bytes, type(None)}:
+        raise ModelFailed("the function returned objects, expected numbers, texts (str) or bytes")
+    if bytes not in kinds:
+        return array
+    found = np.empty(array.size, np.object_)
+    found[:] = [text_of(v) if isinstance(v, bytes) else v for v in array.ravel().tolist()]
+    return found.reshape(array.shape)
 
 
 def _said(error: Exception) -> str:

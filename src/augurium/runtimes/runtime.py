@@ -10,6 +10,8 @@ from augurium.core.tensors import Array
 
 # which of them may live in an engine process; all others live in a runner
 IN_ENGINE = frozenset({"onnx"})
+# which of them take BYTES that are not UTF-8; the others take texts only
+TAKE_BYTES = frozenset({"tensorflow", "keras", "python"})
 # class by runtime, and the extra that brings what it needs
 RUNTIMES: dict[str, tuple[str, str]] = {
     "onnx": ("OnnxModel", ""),
@@ -32,6 +34,17 @@ class LoadedModel(Protocol):
 
         Blocking. Raises ModelFailed when the model itself fails.
         """
+        ...
+
+
+@runtime_checkable
+class ParameterizedModel(LoadedModel, Protocol):
+    """A model that may want to be told what a request says beside its tensors."""
+
+    def run_with(
+        self, inputs: Mapping[str, Array], outputs: Sequence[str], parameters: Mapping[str, Any]
+    ) -> list[Array]:
+        """As `run`, for rows of requests that all have these parameters."""
         ...
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from augurium.core.errors import ModelFailed, Unprocessable
 from augurium.core.tensors import DATATYPES, Array, TensorSpec
+from augurium.core.texts import text_of
 
 FIRST_LINE_CHARACTERS = 300
 
@@ -103,5 +104,5 @@ def _array(tensor: Any) -> Array:
     if found.dtype != np.object_:
         return found
     texts = np.empty(found.size, np.object_)
-    texts[:] = [value.decode("utf-8", "replace") for value in found.ravel()]
+    texts[:] = [text_of(value) for value in found.ravel()]
     return texts.reshape(found.shape)

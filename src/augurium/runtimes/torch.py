@@ -10,12 +10,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
 import torch.utils._pytree as pytree
 from torch.export.graph_signature import InputKind, OutputKind, TensorArgument
 
 from augurium.core.errors import InvalidArgument, ModelFailed, Unprocessable
-from augurium.core.tensors import Array, TensorSpec
+from augurium.core.tensors import BFLOAT16, Array, TensorSpec
 from augurium.runtimes.pt2_archive import rewrite
 
 DATATYPES = {
@@ -31,22 +32,27 @@ DATATYPES = {
     torch.float16: "FP16",
     torch.float32: "FP32",
     torch.float64: "FP64",
-    # no protocol carries it: callers send and get float32, which holds every bfloat16
-    torch.bfloat16: "FP32",
+    torch.bfloat16: "BF16",
 }
+# versions without this option were registered with FP32 in place of BF16
+BFLOAT16_OPTION = {"bfloat16": "as_it_is"}
 FIRST_LINE_CHARACTERS = 300
 
 
 class TorchModel:
-    """One exported program. Takes no options.
+    """One exported program. Options: `bfloat16=as_it_is`, for answers in bfloat16 where the program
+    gives it; float32, which holds every bfloat16, without it.
 
     Inputs have the names of the arguments of `forward` (those of dicts and tuples joined by `_`).
     Outputs have the keys of the dict it returns, or are called `output`, `output_1`, ...
     """
 
     def __init__(self, path: Path, options: Mapping[str, str]) -> None:
-        if options:
-            raise InvalidArgument(f"torch takes no options, got {dict(options)}")
+        if options not in ({}, BFLOAT16_OPTION):
+            raise InvalidArgument(
+                f"torch takes no options but {BFLOAT16_OPTION}, got {dict(options)}"
+            )
+        self._widens = not options
         torch.set_num_threads(1)
         self.program = load_program(path)
         self._module = self.program.module(check_guards=False)
@@ -62,11 +68,15 @@ class TorchModel:
         except Exception as error:  # PyTorch raises whatever its operators like
             raise ModelFailed(f"the model failed: {first_line(error)}") from error
         tensors = dict(zip(self.output_names, pytree.tree_leaves(found), strict=True))
-        return [_array(tensors[name]) for name in outputs or self.output_names]
+        return [self._array(tensors[name]) for name in outputs or self.output_names]
+
+    def _array(self, tensor: Any) -> Array:
+        narrow = tensor.dtype == torch.bfloat16
+        return array_of(tensor.float() if narrow and self._widens else tensor)
 
     def _arguments(self, inputs: Mapping[str, Array]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         tensors = {
-            name: _tensor(inputs[name]).to(dtype) for name, dtype in self.input_dtypes.items()
+            name: tensor_of(inputs[name]).to(dtype) for name, dtype in self.input_dtypes.items()
         }
         return unflatten(self.program, tensors)
 
@@ -165,13 +175,21 @@ def first_line(error: Exception) -> str:
     return said[0][:FIRST_LINE_CHARACTERS]
 
 
-def _tensor(array: Array) -> Any:
+def tensor_of(array: Array) -> Any:
+    """An array as a tensor, which may share its memory."""
     # PyTorch warns of arrays it may not write to, though nothing writes here
-    return torch.from_numpy(array if array.flags.writeable else array.copy())
+    array = array if array.flags.writeable else array.copy()
+    if array.dtype == BFLOAT16:
+        # NumPy's is not PyTorch's: the bits are the same
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
 
 
-def _array(tensor: Any) -> Array:
+def array_of(tensor: Any) -> Array:
+    """A tensor as an array, which may share its memory."""
+    tensor = tensor.detach().contiguous()
     if tensor.dtype == torch.bfloat16:
-        tensor = tensor.to(torch.float32)
-    found: Array = tensor.detach().contiguous().numpy()
+        bits: Array = tensor.view(torch.int16).numpy()
+        return bits.view(BFLOAT16)
+    found: Array = tensor.numpy()
     return found

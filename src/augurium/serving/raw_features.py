@@ -8,7 +8,7 @@ import numpy as np
 
 from augurium.core.errors import InvalidArgument
 from augurium.core.moments import epoch_seconds
-from augurium.core.tensors import DATATYPES, FLOATS, Array, TensorSpec
+from augurium.core.tensors import DATATYPES, FLOATS, Array, TensorSpec, is_float
 
 MOST_NAMES_SHOWN = 8
 
@@ -42,7 +42,7 @@ def converted(spec: TensorSpec, array: Array) -> Array | None:
         return np.array(seconds, spec.dtype).reshape(array.shape)
     if not spec.lenient:
         return None
-    if spec.datatype in FLOATS and array.dtype.kind in "iuf":
+    if spec.datatype in FLOATS and (array.dtype.kind in "iu" or is_float(array.dtype)):
         with np.errstate(over="ignore"):
             return array.astype(spec.dtype)
     return missing_values(spec, array.shape)
@@ -88,10 +88,12 @@ def _column(spec: TensorSpec, name: str, array: Array, rows: int) -> Array:
     return array.reshape(rows)
 
 
-def _seconds(spec: TensorSpec, value: str | None) -> float:
+def _seconds(spec: TensorSpec, value: str | bytes | None) -> float:
     if value is None:
         return float("nan")
     try:
+        if isinstance(value, bytes):
+            raise InvalidArgument("expected an ISO 8601 text, got bytes that are not UTF-8")
         return epoch_seconds(value)
     except InvalidArgument as error:
         if spec.lenient:

@@ -15,7 +15,7 @@ from augurium.serving.metrics import EngineMetrics, VersionMetrics
 from augurium.serving.router import BEING_LOADED, ModelRoutes, Router
 from augurium.serving.served_version import ServedVersion
 from augurium.serving.snapshot import DesiredVersion, Snapshot, VersionState
-from augurium.serving.streamed_version import served_version
+from augurium.serving.version_forms import served_version
 
 Key = tuple[str, int]
 # runners start beside each other: each is a process, and frameworks take seconds

@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -22,7 +22,7 @@ import msgspec
 from augurium.core.errors import AuguriumError, ModelFailed
 from augurium.core.tensors import Array
 from augurium.importing.confinement import isolate
-from augurium.runtimes.runtime import LoadedModel, StreamingModel, load
+from augurium.runtimes.runtime import LoadedModel, ParameterizedModel, StreamingModel, load
 from augurium.serving import runner_wire as wire
 from augurium.serving.integrity import check_file
 
@@ -125,12 +125,19 @@ class Runner:
             return True
         answer: wire.Message
         try:
-            headers, parts = wire.packed(self._model.run(inputs, self._order.outputs))
+            headers, parts = wire.packed(self._outputs(inputs, message.parameters))
             answer = wire.Ran(message.id, headers)
         except Exception as error:  # the edge of the process: frameworks raise whatever they like
             answer, parts = _failure(message.id, error), []
         channel.send(answer, parts, time.monotonic() + ANSWER_TIMEOUT_S)
         return True
+
+    def _outputs(
+        self, inputs: dict[str, Array], parameters: Mapping[str, wire.Parameter]
+    ) -> list[Array]:
+        if parameters and isinstance(self._model, ParameterizedModel):
+            return self._model.run_with(inputs, self._order.outputs, parameters)
+        return self._model.run(inputs, self._order.outputs)
 
     def _stream(self, channel: wire.Channel, order: wire.Run, inputs: dict[str, Array]) -> None:
         """Sends one answer after another, never more ahead than the engine allows.

@@ -25,6 +25,7 @@ LONGEST_PAUSE_S = 10.0
 # while its runner rests for longer than this, a version fails at once instead of letting wait
 PATIENCE_S = 1.0
 HEALTHY_AFTER_S = 10.0
+NOTHING: Mapping[str, wire.Parameter] = {}
 
 log = structlog.get_logger()
 
@@ -69,12 +70,19 @@ class RunnerExecutor:
         return self._process.starts - self._first_starts
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
+        return self.run_with(inputs, NOTHING)
+
+    def run_with(
+        self, inputs: Sequence[Array], parameters: Mapping[str, wire.Parameter]
+    ) -> list[Array]:
+        """As `run`, and tells the model these parameters."""
         headers, parts = wire.packed(inputs)
         deadline = time.monotonic() + self._run_timeout_s
         channel, generation = self._borrow(deadline)
         sound = False
         try:
-            answer, outputs = self._ask(channel, headers, parts, deadline)
+            run = wire.Run(self._next_id(), headers, parameters=parameters)
+            answer, outputs = _ask(channel, run, parts, deadline)
             sound = True
         except TimeoutError:
             channel.kill_peer()
@@ -136,20 +144,6 @@ class RunnerExecutor:
             lifeline.send(wire.Goodbye(), (), time.monotonic() + FAREWELL_S)
         lifeline.shut_down()
         self.threads.shutdown(wait=False)
-
-    def _ask(
-        self,
-        channel: wire.Channel,
-        headers: tuple[wire.TensorHeader, ...],
-        parts: Sequence[bytes | memoryview],
-        deadline: float,
-    ) -> tuple[wire.Ran | wire.Failed, list[Array]]:
-        run_id = self._next_id()
-        channel.send(wire.Run(run_id, headers), parts, deadline)
-        answer, outputs = channel.receive(deadline)
-        if not isinstance(answer, wire.Ran | wire.Failed) or answer.id != run_id:
-            raise wire.WireError("an answer to another question")
-        return answer, outputs
 
     def _next_id(self) -> int:
         with self._changed:
@@ -265,6 +259,16 @@ class RunnerExecutor:
                 lifeline.close()
                 return None
             return lifeline, pause_s
+
+
+def _ask(
+    channel: wire.Channel, run: wire.Run, parts: Sequence[bytes | memoryview], deadline: float
+) -> tuple[wire.Ran | wire.Failed, list[Array]]:
+    channel.send(run, parts, deadline)
+    answer, outputs = channel.receive(deadline)
+    if not isinstance(answer, wire.Ran | wire.Failed) or answer.id != run.id:
+        raise wire.WireError("an answer to another question")
+    return answer, outputs
 
 
 def _longer(pause_s: float) -> float:

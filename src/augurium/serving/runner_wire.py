@@ -2,7 +2,8 @@
 
 A frame is the length of the header (u32) and of the payload (u64), little endian; the header in
 msgpack; and the payload, the bytes of one tensor after another, each begun on a multiple of 16. A
-BYTES tensor is a msgpack list of strings. Nothing in a frame can run code.
+BYTES tensor is a msgpack list of strings, of binary values where these are not UTF-8. Nothing in a
+frame can run code.
 """
 
 import math
@@ -15,6 +16,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -36,7 +38,7 @@ PEER = struct.Struct("iII")
 SOL_LOCAL = 0
 LOCAL_PEERPID = 2
 
-Parameter = bool | int | float | str
+Parameter = bool | int | float | str | list[bool | int | float | str]
 
 
 class TensorHeader(msgspec.Struct, frozen=True, array_like=True):
@@ -106,6 +108,7 @@ Message = Hello | Run | Ran | Failed | Goodbye | More | Stop
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Message)
 _texts = msgspec.msgpack.Decoder(list[str | None])
+_elements = msgspec.msgpack.Decoder(list[Any])
 
 
 class WireError(Exception):
@@ -288,8 +291,11 @@ def _unpacked(
 
 
 def _text_array(part: Array, shape: tuple[int, ...]) -> Array:
+    texts: list[Any]
     try:
         texts = _texts.decode(part.data)
+    except msgspec.ValidationError:
+        texts = _mixed(part)
     except msgspec.MsgspecError as error:
         raise WireError(f"a BYTES tensor that cannot be read: {error}") from error
     if len(texts) != math.prod(shape):
@@ -297,6 +303,18 @@ def _text_array(part: Array, shape: tuple[int, ...]) -> Array:
     array = np.empty(len(texts), np.object_)
     array[:] = texts
     return array.reshape(shape)
+
+
+def _mixed(part: Array) -> list[Any]:
+    """Texts and bytes."""
+    try:
+        found = _elements.decode(part.data)
+    except msgspec.MsgspecError as error:
+        raise WireError(f"a BYTES tensor that cannot be read: {error}") from error
+    others = set(map(type, found)) - {str, bytes, type(None)}
+    if others:
+        raise WireError(f"a BYTES tensor with a {others.pop().__name__} among its texts")
+    return found
 
 
 def _padded(size: int) -> int:

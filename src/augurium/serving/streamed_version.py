@@ -2,22 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable
 from concurrent.futures import Executor as ThreadPool
 from contextlib import aclosing
-from typing import Any
 
 from augurium.core.errors import AuguriumError, InvalidArgument
 from augurium.core.inference import Answer, InferenceRequest
-from augurium.serving.executor import StreamExecutor, VersionExecutor
+from augurium.serving.executor import StreamExecutor
 from augurium.serving.metrics import VersionMetrics
+from augurium.serving.run_parameters import plain_parameters
 from augurium.serving.served_version import ServedVersion
 from augurium.serving.snapshot import DesiredVersion
 from augurium.serving.streams import Streams
 
 ONE_ANSWER = "ask for generate_stream or ModelStreamInfer, which take any number of answers"
-# what fits the wire to a runner
-SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**64 - 1
 
 
 class StreamedVersion(ServedVersion):
@@ -55,7 +53,7 @@ class StreamedVersion(ServedVersion):
                 f"inference request batch-size must be <= {largest}, got {prepared.rows};"
                 " split the request or raise the version's max_batch_size"
             )
-        parameters = _plain(request.parameters)
+        parameters = plain_parameters(request.parameters)
         started = time.perf_counter()
         answers = self._streams.answers(prepared.inputs, parameters, request.deadline)
         async with aclosing(answers), aclosing(self._counted(answers)) as counted:
@@ -106,28 +104,3 @@ class StreamedVersion(ServedVersion):
             f"model '{self.desired.model}' gives a stream of answers and has {got} to this"
             f" request; {ONE_ANSWER}"
         )
-
-
-def served_version(
-    desired: DesiredVersion,
-    executor: VersionExecutor,
-    metrics: VersionMetrics,
-    loop: asyncio.AbstractEventLoop,
-    threads: ThreadPool,
-) -> ServedVersion:
-    """The version around an executor, as its signature asks for it."""
-    if desired.signature.streamed and isinstance(executor, StreamExecutor):
-        return StreamedVersion(desired, executor, metrics, loop, threads)
-    return ServedVersion(desired, executor, metrics, loop, threads)
-
-
-def _plain(parameters: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
-    """Parameters as they can be told to the model. Raises InvalidArgument for others."""
-    for name, value in parameters.items():
-        if not isinstance(value, bool | int | float | str):
-            raise InvalidArgument(
-                f"parameter '{name[:64]}' must be a string, a number or a boolean"
-            )
-        if isinstance(value, int) and not SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
-            raise InvalidArgument(f"parameter '{name[:64]}' does not fit into 64 bits")
-    return dict(parameters)

@@ -25,10 +25,15 @@ class Prepared(NamedTuple):
 
 
 class InputValidator:
-    """Checks the inputs of one version. The texts are those that existing clients look for."""
+    """Checks the inputs of one version. The texts are those that existing clients look for.
 
-    def __init__(self, model: str, signature: Signature) -> None:
+    `takes_bytes` says that the model takes BYTES which are not UTF-8, where these are not learned
+    categories.
+    """
+
+    def __init__(self, model: str, signature: Signature, takes_bytes: bool = False) -> None:
         self._model = model
+        self._takes_bytes = takes_bytes
         self._specs = signature.inputs
         self._names = frozenset(spec.name for spec in signature.inputs)
         self._batched = signature.batched
@@ -86,8 +91,7 @@ class InputValidator:
                 f" Expected {_text(spec.shape)}, got {_text(array.shape)}"
             )
         if spec.datatype == "BYTES":
-            array = self._without_nulls(spec, array)
-            return self._known_texts(spec, array) if spec.cleaning or spec.categories else array
+            return self._texts(spec, array)
         if not spec.nullable and spec.datatype in FLOATS and np.isnan(array).any():
             raise self._missing(spec)
         return array
@@ -102,17 +106,34 @@ class InputValidator:
             )
         return found
 
-    def _without_nulls(self, spec: TensorSpec, array: Array) -> Array:
-        """Nulls become the value that the model takes as missing."""
+    def _texts(self, spec: TensorSpec, array: Array) -> Array:
         values = array.ravel().tolist()
-        if None not in values:
-            return array
+        kinds = set(map(type, values))
+        learned = spec.cleaning or spec.categories
+        if bytes in kinds and (learned or not self._takes_bytes):
+            raise self._not_text(spec, values)
+        if type(None) in kinds:
+            array = self._without_nulls(spec, array.shape, values)
+        return self._known_texts(spec, array) if learned else array
+
+    def _without_nulls(
+        self, spec: TensorSpec, shape: tuple[int, ...], values: Sequence[object]
+    ) -> Array:
+        """Nulls become the value that the model takes as missing."""
         if not spec.nullable or spec.missing_value is None:
             raise self._missing(spec)
         filled = np.array(
             [spec.missing_value if value is None else value for value in values], np.object_
         )
-        return filled.reshape(array.shape)
+        return filled.reshape(shape)
+
+    def _not_text(self, spec: TensorSpec, values: Sequence[object]) -> InvalidArgument:
+        place = next(place for place, value in enumerate(values) if isinstance(value, bytes))
+        return InvalidArgument(
+            f"BYTES element {place} of input '{spec.name}' is not UTF-8, and model"
+            f" '{self._model}' takes texts; models that TensorFlow, Keras or a Python function"
+            " runs take any bytes"
+        )
 
     def _known_texts(self, spec: TensorSpec, array: Array) -> Array:
         """The texts cleaned, each of them one of the categories where there are any."""

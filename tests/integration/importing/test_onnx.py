@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, numpy_helper
 
 from augurium.core.errors import Unprocessable
-from augurium.core.tensors import TensorSpec
+from augurium.core.tensors import BFLOAT16, TensorSpec
 from augurium.importing.result import ImportResult
 
 Import = Callable[..., ImportResult]
@@ -53,6 +53,32 @@ def test_a_file_is_served_unchanged_with_the_names_of_its_graph(
 @pytest.mark.parametrize("kind", [TensorProto.STRING, TensorProto.INT64, TensorProto.BOOL])
 def test_other_datatypes_are_served(import_content: Import, kind: int) -> None:
     assert import_content(identity(kind)).signature.batched
+
+
+def test_bfloat16_goes_through_what_onnx_runtime_has_operators_for(
+    import_content: Import, ask: Ask
+) -> None:
+    nodes = [
+        oh.make_node("Cast", ["x"], ["wide"], to=FLOAT),
+        oh.make_node("Add", ["wide", "f"], ["sum"]),
+        oh.make_node("Cast", ["sum"], ["y"], to=TensorProto.BFLOAT16),
+        oh.make_node("Cast", ["f"], ["said"], to=TensorProto.STRING),
+    ]
+    content = model(
+        nodes,
+        [tensor("x", TensorProto.BFLOAT16), tensor("f")],
+        [tensor("y", TensorProto.BFLOAT16), tensor("said", TensorProto.STRING)],
+    )
+    result = import_content(content)
+    assert [spec.datatype for spec in result.signature.inputs] == ["BF16", "FP32"]
+    assert result.signature.batched
+    rows = np.array([[1.5, -2.0, 3e38], [np.inf, 0.0, 1.0]], BFLOAT16)
+    ones = np.ones((2, 3), np.float32)
+    found = ask(result, {"x": rows, "f": ones})
+    assert found["y"].dtype == BFLOAT16
+    expected = (rows.astype(np.float32) + ones).astype(BFLOAT16)
+    np.testing.assert_array_equal(found["y"].view(np.uint16), expected.view(np.uint16))
+    assert found["said"].tolist() == [["1"] * 3] * 2
 
 
 def test_the_memory_of_a_model_is_measured(import_content: Import) -> None:
@@ -138,7 +164,23 @@ def lying() -> bytes:
             "Magic of domain 'acme' is a custom operator",
         ),
         (hidden_in_a_branch(), "Magic of domain 'acme' is a custom operator"),
-        (identity(TensorProto.BFLOAT16), "'x' has elements of type BFLOAT16; cast it"),
+        (identity(TensorProto.FLOAT8E4M3FN), "'x' has elements of type FLOAT8E4M3FN; cast it"),
+        (
+            model(
+                [oh.make_node("Add", ["x", "x"], ["y"])],
+                [tensor("x", TensorProto.BFLOAT16)],
+                [tensor("y", TensorProto.BFLOAT16)],
+            ),
+            "Could not find an implementation for Add",
+        ),
+        (
+            model(
+                [oh.make_node("Identity", ["x"], ["y"]), oh.make_node("Identity", ["t"], ["u"])],
+                [tensor("x", TensorProto.BFLOAT16), tensor("t", TensorProto.STRING)],
+                [tensor("y", TensorProto.BFLOAT16), tensor("u", TensorProto.STRING)],
+            ),
+            "cannot be given texts where a graph takes or gives BFLOAT16",
+        ),
         (lying(), "the graph declares what it does not do"),
         (
             model([oh.make_node("Nonsense", ["x"], ["y"])], [tensor("x")], [tensor("y")]),

@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 
 from augurium.client.packaging import package
+from augurium.client.sample_table import sample_table
 from augurium.core.errors import InvalidArgument, Unprocessable
 from augurium.core.settings import ImportSettings
 from augurium.core.tensors import TensorSpec
 from augurium.importing.result import ImportResult
+from augurium.runtimes.python import PythonModel
 
 Import = Callable[..., ImportResult]
 Ask = Callable[[ImportResult, Mapping[str, Any]], dict[str, Any]]
@@ -104,7 +106,7 @@ def failing(columns: Any) -> Any:
         (lambda columns: columns["pieces"][:2], r"returned int64 \[2\] as 'output' for 4 rows"),
         (lambda columns: {1: columns["pieces"]}, "a dict with the keys"),
         (lambda columns: {}, "a dict with the keys"),
-        (lambda columns: np.array([object()] * 4), "returned objects, expected numbers or texts"),
+        (lambda columns: np.array([object()] * 4), "returned objects, expected numbers, texts"),
     ],
 )
 def test_functions_that_do_not_return_rows_are_refused(
@@ -210,6 +212,49 @@ def test_a_streamed_function_may_be_told_parameters(import_content: Import) -> N
     assert result.report["parity"]["outputs"]["output"]["rows"] == 6
 
 
+@pytest.mark.parametrize("name", ["parameters", "params"])
+def test_a_function_may_be_told_parameters(import_content: Import, name: str) -> None:
+    def scaled(columns: Any, parameters: Any) -> Any:
+        return columns["pieces"] * parameters.get("factor", 1)
+
+    def scaled_too(columns: Any, *, params: Any) -> Any:
+        return columns["pieces"] * params.get("factor", 1)
+
+    result = imported(import_content, scaled if name == "parameters" else scaled_too)
+    assert result.signature.takes_parameters
+    assert result.signature.batched
+    model = PythonModel(result.servable, {})
+    pieces = np.array([1, 2])
+    assert model.run({"pieces": pieces})[0].tolist() == [1, 2]
+    (found,) = model.run_with({"pieces": pieces}, ["output"], {"factor": 3})
+    assert found.tolist() == [3, 6]
+
+
+def test_the_first_argument_is_the_columns_whatever_its_name(import_content: Import) -> None:
+    result = imported(import_content, lambda params: params["pieces"])
+    assert not result.signature.takes_parameters
+
+
+@pytest.mark.parametrize("form", ["arrow", "json"])
+def test_a_function_takes_and_gives_bytes(import_content: Import, ask: Ask, form: str) -> None:
+    def flipped(columns: Any) -> Any:
+        given = [v if isinstance(v, bytes) else v.encode() for v in columns["image"]]
+        return {
+            "flipped": np.array([v[::-1] for v in given], object),
+            "size": np.array([len(v) for v in given]),
+        }
+
+    table = {"image": [b"\xff\x00a", b"ab", b"\x80"]}
+    packaged = package(flipped, table)
+    sent = packaged.table if form == "arrow" else sample_table(table)
+    result = import_content(packaged.content, packaged.filename, table=sent, limits=TRUSTING)
+    assert result.signature.inputs == (TensorSpec("image", "BYTES", (-1,)),)
+    assert result.signature.batched
+    found = ask(result, {"image": np.array([b"\xff\x00a", "ab"], object)})
+    assert found["flipped"].tolist() == [b"a\x00\xff", "ba"]
+    assert found["size"].tolist() == [3, 2]
+
+
 def test_a_streamed_function_is_described_with_its_training_data(import_content: Import) -> None:
     def grow(columns: Any) -> Any:
         yield {"total": columns["pieces"]}
@@ -227,7 +272,6 @@ def test_a_streamed_function_is_described_with_its_training_data(import_content:
         (lambda columns: iter([columns["pieces"], columns["price"]]), "several datatypes"),
         (lambda columns: iter([{"a": columns["pieces"]}, {"b": 1}]), "expected also a"),
         (lambda columns: (1 / 0 for _ in [1]), "ZeroDivisionError"),
-        (lambda columns, parameters: columns["pieces"], "is told the parameters"),
     ],
 )
 def test_a_stream_that_cannot_be_served_is_refused(

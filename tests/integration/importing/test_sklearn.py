@@ -129,7 +129,7 @@ def test_the_signature_of_a_mixed_pipeline_names_its_columns(import_packaged: Pa
     )
     assert signature.outputs == (
         TensorSpec("label", "BYTES", (-1,)),
-        TensorSpec("probabilities", "FP32", (-1, 2)),
+        TensorSpec("probabilities", "FP32", (-1, 2), labels=("no", "yes")),
     )
     assert signature.batched
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from augurium.client.packaging import package
+from augurium.client.sample_table import sample_table
 from augurium.core.errors import Unprocessable
-from augurium.core.tensors import TensorSpec
+from augurium.core.tensors import BFLOAT16, TensorSpec
 from augurium.importing.result import ImportResult
 from augurium.importing.saved_model_file import check_saved_model
 from augurium.runtimes.tensorflow import TensorflowModel, pack
@@ -88,6 +89,33 @@ def test_a_saved_model_is_served_by_tensorflow_where_onnx_cannot(
     cities = np.array([["Bern"], ["Rom"]], np.object_)
     found = ask(result, {"city": cities})["output_0"]
     np.testing.assert_allclose(found, km.answers(model, cities.astype(str)), atol=1e-6)
+
+
+@pytest.mark.parametrize("form", ["made up", "json"])
+def test_a_model_of_pictures_is_checked_with_some(
+    import_content: Import, ask: Ask, tmp_path: Path, form: str
+) -> None:
+    content = km.packed(km.of_pictures(tmp_path))
+    colours = [(200, 30, 60), (0, 255, 0), (9, 9, 9)]
+    pictures = [km.jpeg(*colour) for colour in colours]
+    table = sample_table({"image_bytes": pictures}) if form == "json" else None
+    result = import_content(content, "model.tar", table=table)
+    assert result.runtime == "tensorflow"
+    assert result.signature.batched
+    assert result.signature.inputs == (TensorSpec("image_bytes", "BYTES", (-1,)),)
+    found = ask(result, {"image_bytes": np.array(pictures, object)})
+    np.testing.assert_allclose(found["colours"], colours, atol=3)
+    assert all(one.startswith(b"\x89PNG") for one in found["small"])
+
+
+def test_bfloat16_comes_and_goes_as_such(import_content: Import, ask: Ask, tmp_path: Path) -> None:
+    folder = km.saved_module(lambda x: x * 2, tmp_path, km.tensorflow.bfloat16)
+    result = import_content(km.packed(folder), "model.tar")
+    assert result.signature.inputs == (TensorSpec("x", "BF16", (-1, 3)),)
+    rows = np.array([[1.5, -2.0, 0.125]], BFLOAT16)
+    found = ask(result, {"x": rows})["y"]
+    assert found.dtype == BFLOAT16
+    assert found.tolist() == [[3.0, -4.0, 0.25]]
 
 
 @pytest.mark.parametrize(

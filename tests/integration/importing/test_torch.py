@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from augurium.client.packaging import package
-from augurium.core.errors import Unprocessable
-from augurium.core.tensors import TensorSpec
+from augurium.core.errors import InvalidArgument, Unprocessable
+from augurium.core.tensors import BFLOAT16, TensorSpec
 from augurium.importing.result import ImportResult
 from augurium.runtimes.runtime import load
+from augurium.runtimes.torch import TorchModel
 from tests.support.torch_models import (
     Branching,
     ByRow,
@@ -109,14 +110,35 @@ def test_half_precision_comes_and_goes_as_such(import_content: Import, ask: Ask)
     )
 
 
-def test_bfloat16_is_sent_and_answered_as_float32(import_content: Import, ask: Ask) -> None:
+@pytest.mark.parametrize("engine", ["onnx", "torch"])
+def test_bfloat16_comes_and_goes_as_such(import_content: Import, ask: Ask, engine: str) -> None:
     """With batch normalization, whose exported graph is not valid in bfloat16."""
     module = made(Normalized, torch.bfloat16)
-    result = imported(import_content, module, torch.randn(4, 8, dtype=torch.bfloat16))
-    assert result.signature.inputs[0].datatype == "FP32"
+    example = torch.randn(4, 8, dtype=torch.bfloat16)
+    result = imported(import_content, module, example, engine=engine)
+    assert result.runtime == engine
+    assert result.signature.inputs[0].datatype == "BF16"
+    assert result.signature.outputs[0].datatype == "BF16"
     assert "bfloat16" in result.report["notes"][0]
+    given = ROWS.astype(BFLOAT16)
     expected = answers(module, torch.as_tensor(ROWS).bfloat16()).float()
-    np.testing.assert_allclose(ask(result, {"x": ROWS})["output"], expected, atol=5e-2)
+    found = ask(result, {"x": given})["output"]
+    assert found.dtype == BFLOAT16
+    np.testing.assert_allclose(found.astype(np.float32), expected, atol=5e-2)
+
+
+def test_a_version_of_old_goes_on_answering_bfloat16_as_float32(
+    import_content: Import, ask: Ask
+) -> None:
+    module = made(Normalized, torch.bfloat16)
+    example = torch.randn(4, 8, dtype=torch.bfloat16)
+    result = imported(import_content, module, example, engine="torch")
+    old = TorchModel(result.servable, {}).run({"x": ROWS})[0]
+    assert old.dtype == np.float32
+    new = ask(result, {"x": ROWS.astype(BFLOAT16)})["output"]
+    np.testing.assert_array_equal(old, new.astype(np.float32))
+    with pytest.raises(InvalidArgument, match="takes no options but"):
+        TorchModel(result.servable, {"bfloat16": "no"})
 
 
 def test_a_decision_by_value_is_refused_in_python_and_served_as_an_operator(

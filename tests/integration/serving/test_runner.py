@@ -152,7 +152,7 @@ def test_a_model_that_fails_says_why_and_goes_on(want: Want, load_version: LoadV
         (lambda inputs: inputs["x"][:1], r"has shape \[1\] for 2 rows"),
         (lambda inputs: {"z": inputs["x"]}, "returned z, expected also y"),
         (lambda inputs: ["a", None], "came as object"),
-        (lambda inputs: [object(), b"b"], "returned objects, expected numbers or texts"),
+        (lambda inputs: [object(), b"b"], "returned objects, expected numbers, texts"),
         (lambda inputs: inputs["x"].astype(complex), "complex128 has no datatype"),
     ],
 )

@@ -55,3 +55,9 @@ def test_named_fields_of_an_array_are_features() -> None:
     table = np.array([(31, "Rome"), (40, "Oslo")], dtype=[("age", "i4"), ("city", "U8")])
 
     assert plain_instances(table) == [{"age": 31, "city": "Rome"}, {"age": 40, "city": "Oslo"}]
+
+
+def test_bytes_are_wrapped_in_base64() -> None:
+    wrapped = {"b64": "/9g="}
+    assert plain_instances([b"\xff\xd8", {"image": b"\xff\xd8"}]) == [wrapped, {"image": wrapped}]
+    assert plain_instances(np.array([b"\xff\xd8"])) == [wrapped]

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 
 from augurium.client.tensor_codec import HEAD_LENGTH, decode_answer, encode_request
 from augurium.core.errors import AuguriumError, InvalidArgument
-from augurium.core.tensors import DATATYPES, Array
+from augurium.core.tensors import BFLOAT16, DATATYPES, Array
 
 texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=8)
 shapes = arrays.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=4)
@@ -26,7 +26,10 @@ def answer_of(request: bytes, headers: dict[str, str]) -> tuple[bytes, str]:
 
 @given(
     st.sampled_from([dtype for dtype in DATATYPES if dtype != np.dtype(object)]).flatmap(
-        lambda dtype: arrays.arrays(dtype, shapes)
+        # hypothesis knows no bfloat16: any bits are one
+        lambda dtype: arrays.arrays(np.uint16 if dtype == BFLOAT16 else dtype, shapes).map(
+            lambda array: array.view(dtype)
+        )
     )
 )
 def test_numbers_come_back_from_binary_as_they_were(values: Array) -> None:
@@ -35,11 +38,12 @@ def test_numbers_come_back_from_binary_as_they_were(values: Array) -> None:
     found = decode_answer(*answer_of(body, headers))["x"]
 
     assert found.dtype == values.dtype
-    np.testing.assert_array_equal(found, values)
+    # NaN is itself by its bits
+    assert found.tobytes() == values.tobytes()
 
 
-@given(arrays.arrays(np.object_, shapes, elements=texts))
-def test_texts_come_back_from_binary_as_they_were(values: Array) -> None:
+@given(arrays.arrays(np.object_, shapes, elements=st.one_of(texts, st.just(b"\xff\xd8"))))
+def test_texts_and_bytes_come_back_from_binary_as_they_were(values: Array) -> None:
     body, headers = encode_request({"x": values}, None, binary=True)
 
     found = decode_answer(*answer_of(body, headers))["x"]
@@ -130,7 +134,6 @@ def binary_answer(datatype: str, announced_bytes: int, blob: bytes) -> tuple[byt
         binary_answer("FP32", 8, b"\0" * 8),
         binary_answer("BYTES", 5, b"\7\0\0\0a"),
         binary_answer("BYTES", 3, b"\7\0\0"),
-        binary_answer("BYTES", 5, b"\1\0\0\0\xff"),
     ],
     ids=[
         "no-json",
@@ -141,7 +144,6 @@ def binary_answer(datatype: str, announced_bytes: int, blob: bytes) -> tuple[byt
         "too-many-values",
         "text-longer-than-its-blob",
         "half-a-text-length",
-        "text-not-utf-8",
     ],
 )
 def test_a_damaged_answer_is_an_error(answer: tuple[bytes, str | None]) -> None:

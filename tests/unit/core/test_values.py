@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from augurium.core.errors import InvalidArgument
-from augurium.core.tensors import Array, element_count
+from augurium.core.tensors import BFLOAT16, Array, element_count
 from augurium.core.values import array_from_json
 
 
@@ -36,6 +36,14 @@ def test_nested_data_is_the_same_as_flat_data() -> None:
     assert parse("INT32", (2, 1, 2), " [ [[1,2]],\n[[3,4]] ]").tolist() == [[[1, 2]], [[3, 4]]]
 
 
+def test_bf16_values_are_rounded_to_the_nearest() -> None:
+    found = parse("BF16", (4,), [1.5, -0.1, None, 3e38])
+    assert found.dtype == BFLOAT16
+    assert found.tolist()[:2] == [1.5, -0.10009765625]
+    assert np.isnan(found[2])
+    assert np.isfinite(found[3])
+
+
 def test_null_is_missing_in_floats_and_strings() -> None:
     assert np.isnan(parse("FP32", (2,), [1.5, None])[1])
     assert parse("BYTES", (2,), ["a", None]).tolist() == ["a", None]
@@ -56,6 +64,8 @@ def test_many_values_take_the_same_path_as_few() -> None:
         ("FP32", (1,), "[1e999]"),
         ("FP32", (1,), [1e39]),
         ("FP16", (1,), [1e6]),
+        ("BF16", (1,), [1e39]),
+        ("BF16", (1,), ["1"]),
         ("INT32", (1,), [True]),
         ("INT32", (1,), [1.5]),
         ("INT32", (1,), [None]),
@@ -68,6 +78,7 @@ def test_many_values_take_the_same_path_as_few() -> None:
         ("FP32", (2,), [1, 2, 3]),
         ("FP32", (2, 2), [[1, 2, 3, 4]]),
         ("FP32", (2, 2), [[1, 2], [3]]),
+        ("BYTES", (2, 1), [["a"], ["b", "c"]]),
         ("FP32", (1,), 1.0),
         ("FP32", (1,), {"a": 1}),
         ("FP32", (1,), '"1"'),

@@ -13,7 +13,7 @@ from augurium.core.inference import Instances
 from augurium.core.instances import tensors_from_instances
 from augurium.core.signature import Signature
 from augurium.core.tensors import TensorSpec
-from augurium.core.wrapped_bytes import unwrapped, wrapped
+from augurium.core.wrapped_bytes import bytes_wrapped, unwrapped, wrapped
 
 TEXT = TensorSpec("text", "BYTES", (-1,))
 PAIR = TensorSpec("pair", "BYTES", (-1, 2))
@@ -49,9 +49,18 @@ def test_what_is_not_base64_is_refused(content: str) -> None:
         unwrapped({"b64": content})
 
 
-def test_bytes_that_are_no_text_are_refused_with_what_to_do() -> None:
-    with pytest.raises(InvalidArgument, match=r"not UTF-8.*send other binary data"):
-        unwrapped(wrapped(b"\xff\xd8"))
+def test_bytes_that_are_no_text_stay_bytes() -> None:
+    assert unwrapped(wrapped([b"\xff\xd8", "a"])) == [b"\xff\xd8", "a"]
+    assert bytes_wrapped([b"\xff\xd8", "a", [1, None]]) == [{"b64": "/9g="}, "a", [1, None]]
+
+
+def test_a_column_may_hold_texts_and_bytes() -> None:
+    assert tensor([wrapped(b"\xff"), "b", b64("c")], TEXT) == [b"\xff", "b", "c"]
+    assert tensor([{"pair": ["a", wrapped(b"\xff")]}], PAIR) == [["a", b"\xff"]]
+    with pytest.raises(InvalidArgument, match="expects BYTES values"):
+        tensor([wrapped(b"\xff"), 1], TEXT)
+    lenient = TensorSpec("text", "BYTES", (-1,), nullable=True, lenient=True)
+    assert tensor([wrapped(b"\xff"), 1], lenient) == [b"\xff", None]
 
 
 def test_a_row_is_a_wrapped_value_or_has_some() -> None:

@@ -12,9 +12,10 @@ from augurium.core.tensors import DATATYPES, Array, TensorSpec
 from augurium.protocols.classification import check, classified, wanted
 
 
-def best(array: Array, count: int, batched: bool = True) -> Array:
+def best(array: Array, count: int, batched: bool = True, labels: tuple[str, ...] = ()) -> Array:
     other = np.array([1.5])
-    specs = (TensorSpec("other", "FP64", (1,)), TensorSpec("y", DATATYPES[array.dtype], (-1,)))
+    spec = TensorSpec("y", DATATYPES[array.dtype], (-1,), labels=labels)
+    specs = (TensorSpec("other", "FP64", (1,)), spec)
     answer = Answer(BatchOutputs([array, other]))
     response = InferenceResponse("m", 1, "7", specs, (1, 0), answer, batched)
     found = classified(response, {"y": count})
@@ -30,6 +31,15 @@ def test_the_best_come_first_as_value_and_index() -> None:
         ["10.000000:2", "5.000000:1"],
         ["7.000000:3", "0.000000:0"],
     ]
+
+
+def test_classes_with_names_have_them_behind_their_number() -> None:
+    values = np.array([[1, 5, 2]], np.float32)
+
+    found = best(values, 2, labels=("cat", "dog", "cow")).tolist()
+    assert found == [["5.000000:1:dog", "2.000000:2:cow"]]
+    # names of other classes than these say nothing
+    assert best(values, 1, labels=("cat",)).tolist() == [["5.000000:1"]]
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ def test_features_of_an_optional_matrix_may_be_left_out() -> None:
         ({"age": [1]}, (TABLE,), r"features \['income'\] of input 'table' are missing"),
         ({"age": [1], "income": [1, 2]}, (TABLE,), r"differ in rows: \[1, 2\]"),
         ({"age": 1, "income": [1]}, (TABLE,), "feature 'age' expects a list"),
+        ({"table": [[1, 2]], "age": [1]}, (TABLE,), r"as a whole and by its features \['age'\]"),
         ({"vector": []}, (VECTOR,), "at least one"),
         ({"vector": 3}, (VECTOR,), "expects a list of rows"),
         (None, (VECTOR,), "expects a list of rows"),

@@ -43,6 +43,11 @@ def test_lists_are_rows_where_they_are_nested_as_deep_as_the_tensor() -> None:
     assert rows({"prompt": ["a"], "top": 3}, PROMPT, TOP) == [{"prompt": "a", "top": 3}]
 
 
+def test_a_matrix_beside_its_own_features_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="as a whole and by its features"):
+        rows({"table": [1, 2], "age": 3}, TABLE)
+
+
 def test_a_matrix_comes_whole_or_by_feature() -> None:
     expected = [{"age": 1, "income": 2}]
     assert rows({"table": [1, 2]}, TABLE) == expected

@@ -48,6 +48,12 @@ def test_the_label_of_a_row_is_that_of_its_best_class_and_others_have_none() -> 
     assert classes((LABEL, [7]), (SCORES, ROWS[:1])) == [[["", 0.25], ["7", 0.75]]]
 
 
+def test_classes_that_the_signature_names_need_no_output_of_labels() -> None:
+    named = TensorSpec("probabilities", "FP32", (-1, 2), labels=("no", "yes"))
+    assert classes_of("m", Signature(INPUT, (WORD, named))).outputs == ("probabilities",)
+    assert classes((WORD, ["yes"]), (named, ROWS[:1])) == [[["no", 0.25], ["yes", 0.75]]]
+
+
 def test_labels_that_are_the_numbers_of_the_classes_number_them_all() -> None:
     assert classes((LABEL, [1]), (SCORES, ROWS[:1])) == [[["0", 0.25], ["1", 0.75]]]
 

@@ -26,7 +26,8 @@ from augurium.serving.metrics import VersionMetrics
 from augurium.serving.plane import DataPlane
 from augurium.serving.router import ModelRoutes, Router
 from augurium.serving.snapshot import DesiredVersion
-from augurium.serving.streamed_version import StreamedVersion, served_version
+from augurium.serving.streamed_version import StreamedVersion
+from augurium.serving.version_forms import served_version
 
 SIGNATURE = Signature(
     (TensorSpec("x", "INT64", (-1,)),), (TensorSpec("y", "INT64", (-1,)),), streamed=True
@@ -304,7 +305,7 @@ async def test_parameters_are_passed_on(make: Make) -> None:
     assert streamed.executor.parameters == [{"top": 3, "kind": "x", "greedy": True, "heat": 0.5}]
 
 
-@pytest.mark.parametrize("wrong", [None, [1], {"a": 1}, 2**64, -(2**63) - 1])
+@pytest.mark.parametrize("wrong", [None, [[1]], [None], {"a": 1}, 2**64, [2**64], -(2**63) - 1])
 async def test_parameters_that_cannot_be_passed_on_are_refused(wrong: Any, make: Make) -> None:
     streamed = make()
     with pytest.raises(InvalidArgument, match="parameter 'top'"):
