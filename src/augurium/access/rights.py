@@ -96,6 +96,7 @@ MANAGEMENT: dict[tuple[str, str], Need] = {
     ("DELETE", f"{_MODEL}/aliases/{{alias}}"): DEPLOY,
     ("PATCH", _MODEL): DEPLOY,
     ("DELETE", f"{_MODEL}/default"): DEPLOY,
+    ("PUT", f"{_MODEL}/serving"): DEPLOY,
     ("PATCH", _VERSION): DEPLOY,
     ("GET", "/api/v1/audit"): READ,
     ("GET", _KEYS): ADMIN,

@@ -24,6 +24,7 @@ from augurium.cli.preprocess import preprocess
 from augurium.cli.register import register
 from augurium.cli.search import search
 from augurium.cli.serve import serve
+from augurium.cli.serving import serving
 from augurium.cli.status import status
 from augurium.cli.tag import tag
 from augurium.cli.trust import trust
@@ -42,7 +43,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (serve, register, models, deploy, undeploy, alias, predict, status):
+for command in (serve, register, models, deploy, undeploy, alias, serving, predict, status):
     app.command()(command)
 app.command("client-code")(client_code)
 app.add_typer(versions)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -372,6 +372,15 @@ class Client(RegistryCalls, Predicting):
         """Removes an alias. Raises NotFound."""
         url = self._api("models", name, "aliases", alias)
         return self._connection.call("DELETE", url, results.Model)
+
+    def set_serving(self, name: str, policy: Mapping[str, Any]) -> results.Model:
+        """Decides how a model is served, in every engine; what is left out has its default.
+
+        `policy` is such as `{"cache": {"ttl_s": 60, "stale_if_error_s": 600}}`. Raises NotFound,
+        and InvalidArgument for what is not known.
+        """
+        url = self._api("models", name, "serving")
+        return self._connection.call("PUT", url, results.Model, body=dict(policy))
 
     def _beside(
         self, what: str, source: Source | None, progress: Progress | None

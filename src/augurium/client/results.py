@@ -27,6 +27,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     deployed_versions: tuple[int, ...] = ()
     tags: dict[str, str] = {}
     requires_approval: bool = False
+    serving: dict[str, Any] = {}
     deleted_at: datetime | None = None
 
 

@@ -18,8 +18,9 @@ from augurium.control.load_watch import LoadWatch
 from augurium.control.snapshots import Snapshots
 from augurium.control.turns import Turns
 from augurium.core.errors import AuguriumError, Conflict, NotFound, Unprocessable
+from augurium.core.serving_policy import ServingPolicy
 from augurium.registry.artifacts import ArtifactStore
-from augurium.registry.records import Model, Version
+from augurium.registry.records import Model, ModelEdit, Version
 from augurium.registry.registry import Registry
 from augurium.serving.questions import BatchingChange
 
@@ -149,6 +150,13 @@ class Deployments:
             await self._publish()
         return await asyncio.to_thread(self._registry.model, model)
 
+    async def set_serving(self, model: str, policy: ServingPolicy, actor: str) -> Model:
+        """Decides how a model is served, from now on and in every engine. Raises NotFound."""
+        async with self._turns.of(model):
+            await _complete(self._registry.edit_model, model, ModelEdit(serving=policy), actor)
+            await self._publish()
+        return await asyncio.to_thread(self._registry.model, model)
+
     async def _load(self, version: Version, watch: LoadWatch, actor: str, anew: bool) -> None:
         revision = self._hub.snapshot.revision
         if not version.deployed:
@@ -224,7 +232,7 @@ class Deployments:
                 )
 
 
-async def _complete(change: Callable[..., None], *arguments: object) -> None:
+async def _complete(change: Callable[..., object], *arguments: object) -> None:
     """Makes a change in a thread; a caller who is cancelled goes on only when it is made.
 
     Otherwise what undoes the change could overtake it.

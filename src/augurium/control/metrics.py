@@ -30,6 +30,43 @@ VERSION_COUNTERS: tuple[tuple[str, str, Callable[[VersionMetrics], float]], ...]
     ("augurium_executions_total", "Model runs", lambda v: v.executions),
     ("augurium_runner_restarts_total", "Restarts of its runner", lambda v: v.runner_restarts),
     (
+        "augurium_cache_hits_total",
+        "Requests answered from the prediction cache alone",
+        lambda v: v.cache_hits,
+    ),
+    (
+        "augurium_cache_misses_total",
+        "Requests that asked the prediction cache and had to run rows",
+        lambda v: v.cache_misses,
+    ),
+    (
+        "augurium_cache_stale_total",
+        "Requests answered with what had expired, because the model failed",
+        lambda v: v.cache_stale,
+    ),
+    (
+        "augurium_cache_hit_rows_total",
+        "Rows that were in the prediction cache",
+        lambda v: v.cache_hit_rows,
+    ),
+    (
+        "augurium_cache_miss_rows_total",
+        "Rows that were looked up and had to run",
+        lambda v: v.cache_miss_rows,
+    ),
+    ("nv_cache_num_hits_per_model", "Requests answered from the cache", lambda v: v.cache_hits),
+    ("nv_cache_num_misses_per_model", "Requests not in the cache", lambda v: v.cache_misses),
+    (
+        "nv_cache_hit_duration_per_model",
+        "Time to look up requests that were in the cache, microseconds",
+        lambda v: round(v.cache_hit_s * MICROSECONDS),
+    ),
+    (
+        "nv_cache_miss_duration_per_model",
+        "Time to look up requests that were not in the cache, microseconds",
+        lambda v: round(v.cache_miss_s * MICROSECONDS),
+    ),
+    (
         "nv_inference_request_success",
         "Requests answered with success",
         lambda v: v.outcomes.get("ok", 0),

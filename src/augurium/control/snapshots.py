@@ -78,7 +78,13 @@ class Snapshots:
         by_model = groupby(deployed, key=attrgetter("model"))
         versions = {model: tuple(map(self._desired, group)) for model, group in by_model}
         return tuple(
-            DesiredModel(model.name, versions[model.name], model.default_version, model.aliases)
+            DesiredModel(
+                model.name,
+                versions[model.name],
+                model.default_version,
+                model.aliases,
+                model.serving,
+            )
             for model in self._registry.models()
             if model.name in versions
         )

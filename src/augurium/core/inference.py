@@ -8,6 +8,10 @@ import msgspec
 from augurium.core.identifiers import ModelRef
 from augurium.core.tensors import Array, TensorSpec
 
+# what the prediction cache had to do with an answer: all rows were in it; some were not; some were
+# in it only as what they had been before they expired, and the model could not be asked
+HIT, MISS, STALE = "hit", "miss", "stale"
+
 
 class Instances(msgspec.Struct):
     """Rows in the v1 form: each a list in the signature's order, or an object of named features."""
@@ -19,7 +23,8 @@ class InferenceRequest(msgspec.Struct):
     """A request for one model version.
 
     `inputs` are tensors by name, or instances that still have to be turned into tensors.
-    `deadline` is in seconds of the monotonic clock. `outputs` is empty when all are wanted.
+    `deadline` is in seconds of the monotonic clock. `outputs` is empty when all are wanted. With
+    `refresh` nothing is taken from the prediction cache.
     """
 
     model: ModelRef
@@ -28,6 +33,7 @@ class InferenceRequest(msgspec.Struct):
     id: str = ""
     outputs: Sequence[str] = ()
     parameters: Mapping[str, Any] = {}
+    refresh: bool = False
 
 
 class BatchOutputs:
@@ -50,14 +56,33 @@ class BatchOutputs:
 
 
 class Answer:
-    """One request's rows of a run: rows `start` to `stop`, or everything when `stop` is None."""
+    """One request's rows of a run: rows `start` to `stop`, or everything when `stop` is None.
 
-    __slots__ = ("_batch", "_start", "_stop")
+    `cache` says what the prediction cache had to do with it, `""` where there is none. `since` is
+    when the first of the rows was computed, if they come from there, in seconds of the monotonic
+    clock.
+    """
 
-    def __init__(self, batch: BatchOutputs, start: int = 0, stop: int | None = None) -> None:
+    __slots__ = ("_batch", "_start", "_stop", "cache", "since")
+
+    def __init__(
+        self,
+        batch: BatchOutputs,
+        start: int = 0,
+        stop: int | None = None,
+        cache: str = "",
+        since: float = 0.0,
+    ) -> None:
         self._batch = batch
         self._start = start
         self._stop = stop
+        self.cache = cache
+        self.since = since
+
+    def row(self, number: int, cache: str = "") -> "Answer":
+        """One row of this answer."""
+        start = self._start + number
+        return Answer(self._batch, start, start + 1, cache)
 
     @property
     def size(self) -> int:

@@ -105,6 +105,13 @@ class BatchingSettings(Section, frozen=True):
     """Rows waiting for one version, at most; more are refused as overloaded."""
 
 
+class CacheSettings(Section, frozen=True):
+    """The prediction cache; which models use it, and for how long, is said per model."""
+
+    max_bytes: Count = 128 * 1024 * 1024
+    """Memory for remembered answers in each engine; the least recently used leave first."""
+
+
 class ImportSettings(Section, frozen=True):
     """Limits of the child process that converts a model."""
 
@@ -229,6 +236,7 @@ class Settings(Section, frozen=True):
     node: NodeSettings = NodeSettings()
     limits: LimitSettings = LimitSettings()
     batching: BatchingSettings = BatchingSettings()
+    cache: CacheSettings = CacheSettings()
     importing: ImportSettings = ImportSettings()
     storage: StorageSettings = StorageSettings()
     runners: RunnerSettings = RunnerSettings()

@@ -48,7 +48,8 @@ def classified(response: InferenceResponse, counts: Mapping[str, int]) -> Infere
             spec = TensorSpec(spec.name, "BYTES", array.shape)
         specs.append(spec)
         arrays.append(array)
-    answer, places = Answer(BatchOutputs(arrays)), range(len(specs))
+    answer = Answer(BatchOutputs(arrays), cache=response.answer.cache)
+    places = range(len(specs))
     return msgspec.structs.replace(response, specs=specs, indices=places, answer=answer)
 
 

@@ -16,6 +16,7 @@ from augurium.core.inference import InferenceRequest, InferenceResponse
 from augurium.core.tensors import Array
 from augurium.core.wrapped_bytes import bytes_wrapped
 from augurium.protocols import oip
+from augurium.protocols.answer_headers import origin
 from augurium.protocols.generate_body import decode
 from augurium.protocols.http import JSON_TYPE, Headers, HttpResponse, StreamedResponse
 from augurium.protocols.routing import Call, Route
@@ -48,7 +49,7 @@ class GenerateRest:
         """`POST /v2/models/M[/versions/V]/generate`: the only answer, as one object."""
         response = await self._plane.infer(self._request(call))
         answer = HttpResponse(200, [JSON_TYPE], _encoder.encode(_content(response)))
-        answer.headers.append(("augurium-version", str(response.version)))
+        answer.headers.extend(origin(response))
         return answer
 
     async def generate_stream(self, call: Call) -> StreamedResponse:
@@ -60,7 +61,7 @@ class GenerateRest:
         first = await anext(responses, None)
         headers: Headers = [EVENT_STREAM, NO_STORE]
         if first is not None:
-            headers.append(("augurium-version", str(first.version)))
+            headers.extend(origin(first))
         return StreamedResponse(200, headers, _events(first, responses))
 
     def _request(self, call: Call) -> InferenceRequest:
@@ -74,8 +75,14 @@ class GenerateRest:
             self._plane.count_unread(error.kind, call.model)
             raise
         deadline = self._plane.stream_deadline(call.model, timeout_s)
-        parameters = oip.model_parameters(body.parameters)
-        return InferenceRequest(call.model, body.inputs, deadline, body.id, parameters=parameters)
+        return InferenceRequest(
+            call.model,
+            body.inputs,
+            deadline,
+            body.id,
+            parameters=oip.model_parameters(body.parameters),
+            refresh=call.refresh,
+        )
 
 
 async def _events(

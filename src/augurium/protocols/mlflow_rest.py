@@ -10,6 +10,7 @@ from augurium.core.errors import AuguriumError, NotFound, UnsupportedMedia
 from augurium.core.identifiers import ModelRef, model_ref
 from augurium.core.inference import InferenceRequest, InferenceResponse
 from augurium.protocols import mlflow_body, oip
+from augurium.protocols.answer_headers import origin
 from augurium.protocols.http import HttpResponse, StreamedResponse, json_response
 from augurium.protocols.mlflow_body import MlflowBody
 from augurium.protocols.mlflow_csv import rows_of_csv
@@ -66,10 +67,12 @@ class MlflowRest:
         deadline = self._plane.deadline(call.timeout_s)
         responses = await answer_rows(
             self._plane,
-            InferenceRequest(model, body.inputs, deadline, parameters=body.parameters),
+            InferenceRequest(
+                model, body.inputs, deadline, parameters=body.parameters, refresh=call.refresh
+            ),
         )
         answer = json_response(_content(responses, body.bare))
-        answer.headers.append(("augurium-version", str(responses[0].version)))
+        answer.headers.extend(origin(responses[0]))
         return answer
 
     def _body(self, call: Call, model: ModelRef) -> MlflowBody | None:

@@ -70,12 +70,12 @@ class WireRequest(msgspec.Struct):
     body: InferBody
     inputs: dict[str, Array]
 
-    def request(self, model: ModelRef, deadline: float) -> InferenceRequest:
+    def request(self, model: ModelRef, deadline: float, refresh: bool = False) -> InferenceRequest:
         """The transport-neutral request."""
         body = self.body
         outputs = [output.name for output in body.outputs] if body.outputs else ()
         parameters = body.parameters and model_parameters(body.parameters)
-        return InferenceRequest(model, self.inputs, deadline, body.id, outputs, parameters)
+        return InferenceRequest(model, self.inputs, deadline, body.id, outputs, parameters, refresh)
 
     def binary_outputs(self, response: InferenceResponse) -> frozenset[str]:
         """The outputs to be sent as binary: the output's own parameter wins over the request's."""

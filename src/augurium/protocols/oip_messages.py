@@ -46,6 +46,8 @@ RAW_INPUT_TAG = 7 << 3 | 2
 LARGE_BYTES = 64 * 1024
 # of a stream, and without meaning for a single answer
 EMPTY_FINAL_RESPONSE = "triton_enable_empty_final_response"
+# of an answer: what the header of this name says over REST
+CACHE_PARAMETER = "augurium-cache"
 SHARED_MEMORY = "shared_memory_region"
 
 Described = tuple[str, str, tuple[int, ...]]
@@ -163,6 +165,8 @@ def encode(response: InferenceResponse, raw: bool) -> Message:
     if response.id:
         content = response.id.encode()
         parts += [_ID_TAG, varint(len(content)), content]
+    if answer.cache:
+        parts.append(_cache_parameter(answer.cache))
     large = False
     for index in response.indices:
         blob = array_content(answer.array(index))
@@ -188,9 +192,18 @@ def _head(model: str, version: int, outputs: tuple[Described, ...]) -> bytes:
     ).SerializeToString()
 
 
+@functools.cache
+def _cache_parameter(word: str) -> bytes:
+    """What the prediction cache had to do with an answer, as a parameter of it."""
+    value = pb.InferParameter(string_param=word)
+    return pb.ModelInferResponse(parameters={CACHE_PARAMETER: value}).SerializeToString()
+
+
 def _typed(response: InferenceResponse, outputs: tuple[Described, ...]) -> bytes:
     message = pb.ModelInferResponse.FromString(_head(response.model, response.version, outputs))
     message.id = response.id
+    if response.answer.cache:
+        message.parameters[CACHE_PARAMETER].string_param = response.answer.cache
     for output, index in zip(message.outputs, response.indices, strict=True):
         _fill(output, output.datatype, response.answer.flat_list(index))
     return message.SerializeToString()

@@ -3,9 +3,11 @@
 from augurium.core.errors import AuguriumError, NotReady
 from augurium.core.tensors import TensorSpec
 from augurium.protocols import oip, oip_json
+from augurium.protocols.answer_headers import origin
 from augurium.protocols.classification import classified
 from augurium.protocols.http import HttpResponse, json_response
 from augurium.protocols.routing import Call, Route
+from augurium.protocols.written_answers import written_answer
 from augurium.serving.plane import DataPlane
 
 
@@ -31,6 +33,9 @@ class OipRest:
 
     async def infer(self, call: Call) -> HttpResponse:
         """`POST /v2/models/M[/versions/V]/infer`."""
+        written = written_answer(self._plane, call, oip_json.HEADER_LENGTH)
+        if written is not None and (known := written.find()) is not None:
+            return known
         timeout_s = call.timeout_s
         try:
             wire = self._decoded(call)
@@ -41,13 +46,14 @@ class OipRest:
         except AuguriumError as error:
             self._plane.count_unread(error.kind, call.model)
             raise
-        response = await oip.infer(
-            self._plane, wire.request(call.model, self._plane.deadline(timeout_s))
-        )
+        request = wire.request(call.model, self._plane.deadline(timeout_s), call.refresh)
+        response = await oip.infer(self._plane, request)
         if counts:
             response = classified(response, counts)
         answer = oip_json.encode(response, wire.binary_outputs(response))
-        answer.headers.append(("augurium-version", str(response.version)))
+        answer.headers.extend(origin(response))
+        if written is not None:
+            written.keep(answer, response)
         return answer
 
     def _decoded(self, call: Call) -> oip_json.WireRequest:

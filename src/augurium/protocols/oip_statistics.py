@@ -72,9 +72,8 @@ def _entry(version: VersionMetrics) -> dict[str, Any]:
             "fail": _duration(failed, version.failed_s),
             "queue": _duration(queue.count, queue.total),
             **_computing(inferred),
-            # answers that came from no run; there is no cache yet
-            "cache_hit": _duration(0, 0),
-            "cache_miss": _duration(0, 0),
+            "cache_hit": _duration(version.cache_hits, version.cache_hit_s),
+            "cache_miss": _duration(version.cache_misses, version.cache_miss_s),
         },
         "response_stats": {
             str(index): _answers(version.answers[index]) for index in sorted(version.answers)

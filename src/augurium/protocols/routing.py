@@ -32,6 +32,12 @@ class Call(NamedTuple):
     caller: Principal | None = None
     values: Mapping[str, str] = {}
 
+    @property
+    def refresh(self) -> bool:
+        """Whether the caller wants nothing from a cache (RFC 9111, section 5.2.1.4)."""
+        said = self.request.header("cache-control")
+        return said is not None and "no-cache" in said.lower()
+
     def sees(self, model: str) -> bool:
         """Whether the caller may know of a model."""
         return self.caller is None or self.caller.sees(model)

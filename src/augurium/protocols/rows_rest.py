@@ -11,6 +11,7 @@ import structlog
 from augurium.core.errors import AuguriumError, UnsupportedMedia
 from augurium.core.inference import InferenceResponse, Instances
 from augurium.protocols import json_lines
+from augurium.protocols.answer_headers import origin
 from augurium.protocols.http import Headers, HttpResponse, StreamedResponse, json_response
 from augurium.protocols.media_types import Form, Forms
 from augurium.protocols.predictions import predictions
@@ -113,7 +114,7 @@ async def _arrow_answer(responses: list[InferenceResponse], small: bool) -> Http
 def _json_answer(responses: list[InferenceResponse]) -> HttpResponse:
     found = [value for response in responses for value in predictions(response)]
     answer = json_response({"predictions": found})
-    answer.headers.append(("augurium-version", str(responses[0].version)))
+    answer.headers.extend(origin(responses[0]))
     return answer
 
 
@@ -145,5 +146,4 @@ def _lines_of(response: InferenceResponse) -> bytes:
 
 
 def _headers(form: Form, response: InferenceResponse) -> Headers:
-    version: tuple[str, str] = ("augurium-version", str(response.version))
-    return [("content-type", form.value), version]
+    return [("content-type", form.value), *origin(response)]

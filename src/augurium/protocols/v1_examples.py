@@ -9,6 +9,7 @@ from augurium.core.errors import AuguriumError
 from augurium.core.inference import InferenceRequest, Instances
 from augurium.core.signature import Signature
 from augurium.protocols import v1_results
+from augurium.protocols.answer_headers import origin
 from augurium.protocols.http import HttpResponse, json_response
 from augurium.protocols.routing import Call, Route
 from augurium.protocols.row_answers import answer_rows
@@ -52,12 +53,16 @@ class V1Examples:
             self._plane.count_unread(error.kind, call.model)
             raise
         request = InferenceRequest(
-            call.model, instances, self._plane.deadline(call.timeout_s), outputs=read.outputs
+            call.model,
+            instances,
+            self._plane.deadline(call.timeout_s),
+            outputs=read.outputs,
+            refresh=call.refresh,
         )
         responses = await answer_rows(self._plane, request)
         found = [result for response in responses for result in read.results(response)]
         answer = json_response({"result": found, "results": found})
-        answer.headers.append(("augurium-version", str(responses[0].version)))
+        answer.headers.extend(origin(responses[0]))
         return answer
 
 

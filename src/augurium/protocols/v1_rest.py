@@ -10,6 +10,7 @@ from msgspec import UNSET
 
 from augurium.core.errors import AuguriumError, NotReady, Unimplemented
 from augurium.core.inference import InferenceRequest, Instances
+from augurium.protocols.answer_headers import origin
 from augurium.protocols.columns import tensors_of_inputs
 from augurium.protocols.http import HttpResponse, StreamedResponse, json_response
 from augurium.protocols.media_types import PLAIN, Form, asked_forms
@@ -19,6 +20,7 @@ from augurium.protocols.row_answers import answer_rows, are_many
 from augurium.protocols.rows_rest import RowsRest
 from augurium.protocols.v1_body import predict_body
 from augurium.protocols.v1_metadata import model_metadata
+from augurium.protocols.written_answers import written_answer
 from augurium.serving.plane import DataPlane
 from augurium.serving.router import BEING_LOADED
 
@@ -49,6 +51,9 @@ class V1Rest:
         forms = asked_forms(header("content-type"), header("accept"))
         if forms.rows is not Form.JSON:
             return await self._rows.predict(call, forms)
+        written = written_answer(self._plane, call) if forms is PLAIN else None
+        if written is not None and (known := written.find()) is not None:
+            return known
         try:
             body = predict_body(call.request.content, self._max_json_depth)
         except AuguriumError as error:
@@ -62,10 +67,14 @@ class V1Rest:
         ):
             return await self._rows.predict(call, forms, instances)
         response = await self._plane.infer(
-            InferenceRequest(call.model, instances, self._plane.deadline(call.timeout_s))
+            InferenceRequest(
+                call.model, instances, self._plane.deadline(call.timeout_s), refresh=call.refresh
+            )
         )
         answer = json_response({"predictions": predictions(response)})
-        answer.headers.append(("augurium-version", str(response.version)))
+        answer.headers.extend(origin(response))
+        if written is not None:
+            written.keep(answer, response)
         return answer
 
     async def explain(self, call: Call) -> HttpResponse:
@@ -116,10 +125,12 @@ class V1Rest:
         except AuguriumError as error:
             self._plane.count_unread(error.kind, call.model)
             raise
-        request = InferenceRequest(call.model, tensors, self._plane.deadline(call.timeout_s))
+        request = InferenceRequest(
+            call.model, tensors, self._plane.deadline(call.timeout_s), refresh=call.refresh
+        )
         responses = await answer_rows(self._plane, request)
         answer = json_response({"outputs": outputs(responses)})
-        answer.headers.append(("augurium-version", str(responses[0].version)))
+        answer.headers.extend(origin(responses[0]))
         return answer
 
 

@@ -26,7 +26,7 @@ def edited(model: Model, edit: ModelEdit) -> Model:
     tags = merged_tags(model.tags, edit.tags)
     changed = {
         field: value
-        for field in ("description", "requires_approval")
+        for field in ("description", "requires_approval", "serving")
         if (value := getattr(edit, field)) is not None
     }
     return msgspec.structs.replace(model, tags=tags, **changed)
@@ -39,6 +39,11 @@ def edit_details(before: Model, after: Model) -> dict[str, Any]:
         details["tags"] = tag_details(before.tags, after.tags)
     if before.requires_approval != after.requires_approval:
         details["requires_approval"] = after.requires_approval
+    if before.serving != after.serving:
+        details["serving"] = [
+            msgspec.to_builtins(before.serving),
+            msgspec.to_builtins(after.serving),
+        ]
     if before.description != after.description:
         details["description"] = text_details(before.description, after.description)
     return details

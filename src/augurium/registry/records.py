@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from augurium.core.serving_policy import ServingPolicy
 from augurium.core.signature import Signature
 
 
@@ -91,7 +92,8 @@ def numbered(draft: VersionDraft, model: str, version: int, created_at: datetime
 class Model(msgspec.Struct, frozen=True, kw_only=True):
     """A model and the pointers into its versions; `latest_version` is 0 when it has none.
 
-    With `requires_approval` only approved versions may be deployed. `deleted_at` hides the model
+    With `requires_approval` only approved versions may be deployed. `serving` is how they are
+    served. `deleted_at` hides the model
     until it is restored or purged.
     """
 
@@ -104,6 +106,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     deployed_versions: tuple[int, ...] = ()
     tags: dict[str, str] = {}
     requires_approval: bool = False
+    serving: ServingPolicy = ServingPolicy()
     deleted_at: datetime | None = None
 
 
@@ -143,6 +146,7 @@ class ModelEdit(msgspec.Struct, frozen=True, kw_only=True):
     description: str | None = None
     tags: dict[str, str | None] = {}
     requires_approval: bool | None = None
+    serving: ServingPolicy | None = None
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):

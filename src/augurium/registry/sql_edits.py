@@ -40,6 +40,7 @@ def edit_model(change: Change, name: str, edit: ModelEdit) -> Model:
             description=after.description,
             tags=after.tags,
             requires_approval=after.requires_approval,
+            serving=after.serving,
         )
         index_model(change.connection, after, read_card(change.connection, name, None))
         change.record("edit", name, None, **details)

@@ -23,6 +23,7 @@ from sqlalchemy import (
     false,
 )
 
+from augurium.core.serving_policy import ServingPolicy
 from augurium.core.signature import Signature
 from augurium.registry.records import Lineage
 
@@ -91,6 +92,7 @@ models = Table(
     Column("latest_version", Integer, nullable=False),
     Column("default_version", Integer),
     Column("requires_approval", Boolean, nullable=False, server_default=false()),
+    Column("serving", Json(ServingPolicy), nullable=False, server_default="{}"),
     Column("deleted_at", UtcTime),
     # the versions are gone by then; the name stays taken
     Column("purged_at", UtcTime),

@@ -22,6 +22,7 @@ from augurium.serving.linked_control import LinkedControl
 from augurium.serving.loading import Loader
 from augurium.serving.metrics import EngineMetrics
 from augurium.serving.plane import DataPlane
+from augurium.serving.prediction_cache import PredictionCache
 from augurium.serving.residency import Residency
 from augurium.serving.router import Router
 from augurium.serving.runner_process import sweep
@@ -45,7 +46,10 @@ class Engine:
         self._ledger = Ledger(config.home.ledger) if config.settings.access.required else None
         self.gateway = Gateway(self._ledger) if self._ledger else None
         self._log = LogSwitch(config.settings.log, slot)
-        self._residency = Residency(router, loop, self._threads, Loader(config), self._changed)
+        cache = PredictionCache(config.settings.cache.max_bytes)
+        self._residency = Residency(
+            router, loop, self._threads, Loader(config), self._changed, cache
+        )
         self._link = ControlLink(
             config.home.link_socket,
             functools.partial(Hello, slot, os.getpid()),
@@ -57,7 +61,7 @@ class Engine:
         # once everything that was wanted at the start has loaded, or failed to
         self.loaded = asyncio.Event()
         self.plane = DataPlane(
-            router, limits.max_in_flight, limits.request_timeout_s, limits.stream_timeout_s
+            router, limits.max_in_flight, limits.request_timeout_s, limits.stream_timeout_s, cache
         )
 
     def start(self) -> None:

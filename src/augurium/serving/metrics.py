@@ -13,6 +13,10 @@ SECONDS_BOUNDS = (
 )  # fmt: skip
 MOST_SIZES = 1024
 MOST_ANSWERS = 256
+CACHE_SUMS = (
+    *("cache_hits", "cache_misses", "cache_stale", "cache_hit_rows", "cache_miss_rows"),
+    *("cache_hit_s", "cache_miss_s"),
+)
 ROWS_BOUNDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0, 16384.0)
 
 
@@ -108,7 +112,9 @@ class VersionMetrics(msgspec.Struct):
     streams of a streamed version, at most `MOST_ANSWERS`, and `first_answer_s` is how long the
     first took. `last_inference_at` is in seconds of the wall clock. `releases` counts batches by
     why they were released: `idle`, `full` or `delay`. `runner_restarts` counts how often this
-    engine started its runner again.
+    engine started its runner again. `cache_hits` counts requests all of whose rows were in the
+    prediction cache, `cache_misses` others that asked it, `cache_stale` those of them that were
+    answered with what had expired.
     """
 
     model: str
@@ -130,6 +136,24 @@ class VersionMetrics(msgspec.Struct):
     by_size: dict[int, RunSums] = {}
     answers: dict[int, AnswerSums] = {}
     first_answer_s: Histogram | None = None
+    cache_hits: int = 0
+    cache_misses: int = 0
+    cache_stale: int = 0
+    cache_hit_rows: int = 0
+    cache_miss_rows: int = 0
+    cache_hit_s: float = 0.0
+    cache_miss_s: float = 0.0
+
+    def looked_up(self, hit_rows: int, miss_rows: int, seconds: float) -> None:
+        """Counts a request that asked the prediction cache, and how long that took."""
+        self.cache_hit_rows += hit_rows
+        self.cache_miss_rows += miss_rows
+        if miss_rows:
+            self.cache_misses += 1
+            self.cache_miss_s += seconds
+        else:
+            self.cache_hits += 1
+            self.cache_hit_s += seconds
 
     def ended(self, outcome: str, seconds: float) -> None:
         """Counts a request that has ended: with `ok` or an error kind."""
@@ -186,6 +210,8 @@ class VersionMetrics(msgspec.Struct):
         self.queue_s.add(other.queue_s)
         self.compute_s.add(other.compute_s)
         self.batch_rows.add(other.batch_rows)
+        for name in CACHE_SUMS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
         self.failed_s += other.failed_s
         self.last_inference_at = max(self.last_inference_at, other.last_inference_at)
         self.inferred.add(other.inferred)

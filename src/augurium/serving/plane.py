@@ -10,6 +10,7 @@ from augurium.core.errors import AuguriumError, ErrorKind, NotReady, Overloaded
 from augurium.core.identifiers import ModelRef
 from augurium.core.inference import Answer, InferenceRequest, InferenceResponse
 from augurium.serving.bulk import BulkRequest
+from augurium.serving.prediction_cache import PredictionCache
 from augurium.serving.router import ModelRoutes, Router
 from augurium.serving.served_version import ServedVersion
 from augurium.serving.streamed_version import StreamedVersion
@@ -34,11 +35,13 @@ class DataPlane:
         max_in_flight: int,
         timeout_s: float,
         stream_timeout_s: float = 600.0,
+        cache: PredictionCache | None = None,
     ) -> None:
         self._router = router
         self._max_in_flight = max_in_flight
         self._timeout_s = timeout_s
         self._stream_timeout_s = stream_timeout_s
+        self._cache = cache
         self._in_flight = 0
         self._unrouted: dict[str, int] = {}
         # those that had a stream, as long as somebody holds them
@@ -183,6 +186,23 @@ class DataPlane:
         if not self._in_flight:
             self._idle.set()
         version.metrics.ended(outcome, time.perf_counter() - started)
+
+    @property
+    def caches(self) -> bool:
+        """Whether the answers of any model are remembered."""
+        return self._cache is not None and self._cache.wanted
+
+    def caching_version(self, model: ModelRef) -> ServedVersion | None:
+        """The version that would answer, if its answers are remembered."""
+        try:
+            version = self._router.resolve(model)
+        except AuguriumError:
+            return None
+        return version if version.caches else None
+
+    def count_written(self, version: ServedVersion, started: float) -> None:
+        """Counts a request that was answered with what had been written before."""
+        version.metrics.ended("ok", time.perf_counter() - started)
 
     def count_unread(self, kind: ErrorKind, model: ModelRef | None) -> None:
         """Counts a request that could not be read, as a failure of the version it was for if that

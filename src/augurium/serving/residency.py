@@ -9,9 +9,11 @@ import msgspec
 import structlog
 
 from augurium.core.errors import AuguriumError
+from augurium.core.serving_policy import ServingPolicy
 from augurium.serving.executor import VersionExecutor
 from augurium.serving.loading import Loader, in_engine
 from augurium.serving.metrics import EngineMetrics, VersionMetrics
+from augurium.serving.prediction_cache import PredictionCache
 from augurium.serving.router import BEING_LOADED, ModelRoutes, Router
 from augurium.serving.served_version import ServedVersion
 from augurium.serving.snapshot import DesiredVersion, Snapshot, VersionState
@@ -39,6 +41,7 @@ class Residency:
         threads: ThreadPoolExecutor,
         loader: Loader,
         changed: Callable[[], None],
+        cache: PredictionCache | None = None,
     ) -> None:
         self._router = router
         self._loop = loop
@@ -47,6 +50,7 @@ class Residency:
         self._loads = ThreadPoolExecutor(1, "augurium-load")
         self._runner_loads = ThreadPoolExecutor(STARTING_RUNNERS, "augurium-start")
         self._changed = changed
+        self._cache = cache
         self._snapshot = Snapshot()
         self._served: dict[Key, ServedVersion] = {}
         self._loading: dict[Key, asyncio.Task[None]] = {}
@@ -112,6 +116,11 @@ class Residency:
             served = self._served.get(key)
             if key not in self._loading and (served is None or served.desired != version):
                 self._loading[key] = self._loop.create_task(self._load(key, version))
+        policies = self._policies()
+        if self._cache is not None:
+            self._cache.wanted = any(policy.cache.ttl_s for policy in policies.values())
+        for (name, _), version_served in self._served.items():
+            version_served.take_policy(policies.get(name, ServingPolicy()))
         removed = [key for key in self._served if key not in desired]
         retired = [self._served.pop(key) for key in removed]
         self._publish()
@@ -160,7 +169,9 @@ class Residency:
         metrics = self._metrics.setdefault(key, VersionMetrics(*key))
         metrics.load_s = seconds
         replaced = self._served.get(key)
-        self._served[key] = served_version(desired, executor, metrics, self._loop, self._threads)
+        served = served_version(desired, executor, metrics, self._loop, self._threads, self._cache)
+        served.take_policy(self._policies().get(key[0], ServingPolicy()))
+        self._served[key] = served
         if replaced is not None:
             self._retire(replaced)
         log.info("version ready", model=key[0], version=key[1], seconds=round(seconds, 3))
@@ -187,6 +198,9 @@ class Residency:
             routes[model.name] = ModelRoutes(ready, unready, model.default_version, model.aliases)
         self._router.replace(routes)
         self._changed()
+
+    def _policies(self) -> dict[str, ServingPolicy]:
+        return {model.name: model.serving for model in self._snapshot.models}
 
     def _desired(self) -> dict[Key, DesiredVersion]:
         return {

@@ -6,17 +6,23 @@ from concurrent.futures import Executor as ThreadPool
 from contextlib import aclosing
 
 import msgspec
+from typing_extensions import Buffer
 
 from augurium.core.errors import InvalidArgument
 from augurium.core.inference import Answer, InferenceRequest, InferenceResponse, Instances
 from augurium.core.instances import tensors_from_instances
+from augurium.core.serving_policy import CachePolicy, ServingPolicy
+from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
 from augurium.runtimes.runtime import TAKE_BYTES
 from augurium.serving.batcher import Batcher
 from augurium.serving.bulk import Block, BulkRequest, answers
 from augurium.serving.bulk_runs import BulkRuns
+from augurium.serving.cached_answers import CachedAnswers, Rows
 from augurium.serving.executor import VersionExecutor
 from augurium.serving.metrics import VersionMetrics
+from augurium.serving.prediction_cache import CachedContent, PredictionCache
+from augurium.serving.row_digests import RowDigests
 from augurium.serving.run_parameters import alone
 from augurium.serving.snapshot import BatchingPolicy, DesiredVersion
 from augurium.serving.validation import InputValidator, Prepared
@@ -32,6 +38,7 @@ class ServedVersion:
         metrics: VersionMetrics,
         loop: asyncio.AbstractEventLoop,
         threads: ThreadPool,
+        cache: PredictionCache | None = None,
     ) -> None:
         self.desired = desired
         self.signature = desired.signature
@@ -51,6 +58,11 @@ class ServedVersion:
         )
         self._output_indices = {spec.name: i for i, spec in enumerate(self.signature.outputs)}
         self._all_indices = range(len(self.signature.outputs))
+        self._digests = RowDigests(desired.model, desired.version, desired.digest)
+        self._cached = None
+        if cache is not None and _cacheable(self.signature):
+            self._cached = CachedAnswers(cache, self._digests, self._batcher.submit, metrics)
+        self._caching: CachePolicy | None = None
         # requests of many rows: between two of their batches the batchers are empty
         self._bulk = 0
         self._bulk_ended = asyncio.Event()
@@ -68,7 +80,34 @@ class ServedVersion:
     def submit(self, request: InferenceRequest) -> Awaitable[Answer]:
         """Checks and queues a request. Raises InvalidArgument and Overloaded at once."""
         prepared = self.prepare(request)
+        if self._caching is not None and self._cached is not None:
+            rows = Rows(prepared.inputs, prepared.rows, prepared.key, request.deadline)
+            return self._cached.answer(rows, self._caching, request.refresh)
         return self._batcher.submit(prepared.inputs, prepared.rows, request.deadline, prepared.key)
+
+    @property
+    def caches(self) -> bool:
+        """Whether answers are remembered."""
+        return self._caching is not None and self._cached is not None
+
+    def request_digest(self, *parts: Buffer) -> bytes:
+        """What the answer to a request is remembered by, as it is written."""
+        return self._digests.of_request(*parts)
+
+    def written(self, digest: bytes, started: float) -> bytes | None:
+        """The written answer to a request, if all of its rows are fresh; counts it as a hit."""
+        if self._cached is None or self._caching is None:
+            return None
+        return self._cached.written(digest, self._caching, started)
+
+    def keep_written(self, digest: bytes, content: bytes, rows: int, since: float) -> None:
+        """Remembers how the answer to a request is written; its oldest row is from `since`."""
+        if self._cached is not None:
+            self._cached.keep_written(digest, CachedContent(content, rows, since))
+
+    def take_policy(self, policy: ServingPolicy) -> None:
+        """Serves by this policy from now on."""
+        self._caching = policy.cache if policy.cache.ttl_s else None
 
     def prepare(self, request: InferenceRequest) -> Prepared:
         """The tensors of a request as the model takes them. Raises InvalidArgument."""
@@ -160,3 +199,8 @@ def _bulk_policy(policy: BatchingPolicy, runs: BulkRuns) -> BatchingPolicy:
     most = runs.most_rows
     waiting = policy.max_queue_rows * (most // policy.max_batch_size)
     return BatchingPolicy(most, max_queue_delay_ms=0.0, max_queue_rows=waiting)
+
+
+def _cacheable(signature: Signature) -> bool:
+    """Whether rows are answered one by one, each with outputs of the same shapes."""
+    return signature.batched and not any(-1 in spec.shape[1:] for spec in signature.outputs)

@@ -10,6 +10,7 @@ import msgspec
 from augurium.access.access import Access
 from augurium.core.errors import AuguriumError
 from augurium.core.files import write_atomically
+from augurium.core.serving_policy import ServingPolicy
 from augurium.core.signature import Signature
 
 
@@ -45,12 +46,15 @@ class DesiredVersion(msgspec.Struct, frozen=True):
 
 
 class DesiredModel(msgspec.Struct, frozen=True):
-    """A model's deployed versions and how a request without a version is answered."""
+    """A model's deployed versions, how a request without a version is answered, and how the model
+    is served.
+    """
 
     name: str
     versions: tuple[DesiredVersion, ...] = ()
     default_version: int | None = None
     aliases: dict[str, int] = {}
+    serving: ServingPolicy = ServingPolicy()
 
 
 class Snapshot(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ from concurrent.futures import Executor as ThreadPool
 from augurium.serving.executor import StreamExecutor, VersionExecutor
 from augurium.serving.metrics import VersionMetrics
 from augurium.serving.parameterized_version import ParameterizedVersion
+from augurium.serving.prediction_cache import PredictionCache
 from augurium.serving.run_parameters import ParameterizedExecutor
 from augurium.serving.served_version import ServedVersion
 from augurium.serving.snapshot import DesiredVersion
@@ -18,6 +19,7 @@ def served_version(
     metrics: VersionMetrics,
     loop: asyncio.AbstractEventLoop,
     threads: ThreadPool,
+    cache: PredictionCache | None = None,
 ) -> ServedVersion:
     """The version around an executor."""
     signature = desired.signature
@@ -25,4 +27,4 @@ def served_version(
         return StreamedVersion(desired, executor, metrics, loop, threads)
     if signature.takes_parameters and isinstance(executor, ParameterizedExecutor):
         return ParameterizedVersion(desired, executor, executor, metrics, loop, threads)
-    return ServedVersion(desired, executor, metrics, loop, threads)
+    return ServedVersion(desired, executor, metrics, loop, threads, cache)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 import pytest
 
 from augurium.core.errors import Conflict, InvalidArgument, NotFound
+from augurium.core.serving_policy import CachePolicy, ServingPolicy
 from augurium.registry.records import Artifact, Lineage, ModelEdit, VersionDraft
 from augurium.registry.registry import Registry
 
@@ -194,3 +195,16 @@ def test_the_parent_of_a_version_is_one_that_was_registered_before(
     with pytest.raises(InvalidArgument, match="this is the first version"):
         fraud.register("other", draft(lineage=Lineage(parent_version=1)), "ann")
     assert [model.name for model in fraud.models()] == ["fraud"]
+
+
+def test_how_a_model_is_served_is_kept(fraud: Registry) -> None:
+    policy = ServingPolicy(cache=CachePolicy(ttl_s=60))
+
+    after = fraud.edit_model("fraud", ModelEdit(serving=policy), "bob")
+
+    assert fraud.model("fraud") == after
+    assert fraud.models()[0].serving == policy
+    assert fraud.audit()[0].details == {"serving": [{}, {"cache": {"ttl_s": 60.0}}]}
+    revision = fraud.revision()
+    fraud.edit_model("fraud", ModelEdit(serving=policy), "bob")
+    assert fraud.revision() == revision

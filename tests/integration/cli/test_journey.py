@@ -232,3 +232,19 @@ def test_refusals_of_a_real_node_come_as_errors(node_url: str, doubling_file: st
             client.set_alias("refusing", "champion", 1)
         with pytest.raises(NotFound):
             client.predict("absent", [[1.0, 2.0]])
+
+
+def test_how_a_model_is_served_is_shown_and_changed(run: Run, doubling_file: str) -> None:
+    run("register", doubling_file, "--name", "remembered")
+    before = run("serving", "remembered")
+    after = run("serving", "remembered", "--cache-ttl", "60", "--cache-stale", "600")
+    kept = run("serving", "remembered", "--cache-ttl", "5", "--json")
+
+    assert before.stdout.split() == ["prediction", "cache", "off"]
+    assert "remembered for 60 s" in after.stdout
+    assert "600 s more" in after.stdout
+    assert json.loads(kept.stdout) == {"cache": {"ttl_s": 5.0, "stale_if_error_s": 600.0}}
+    refused = run("serving", "remembered", "--cache-ttl", "-1")
+    unknown = run("serving", "nobody")
+    assert (refused.returncode, unknown.returncode) == (2, 1)
+    assert "does not exist" in unknown.stderr

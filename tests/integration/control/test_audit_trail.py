@@ -103,6 +103,7 @@ def story(public_key: str, digest: str) -> list[Step]:
         Step("POST", f"{approval}-request", ("request_approval",), {"reason": "better"}),
         Step("PUT", approval, ("approve",), {"approval": "approved", "reason": "seen"}),
         Step("PUT", f"{MODEL}/approval-rule", ("edit",), {"required": True}),
+        Step("PUT", f"{MODEL}/serving", ("edit",), {"cache": {"ttl_s": 60}}),
         Step("GET", f"{VERSION}/archive", ("export",)),
         Step("POST", f"{MODEL}/archives", ("register",), b"ARCHIVE"),
         Step("DELETE", VERSION, ("delete",), version=2),

@@ -14,6 +14,7 @@ from augurium.control.routes.parameters import (
     ServicesOf,
     json_body,
 )
+from augurium.core.serving_policy import ServingPolicy
 from augurium.registry.records import Model, ModelEdit
 
 router = APIRouter(tags=["models"])
@@ -32,6 +33,7 @@ class ModelChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tags: dict[str, str | None] = {}
 
 
+PolicyBody = Annotated[ServingPolicy, Depends(json_body(ServingPolicy))]
 ChangeBody = Annotated[ModelChange, Depends(json_body(ModelChange))]
 
 
@@ -55,6 +57,14 @@ def edit_model(
     """Changes description and tags."""
     edit = ModelEdit(description=change.description, tags=change.tags)
     return answer(services.registry.edit_model(model, edit, actor))
+
+
+@router.put("/models/{model}/serving", **described(Model, takes=ServingPolicy))
+async def set_serving(
+    model: ModelName, policy: PolicyBody, services: ServicesOf, actor: ActorOf
+) -> Response:
+    """Decides how the model is served, in every engine; what is left out has its default."""
+    return answer(await services.deployments.set_serving(model, policy, actor))
 
 
 @router.delete("/models/{model}/default", **described(Model))

@@ -1,0 +1,236 @@
+"""Answers that are remembered: the same over every protocol, counted apart, never another
+version's, and there when the model fails.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import tritonclient.grpc as triton_grpc
+
+from augurium.core.errors import InvalidArgument, NotFound
+from tests.support.node import Node, Reply
+
+SPOILS = 12345.0
+
+
+def doubled(columns: Any) -> Any:
+    """Doubles; a certain row spoils it for ever."""
+    state = doubled.__dict__
+    if (columns["x"] == SPOILS).any() or state.get("spoilt"):
+        state["spoilt"] = True
+        raise ValueError("spoilt")
+    return {"y": columns["x"] * 2}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache") / "home"
+
+
+@pytest.fixture(scope="module")
+def caching(start: Callable[..., Node], home: Path) -> Node:
+    return start(home, "--engines", "1", "--allow-code")
+
+
+@pytest.fixture
+def model(caching: Node, request: pytest.FixtureRequest) -> str:
+    """A model of the test's own, whose answers are remembered for a minute."""
+    name = f"{request.node.originalname}"[5:60]
+    with caching.client() as client:
+        client.register(doubled, name=name, data={"x": [1.0, 2.5, 3.0]}, allow_code=True)
+        client.deploy(name, 1)
+        client.set_serving(name, {"cache": {"ttl_s": 60, "stale_if_error_s": 600}})
+    return name
+
+
+def v2(node: Node, model: str, *values: float, headers: dict[str, str] | None = None) -> Reply:
+    tensor = {"name": "x", "shape": [len(values)], "datatype": "FP64", "data": values}
+    body = {"inputs": [{**tensor, "data": list(values)}]}
+    return node.ask(f"/v2/models/{model}/infer", body, headers)
+
+
+def values(answer: Reply) -> list[float]:
+    assert answer.status == 200, answer.body
+    (output,) = answer.json["outputs"]
+    found: list[float] = output["data"]
+    return found
+
+
+def rows_run(node: Node, model: str) -> int:
+    return int(statistics(node, model)["inference_count"])
+
+
+def over_grpc(node: Node, model: str, *values: float) -> triton_grpc.InferResult:
+    tensor = triton_grpc.InferInput("x", [len(values)], "FP64")
+    tensor.set_data_from_numpy(np.array(values, np.float64))
+    with triton_grpc.InferenceServerClient(node.grpc) as client:
+        return client.infer(model, [tensor])
+
+
+def word(result: triton_grpc.InferResult) -> str:
+    return str(result.get_response().parameters["augurium-cache"].string_param)
+
+
+def statistics(node: Node, model: str) -> dict[str, Any]:
+    (found,) = node.ask(f"/v2/models/{model}/stats").json["model_stats"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_row_is_the_same_row_over_every_protocol(caching: Node, model: str) -> None:
+    first = v2(caching, model, 4)
+    again = caching.ask(f"/v1/models/{model}:predict", {"instances": [{"x": 4}]})
+    column = caching.ask(f"/v1/models/{model}:predict", {"inputs": {"x": [4]}})
+    mlflow = caching.ask(f"/v1/models/{model}/invocations", {"dataframe_records": [{"x": 4}]})
+    result = over_grpc(caching, model, 4)
+
+    assert first.headers["augurium-cache"] == "miss"
+    assert [answer.headers["augurium-cache"] for answer in (again, column, mlflow)] == ["hit"] * 3
+    assert word(result) == "hit"
+    assert again.json["predictions"] == mlflow.json["predictions"] == column.json["outputs"] == [8]
+    assert result.as_numpy("y").tolist() == values(first) == [8]
+    assert rows_run(caching, model) == 1
+
+
+def test_rows_of_one_request_are_known_one_by_one(caching: Node, model: str) -> None:
+    v2(caching, model, 5, 6)
+    mixed = v2(caching, model, 6, 7, 5)
+
+    assert mixed.headers["augurium-cache"] == "miss"
+    assert values(mixed) == [12, 14, 10]
+    assert rows_run(caching, model) == 3
+    assert v2(caching, model, 7, 5).headers["augurium-cache"] == "hit"
+
+
+def test_no_cache_asks_the_model(caching: Node, model: str) -> None:
+    v2(caching, model, 8)
+    fresh = v2(caching, model, 8, headers={"cache-control": "No-Cache"})
+
+    assert fresh.headers["augurium-cache"] == "miss"
+    assert rows_run(caching, model) == 2
+    assert v2(caching, model, 8).headers["augurium-cache"] == "hit"
+
+
+def test_hits_and_misses_are_counted_apart(caching: Node, model: str) -> None:
+    for value in (1, 1, 1, 2, 2):
+        v2(caching, model, value)
+    found = statistics(caching, model)
+    stats = found["inference_stats"]
+    text = httpx.get(f"{caching.management}/metrics").text
+    of = f'{{model="{model}",version="1"}}'
+
+    assert (stats["cache_hit"]["count"], stats["cache_miss"]["count"]) == (3, 2)
+    assert stats["success"]["count"] == 5
+    assert found["inference_count"] == stats["compute_infer"]["count"] == 2
+    assert f"augurium_cache_hits_total{of} 3" in text
+    assert f"nv_cache_num_misses_per_model{of} 2" in text
+
+
+def test_another_version_never_gives_the_answers_of_the_first(caching: Node, model: str) -> None:
+    v2(caching, model, 3)
+    with caching.client() as client:
+        client.register(
+            lambda columns: {"y": columns["x"] * 3},
+            name=model,
+            data={"x": [1.0, 2.5]},
+            allow_code=True,
+        )
+        client.deploy(model, 2)
+    answer = v2(caching, model, 3)
+
+    assert answer.headers["augurium-cache"] == "miss"
+    assert answer.headers["augurium-version"] == "2"
+    assert values(answer) == [9]
+    assert v2(caching, f"{model}@1", 3).headers["augurium-cache"] == "hit"
+
+
+def test_what_was_known_is_given_when_the_model_fails(caching: Node, model: str) -> None:
+    with caching.client() as client:
+        client.set_serving(model, {"cache": {"ttl_s": 0.2, "stale_if_error_s": 600}})
+    before = values(v2(caching, model, 1, 2))
+    assert v2(caching, model, SPOILS).status == 500
+    time.sleep(0.3)
+    after = v2(caching, model, 1, 2)
+
+    assert after.headers["augurium-cache"] == "stale"
+    assert values(after) == before
+    assert word(over_grpc(caching, model, 2)) == "stale"
+    assert v2(caching, model, 9).status == 500
+    # a mistake of the caller is told all the same
+    assert caching.ask(f"/v2/models/{model}/infer", {"inputs": []}).status == 400
+
+
+def test_without_a_policy_nothing_is_remembered_or_said(caching: Node, model: str) -> None:
+    with caching.client() as client:
+        client.set_serving(model, {})
+    answers = [v2(caching, model, 1) for _ in range(2)]
+
+    assert [answer.headers.get("augurium-cache") for answer in answers] == [None, None]
+    assert rows_run(caching, model) == 2
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [{"cache": {"ttl_s": -1}}, {"cache": {"ttl": 60}}, {"cach": {}}, {"cache": {"ttl_s": 1e99}}],
+    ids=["negative", "unknown", "misspelled", "too long"],
+)
+def test_a_policy_that_cannot_be_meant_is_refused(caching: Node, policy: dict[str, Any]) -> None:
+    with caching.client() as client:
+        client.register(
+            lambda columns: {"y": columns["x"]}, name="plain", data={"x": [1.0]}, allow_code=True
+        )
+        with pytest.raises(InvalidArgument):
+            client.set_serving("plain", policy)
+        with pytest.raises(NotFound):
+            client.set_serving("nobody", {})
+        assert client.model("plain").serving == {}
+
+
+def test_a_policy_outlives_the_node_and_stands_in_the_log(
+    start: Callable[..., Node], tmp_path: Path
+) -> None:
+    node = start(tmp_path / "home", "--engines", "1", "--allow-code")
+    with node.client() as client:
+        client.register(doubled, name="kept", data={"x": [1.0, 2.0]}, allow_code=True)
+        client.deploy("kept", 1)
+        client.set_serving("kept", {"cache": {"ttl_s": 60}})
+        entry = client.audit("kept")[0]
+    node.stop()
+    again = start(tmp_path / "home", "--engines", "1", "--allow-code")
+
+    assert (entry.action, entry.details) == ("edit", {"serving": [{}, {"cache": {"ttl_s": 60.0}}]})
+    assert [v2(again, "kept", 1).headers["augurium-cache"] for _ in range(2)] == ["miss", "hit"]
+
+
+def test_the_same_request_again_is_answered_the_same_way(caching: Node, model: str) -> None:
+    answers = [v2(caching, model, 4, headers={"x-request-id": f"r{n}"}) for n in range(4)]
+    other = caching.ask(
+        f"/v2/models/{model}/infer",
+        {"id": "mine", "inputs": [{"name": "x", "shape": [1], "datatype": "FP64", "data": [4]}]},
+    )
+    rows = [caching.ask(f"/v1/models/{model}:predict", {"instances": [{"x": 4}]}) for _ in "abc"]
+
+    assert [answer.headers["augurium-cache"] for answer in answers] == ["miss", *["hit"] * 3]
+    assert {answer.body for answer in answers} == {answers[0].body}
+    assert [answer.headers["x-request-id"] for answer in answers] == ["r0", "r1", "r2", "r3"]
+    assert {answer.headers["content-type"] for answer in answers} == {"application/json"}
+    assert other.json["id"] == "mine"
+    assert [(answer.headers["augurium-cache"], answer.json) for answer in rows] == [
+        ("hit", {"predictions": [8]})
+    ] * 3
+    found = statistics(caching, model)["inference_stats"]
+    assert (found["cache_hit"]["count"], found["success"]["count"]) == (7, 8)
+
+
+def test_a_shorter_time_to_live_holds_at_once(caching: Node, model: str) -> None:
+    for _ in range(3):
+        v2(caching, model, 4)
+    time.sleep(0.1)
+    with caching.client() as client:
+        client.set_serving(model, {"cache": {"ttl_s": 0.05}})
+    assert v2(caching, model, 4).headers["augurium-cache"] == "miss"
