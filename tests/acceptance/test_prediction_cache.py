@@ -2,6 +2,7 @@
 version's, and there when the model fails.
 """
 
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +10,16 @@ from typing import Any
 
 import httpx
 import numpy as np
+import onnx
 import pytest
 import tritonclient.grpc as triton_grpc
 
 from augurium.core.errors import InvalidArgument, NotFound
-from tests.support.node import Node, Reply
+from tests.support.models import picky_model
+from tests.support.node import AUGURIUM, Node, Reply, clean_environment
+from tests.support.redis_server import RedisServer, redis_server
+
+__all__ = ["redis_server"]
 
 SPOILS = 12345.0
 
@@ -234,3 +240,59 @@ def test_a_shorter_time_to_live_holds_at_once(caching: Node, model: str) -> None
     with caching.client() as client:
         client.set_serving(model, {"cache": {"ttl_s": 0.05}})
     assert v2(caching, model, 4).headers["augurium-cache"] == "miss"
+
+
+@pytest.fixture
+def sharing(
+    start: Callable[..., Node], tmp_path: Path, redis_server: RedisServer
+) -> tuple[Node, Node]:
+    """Two nodes with the same model and the same Redis."""
+    config = tmp_path / "augurium.toml"
+    config.write_text(f'[cache]\nredis_url = "{redis_server.url}"\nredis_timeout_s = 0.2\n')
+    nodes = [
+        start(tmp_path / name, "--engines", "1", "--config", str(config)) for name in ("a", "b")
+    ]
+    for node in nodes:
+        with node.client() as client:
+            client.register(onnx.load_from_string(picky_model()), name="shared")
+            client.deploy("shared", 1)
+            client.set_serving("shared", {"cache": {"ttl_s": 60}})
+    return nodes[0], nodes[1]
+
+
+def test_nodes_that_share_a_redis_know_what_the_other_computed(
+    sharing: tuple[Node, Node], redis_server: RedisServer
+) -> None:
+    def predict(node: Node, place: int) -> tuple[list[list[float]], str]:
+        answer = node.ask("/v1/models/shared:predict", {"instances": [[place]]})
+        assert answer.status == 200, answer.body
+        return answer.json["predictions"], answer.headers["augurium-cache"]
+
+    first, second = sharing
+    assert predict(first, 3) == ([[30]], "miss")
+    time.sleep(0.2)
+    assert predict(second, 3) == ([[30]], "hit")
+
+    redis_server.kill()
+    began = time.monotonic()
+    for place in range(4, 10):
+        assert predict(second, place) == ([[place * 10]], "miss")
+        assert predict(second, place) == ([[place * 10]], "hit")
+    assert time.monotonic() - began < 3
+    redis_server.start()
+    time.sleep(1)
+    assert predict(first, 1) == ([[10]], "miss")
+    time.sleep(0.2)
+    assert predict(second, 1) == ([[10]], "hit")
+
+
+def test_a_redis_that_cannot_be_meant_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    config = tmp_path / "augurium.toml"
+    config.write_text('[cache]\nredis_url = "localhost:6379"\n')
+    command = [AUGURIUM, "serve", "--home", str(tmp_path / "home"), "--config", str(config)]
+    ports = ["--port", "0", "--grpc-port", "0", "--control-port", "0"]
+    ended = subprocess.run(
+        [*command, *ports], capture_output=True, text=True, timeout=60, env=clean_environment()
+    )
+    assert ended.returncode == 1
+    assert "cache.redis_url" in ended.stderr

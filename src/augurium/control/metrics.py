@@ -54,6 +54,11 @@ VERSION_COUNTERS: tuple[tuple[str, str, Callable[[VersionMetrics], float]], ...]
         "Rows that were looked up and had to run",
         lambda v: v.cache_miss_rows,
     ),
+    (
+        "augurium_cache_shared_rows_total",
+        "Rows that came from the cache shared by engines and nodes",
+        lambda v: v.cache_shared_rows,
+    ),
     ("nv_cache_num_hits_per_model", "Requests answered from the cache", lambda v: v.cache_hits),
     ("nv_cache_num_misses_per_model", "Requests not in the cache", lambda v: v.cache_misses),
     (
@@ -159,6 +164,12 @@ def _node(page: Exposition, metrics: EngineMetrics, node: NodeFacts) -> None:
     page.family("augurium_engine_restarts_total", "counter", "Times a slot got another process")
     for engine, count in node.restarts.items():
         page.sample(labels(engine=engine), count)
+    page.family(
+        "augurium_cache_shared_failures_total",
+        "counter",
+        "Times the shared cache could not be asked or told",
+    )
+    page.sample("", metrics.shared_cache_failures)
     page.family(
         "augurium_unrouted_requests_total", "counter", "Requests that reached no version, by kind"
     )

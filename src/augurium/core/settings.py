@@ -110,6 +110,12 @@ class CacheSettings(Section, frozen=True):
 
     max_bytes: Count = 128 * 1024 * 1024
     """Memory for remembered answers in each engine; the least recently used leave first."""
+    redis_url: str = ""
+    """Redis or Valkey that engines and nodes share as a second level, such as
+    `redis://:password@host:6379/0`; needs `augurium[redis]`. Empty for none.
+    """
+    redis_timeout_s: Annotated[float, Meta(gt=0, le=10)] = 0.05
+    """How long an answer of it is waited for; after that it is left alone for a while."""
 
 
 class ImportSettings(Section, frozen=True):

@@ -12,7 +12,7 @@ import msgspec
 
 from augurium.core.errors import Conflict, InsufficientStorage, InvalidArgument
 from augurium.core.home import Home, NodeConfig
-from augurium.core.settings import NodeSettings, Settings
+from augurium.core.settings import CacheSettings, NodeSettings, Settings
 from augurium.core.tls import server_tls
 from augurium.node.admittance import secured
 
@@ -73,6 +73,8 @@ def check_storage(config: NodeConfig) -> None:
     locked.
     """
     storage = config.settings.storage
+    if config.settings.cache.redis_url:
+        _check_redis(config.settings.cache)
     # loaded only where there is something to check: the supervisor stays small
     if storage.database_url:
         from augurium.registry.database import check_url
@@ -82,6 +84,16 @@ def check_storage(config: NodeConfig) -> None:
         from augurium.registry.artifact_location import open_artifacts
 
         open_artifacts(storage, config.home.artifacts, config.home.cache, os.environ)
+
+
+def _check_redis(cache: CacheSettings) -> None:
+    try:
+        from augurium.serving.cache_redis import RedisCache
+    except ModuleNotFoundError as error:
+        raise InvalidArgument(
+            "cache.redis_url needs a client for it: pip install 'augurium[redis]'"
+        ) from error
+    RedisCache(cache.redis_url, cache.redis_timeout_s)
 
 
 def _ports(node: NodeSettings) -> list[int]:

@@ -16,6 +16,7 @@ from augurium.access.ledger import Ledger
 from augurium.core.errors import AuguriumError
 from augurium.core.home import NodeConfig
 from augurium.core.logs import LogSwitch
+from augurium.core.settings import CacheSettings
 from augurium.serving.control_link import ControlLink
 from augurium.serving.link import Applied, Hello
 from augurium.serving.linked_control import LinkedControl
@@ -27,6 +28,7 @@ from augurium.serving.residency import Residency
 from augurium.serving.router import Router
 from augurium.serving.runner_process import sweep
 from augurium.serving.served_version import ServedVersion
+from augurium.serving.shared_cache import SharedCache
 from augurium.serving.snapshot import Snapshot, load_snapshot, save_snapshot
 
 log = structlog.get_logger()
@@ -46,7 +48,8 @@ class Engine:
         self._ledger = Ledger(config.home.ledger) if config.settings.access.required else None
         self.gateway = Gateway(self._ledger) if self._ledger else None
         self._log = LogSwitch(config.settings.log, slot)
-        cache = PredictionCache(config.settings.cache.max_bytes)
+        self._shared_cache = _shared_cache(config.settings.cache)
+        cache = PredictionCache(config.settings.cache.max_bytes, shared=self._shared_cache)
         self._residency = Residency(
             router, loop, self._threads, Loader(config), self._changed, cache
         )
@@ -89,6 +92,8 @@ class Engine:
         """Lets go of control, loads and threads."""
         await self._link.stop()
         await self._residency.stop()
+        if self._shared_cache is not None:
+            await self._shared_cache.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._ledger is not None:
             self._ledger.close()
@@ -137,4 +142,15 @@ class Engine:
     def _metrics(self) -> EngineMetrics:
         metrics = self._residency.metrics()
         metrics.unrouted = dict(self.plane.unrouted)
+        if self._shared_cache is not None:
+            metrics.shared_cache_failures = self._shared_cache.failures
         return metrics
+
+
+def _shared_cache(settings: CacheSettings) -> SharedCache | None:
+    if not settings.redis_url:
+        return None
+    # an extra, loaded only where it is used
+    from augurium.serving.cache_redis import RedisCache
+
+    return RedisCache(settings.redis_url, settings.redis_timeout_s)

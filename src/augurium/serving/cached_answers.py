@@ -16,10 +16,12 @@ import numpy as np
 from augurium.core.errors import AuguriumError, DeadlineExceeded, ErrorKind, ModelFailed
 from augurium.core.inference import HIT, MISS, STALE, Answer, BatchOutputs
 from augurium.core.serving_policy import CachePolicy
-from augurium.core.tensors import Array
+from augurium.core.tensors import Array, TensorSpec
+from augurium.serving import shared_rows
 from augurium.serving.metrics import VersionMetrics
 from augurium.serving.prediction_cache import CachedContent, PredictionCache
 from augurium.serving.row_digests import RowDigests
+from augurium.serving.shared_cache import SharedCache
 
 Run = asyncio.Future[Answer]
 # rows that are being computed, and the place of one among them
@@ -50,7 +52,7 @@ class Rows(NamedTuple):
 class CachedAnswers:
     """Answers the rows of one version. Lives on one event loop.
 
-    `submit(inputs, rows, deadline)` makes the version compute some.
+    `submit(inputs, rows, deadline)` makes the version compute some; `outputs` are its outputs.
     """
 
     def __init__(
@@ -59,8 +61,10 @@ class CachedAnswers:
         digests: RowDigests,
         submit: Callable[[Sequence[Array], int, float], Run],
         metrics: VersionMetrics,
+        outputs: Sequence[TensorSpec] = (),
     ) -> None:
         self._cache = cache
+        self._outputs = outputs
         self._digests = digests
         self._submit = submit
         self._metrics = metrics
@@ -77,12 +81,15 @@ class CachedAnswers:
         known = [None if refresh else self._cache.row(key) for key in keys]
         fresh_since = self._cache.now() - policy.ttl_s
         fresh = [row if row is not None and row.since > fresh_since else None for row in known]
+        if self._cache.shared is not None and not refresh and None in fresh:
+            await self._find_shared(self._cache.shared, keys, known, policy)
+            fresh = [row if row is not None and row.since > fresh_since else None for row in known]
         missing = fresh.count(None)
         self._metrics.looked_up(rows.size - missing, missing, time.perf_counter() - started)
         if not missing:
             return _joined([(answer, 0) for answer in fresh if answer is not None], HIT)
         try:
-            return await self._completed(rows, keys, fresh, refresh)
+            return await self._completed(rows, policy, keys, fresh, refresh)
         except AuguriumError as error:
             stale_since = self._cache.now() - policy.ttl_s - policy.stale_if_error_s
             stale = [(row, 0) for row in known if row is not None and row.since > stale_since]
@@ -106,6 +113,7 @@ class CachedAnswers:
     async def _completed(
         self,
         rows: Rows,
+        policy: CachePolicy,
         keys: list[bytes],
         fresh: list[Answer | None],
         refresh: bool,
@@ -120,7 +128,7 @@ class CachedAnswers:
                 others[key] = self._flights[key]
             else:
                 own.setdefault(key, place)
-        run = self._started(rows, own) if own else None
+        run = self._started(rows, policy, own) if own else None
         if run is not None and len(own) == rows.size:
             answer = await run
             answer.cache = MISS
@@ -133,10 +141,10 @@ class CachedAnswers:
             elif run is not None and key in numbers:
                 found.append((await run, numbers[key]))
             else:
-                found.append(await self._awaited(others[key], rows, key, place))
+                found.append(await self._awaited(others[key], rows, policy, key, place))
         return _joined(found, MISS)
 
-    def _started(self, rows: Rows, own: dict[bytes, int]) -> Run:
+    def _started(self, rows: Rows, policy: CachePolicy, own: dict[bytes, int]) -> Run:
         """Computes the rows at some places; they are in the cache when that has ended."""
         inputs = rows.inputs
         if len(own) < rows.size:
@@ -145,10 +153,10 @@ class CachedAnswers:
         run = self._submit(inputs, len(own), rows.deadline)
         for number, key in enumerate(own):
             self._flights[key] = run, number
-        run.add_done_callback(lambda run: self._ended(run, own))
+        run.add_done_callback(lambda run: self._ended(run, policy, own))
         return run
 
-    def _ended(self, run: Run, own: dict[bytes, int]) -> None:
+    def _ended(self, run: Run, policy: CachePolicy, own: dict[bytes, int]) -> None:
         for key in own:
             if self._flights.get(key, (None,))[0] is run:
                 del self._flights[key]
@@ -161,9 +169,35 @@ class CachedAnswers:
         for number, key in enumerate(own):
             row = [output[number : number + 1] for output in outputs]
             self._cache.put_row(key, row)
+            if self._cache.shared is not None:
+                ttl_s = policy.ttl_s + policy.stale_if_error_s
+                self._cache.shared.put(key, shared_rows.encode(row, time.time()), ttl_s)
+
+    async def _find_shared(
+        self,
+        shared: SharedCache,
+        keys: list[bytes],
+        known: list[Answer | None],
+        policy: CachePolicy,
+    ) -> None:
+        """Fills in what is known elsewhere, and more recently than here."""
+        fresh_since = self._cache.now() - policy.ttl_s
+        places = [n for n, row in enumerate(known) if row is None or row.since <= fresh_since]
+        found = await shared.find([keys[place] for place in places])
+        for place, content in zip(places, found, strict=True):
+            row = None if content is None else shared_rows.decode(content, self._outputs)
+            if row is None:
+                continue
+            outputs, at = row
+            since = self._cache.now() - max(0.0, time.time() - at)
+            before = known[place]
+            if before is None or before.since < since:
+                self._cache.put_row(keys[place], outputs, since)
+                known[place] = self._cache.row(keys[place])
+                self._metrics.cache_shared_rows += 1
 
     async def _awaited(
-        self, flight: Flight | None, rows: Rows, key: bytes, place: int
+        self, flight: Flight | None, rows: Rows, policy: CachePolicy, key: bytes, place: int
     ) -> tuple[Answer, int]:
         """A row that somebody else computes; computed here if they leave before it is there."""
         while flight is not None:
@@ -176,7 +210,7 @@ class CachedAnswers:
                 flight = self._flights.get(key)
                 continue
             return run.result(), number
-        return await self._started(rows, {key: place}), 0
+        return await self._started(rows, policy, {key: place}), 0
 
 
 def _joined(rows: list[tuple[Answer, int]], cache: str) -> Answer:

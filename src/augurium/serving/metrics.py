@@ -15,7 +15,7 @@ MOST_SIZES = 1024
 MOST_ANSWERS = 256
 CACHE_SUMS = (
     *("cache_hits", "cache_misses", "cache_stale", "cache_hit_rows", "cache_miss_rows"),
-    *("cache_hit_s", "cache_miss_s"),
+    *("cache_shared_rows", "cache_hit_s", "cache_miss_s"),
 )
 ROWS_BOUNDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0, 16384.0)
 
@@ -141,6 +141,7 @@ class VersionMetrics(msgspec.Struct):
     cache_stale: int = 0
     cache_hit_rows: int = 0
     cache_miss_rows: int = 0
+    cache_shared_rows: int = 0
     cache_hit_s: float = 0.0
     cache_miss_s: float = 0.0
 
@@ -227,21 +228,24 @@ class VersionMetrics(msgspec.Struct):
 
 class EngineMetrics(msgspec.Struct):
     """One engine's counters since it started. `unrouted` counts requests, by error kind, that
-    reached no version.
+    reached no version, `shared_cache_failures` how often the shared cache could not be asked.
     """
 
     versions: list[VersionMetrics] = []
     unrouted: dict[str, int] = {}
+    shared_cache_failures: int = 0
 
 
 def merge(reports: list[EngineMetrics]) -> EngineMetrics:
     """The sum over engines, one entry per model and version, ordered by name and number."""
     merged: dict[tuple[str, int], VersionMetrics] = {}
     unrouted: dict[str, int] = {}
+    failures = 0
     for report in reports:
+        failures += report.shared_cache_failures
         for metrics in report.versions:
             key = (metrics.model, metrics.version)
             merged.setdefault(key, VersionMetrics(metrics.model, metrics.version)).add(metrics)
         for kind, count in report.unrouted.items():
             unrouted[kind] = unrouted.get(kind, 0) + count
-    return EngineMetrics([merged[key] for key in sorted(merged)], unrouted)
+    return EngineMetrics([merged[key] for key in sorted(merged)], unrouted, failures)

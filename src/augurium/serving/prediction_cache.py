@@ -3,7 +3,8 @@
 Rows are kept by the digest of their inputs, and whole answers by that of the request they were
 written for. One engine has one cache for all its versions, so that memory goes where the hits are.
 Keys carry the identity of their version (`row_digests.py`), so no version ever sees another's
-answers. How long something may be used is for those to say who ask.
+answers. How long something may be used is for those to say who ask. `shared` is where other engines
+and nodes look, if there is such a place.
 """
 
 import sys
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 from augurium.core.inference import HIT, Answer, BatchOutputs
 from augurium.core.tensors import Array
+from augurium.serving.shared_cache import SharedCache
 
 # of an entry beside its values: key, tuples, arrays' heads and the place in the table; measured
 ENTRY_BYTES = 600
@@ -34,11 +36,17 @@ class CachedContent(NamedTuple):
 class PredictionCache:
     """Finds rows and contents by their digests. Lives on one event loop."""
 
-    def __init__(self, max_bytes: int, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        max_bytes: int,
+        now: Callable[[], float] = time.monotonic,
+        shared: SharedCache | None = None,
+    ) -> None:
         self.max_bytes = max_bytes
         self.used_bytes = 0
         self.evictions = 0
         self.now = now
+        self.shared = shared
         # whether any model's policy wants it
         self.wanted = False
         self._entries: OrderedDict[bytes, tuple[Answer | CachedContent, int]] = OrderedDict()
@@ -56,12 +64,13 @@ class PredictionCache:
         found = self._find(key)
         return found if isinstance(found, CachedContent) else None
 
-    def put_row(self, key: bytes, outputs: list[Array]) -> None:
-        """Remembers one row's outputs, copies of which are kept."""
+    def put_row(self, key: bytes, outputs: list[Array], since: float | None = None) -> None:
+        """Remembers one row's outputs, copies of which are kept; computed now, or at `since`."""
         size_bytes = ENTRY_BYTES + sum(_size_bytes(output) for output in outputs)
         if self._fits(size_bytes):
             copies = BatchOutputs([output.copy() for output in outputs])
-            self._put(key, Answer(copies, cache=HIT, since=self.now()), size_bytes)
+            since = self.now() if since is None else since
+            self._put(key, Answer(copies, cache=HIT, since=since), size_bytes)
 
     def put_content(self, key: bytes, content: CachedContent) -> None:
         """Remembers a whole answer."""

@@ -61,7 +61,9 @@ class ServedVersion:
         self._digests = RowDigests(desired.model, desired.version, desired.digest)
         self._cached = None
         if cache is not None and _cacheable(self.signature):
-            self._cached = CachedAnswers(cache, self._digests, self._batcher.submit, metrics)
+            self._cached = CachedAnswers(
+                cache, self._digests, self._batcher.submit, metrics, self.signature.outputs
+            )
         self._caching: CachePolicy | None = None
         # requests of many rows: between two of their batches the batchers are empty
         self._bulk = 0

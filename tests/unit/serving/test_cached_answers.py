@@ -14,15 +14,18 @@ from hypothesis import strategies as st
 from augurium.core.errors import DeadlineExceeded, InvalidArgument, ModelFailed, Overloaded
 from augurium.core.inference import HIT, MISS, STALE, Answer
 from augurium.core.serving_policy import CachePolicy
-from augurium.core.tensors import Array
+from augurium.core.tensors import Array, TensorSpec
+from augurium.serving import shared_rows
 from augurium.serving.batcher import Batcher
 from augurium.serving.cached_answers import CachedAnswers, Rows
 from augurium.serving.metrics import VersionMetrics
 from augurium.serving.prediction_cache import PredictionCache
 from augurium.serving.row_digests import RowDigests
+from augurium.serving.shared_cache import SharedCache
 from augurium.serving.snapshot import BatchingPolicy
 
 MINUTE = CachePolicy(ttl_s=60)
+OUTPUTS = (TensorSpec("y", "FP64", (-1, 1)),)
 FORGIVING = CachePolicy(ttl_s=60, stale_if_error_s=600)
 
 
@@ -46,7 +49,7 @@ class Doubling:
 class Cached:
     """A version of its own, with a cache whose clock the test turns."""
 
-    def __init__(self) -> None:
+    def __init__(self, shared: SharedCache | None = None) -> None:
         self.now = 0.0
         self.executor = Doubling()
         self.metrics = VersionMetrics("m", 1)
@@ -57,9 +60,9 @@ class Cached:
             asyncio.get_running_loop(),
             ThreadPoolExecutor(1),
         )
-        self.cache = PredictionCache(1024 * 1024, lambda: self.now)
+        self.cache = PredictionCache(1024 * 1024, lambda: self.now, shared)
         self.answers = CachedAnswers(
-            self.cache, RowDigests("m", 1), self.batcher.submit, self.metrics
+            self.cache, RowDigests("m", 1), self.batcher.submit, self.metrics, OUTPUTS
         )
 
     async def ask(
@@ -217,3 +220,60 @@ def test_answers_are_right_whoever_leaves_and_whatever_expires(
         await cached.batcher.drain()
 
     asyncio.run(run())
+
+
+class Elsewhere:
+    """A shared cache in memory."""
+
+    def __init__(self) -> None:
+        self.contents: dict[bytes, bytes] = {}
+        self.asked = 0
+        self.failures = 0
+
+    async def find(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        self.asked += len(keys)
+        await asyncio.sleep(0)
+        return [self.contents.get(key) for key in keys]
+
+    def put(self, key: bytes, content: bytes, ttl_s: float) -> None:
+        self.contents[key] = content
+
+    async def close(self) -> None:
+        return None
+
+
+async def test_what_another_engine_computed_need_not_run_here() -> None:
+    elsewhere = Elsewhere()
+    first, second = Cached(elsewhere), Cached(elsewhere)
+    await first.ask(1, 2)
+    assert await second.ask(2, 3, 1) == ([4, 6, 2], MISS)
+    assert await second.ask(1, 2, 3) == ([2, 4, 6], HIT)
+    assert second.executor.seen == [3]
+    assert second.metrics.cache_shared_rows == 2
+    # what is known here is not asked for elsewhere
+    assert elsewhere.asked == 2 + 3
+
+
+async def test_a_row_from_elsewhere_ends_when_it_would_end_there() -> None:
+    elsewhere = Elsewhere()
+    await Cached(elsewhere).ask(1)
+    ((key, content),) = elsewhere.contents.items()
+    (outputs, at) = shared_rows.decode(content, OUTPUTS) or pytest.fail("not a row")
+    for age_s, word in ((50, HIT), (61, MISS)):
+        elsewhere.contents[key] = shared_rows.encode(outputs, at - age_s)
+        assert await Cached(elsewhere).ask(1) == ([2], word)
+    elsewhere.contents[key] = shared_rows.encode(outputs, at - 50)
+    late = Cached(elsewhere)
+    assert await late.ask(1) == ([2], HIT)
+    elsewhere.contents.clear()
+    late.now += 11
+    assert await late.ask(1) == ([2], MISS)
+
+
+async def test_a_damaged_row_from_elsewhere_is_computed() -> None:
+    elsewhere = Elsewhere()
+    await Cached(elsewhere).ask(1)
+    elsewhere.contents = dict.fromkeys(elsewhere.contents, b"damaged")
+    other = Cached(elsewhere)
+    assert await other.ask(1) == ([2], MISS)
+    assert other.executor.seen == [1]
