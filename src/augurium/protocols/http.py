@@ -10,6 +10,8 @@ from augurium.protocols.errors_http import HTTP_STATUS, error_headers
 
 Headers = list[tuple[str, str]]
 JSON_TYPE = ("content-type", "application/json")
+# 1 to 20 ms; to hand it over costs 0.1
+MOST_READ_INLINE_BYTES = 256 * 1024
 OCTET_TYPE = ("content-type", "application/octet-stream")
 
 _encoder = msgspec.json.Encoder()
@@ -28,6 +30,13 @@ class HttpRequest(NamedTuple):
     body: bytes | memoryview | None
     certificate_names: tuple[str, ...] = ()
     query: str = ""
+
+    @property
+    def is_large(self) -> bool:
+        """Whether reading the body takes so long that it is done on a thread: others are answered
+        meanwhile. Measured: 58 MiB of CSV take 4.8 s, JSON 1.7 s and more.
+        """
+        return self.body is not None and len(self.body) > MOST_READ_INLINE_BYTES
 
     @property
     def content(self) -> bytes:

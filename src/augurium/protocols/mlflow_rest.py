@@ -4,6 +4,7 @@ Source: MLflow 3, `mlflow/pyfunc/scoring_server`. The paths that name a model ar
 server has only one.
 """
 
+import asyncio
 from typing import Any
 
 from augurium.core.errors import AuguriumError, NotFound, UnsupportedMedia
@@ -58,7 +59,10 @@ class MlflowRest:
         """`POST /invocations`, and the same for a model that the path names."""
         try:
             model = call.model if call.model.name else self._default_model(call)
-            body = self._body(call, model)
+            if call.request.is_large:
+                body = await asyncio.to_thread(self._body, call, model)
+            else:
+                body = self._body(call, model)
         except AuguriumError as error:
             self._plane.count_unread(error.kind, call.model)
             raise

@@ -1,5 +1,7 @@
 """Open Inference Protocol v2 over REST: inference, metadata and health."""
 
+import asyncio
+
 from augurium.core.errors import AuguriumError, NotReady
 from augurium.core.tensors import TensorSpec
 from augurium.protocols import oip, oip_json
@@ -38,7 +40,11 @@ class OipRest:
             return known
         timeout_s = call.timeout_s
         try:
-            wire = self._decoded(call)
+            # binary tensors are views: reading them takes no time
+            if call.request.is_large and call.request.header(oip_json.HEADER_LENGTH) is None:
+                wire = await asyncio.to_thread(self._decoded, call)
+            else:
+                wire = self._decoded(call)
             counts = wire.class_counts() if wire.body.outputs else {}
             oip.check_classes(self._plane, call.model, counts)
             if wire.body.parameters:

@@ -4,6 +4,7 @@ whole columns, status and metadata.
 Source: TensorFlow Serving, RESTful API; KServe, V1 protocol.
 """
 
+import asyncio
 from typing import Any
 
 from msgspec import UNSET
@@ -18,7 +19,7 @@ from augurium.protocols.predictions import outputs, predictions
 from augurium.protocols.routing import Call, Route
 from augurium.protocols.row_answers import answer_rows, are_many
 from augurium.protocols.rows_rest import RowsRest
-from augurium.protocols.v1_body import predict_body
+from augurium.protocols.v1_body import PredictBody, predict_body
 from augurium.protocols.v1_metadata import model_metadata
 from augurium.protocols.written_answers import written_answer
 from augurium.serving.plane import DataPlane
@@ -55,7 +56,10 @@ class V1Rest:
         if written is not None and (known := written.find()) is not None:
             return known
         try:
-            body = predict_body(call.request.content, self._max_json_depth)
+            if call.request.is_large:
+                body = await asyncio.to_thread(self._body, call)
+            else:
+                body = self._body(call)
         except AuguriumError as error:
             self._plane.count_unread(error.kind, call.model)
             raise
@@ -76,6 +80,9 @@ class V1Rest:
         if written is not None:
             written.keep(answer, response)
         return answer
+
+    def _body(self, call: Call) -> PredictBody:
+        return predict_body(call.request.content, self._max_json_depth)
 
     async def explain(self, call: Call) -> HttpResponse:
         """`POST /v1/models/M[/versions/V|/labels/L]:explain`: nothing here explains yet."""
@@ -121,7 +128,11 @@ class V1Rest:
     async def _predict_columns(self, call: Call, inputs: Any) -> HttpResponse:
         """The columnar form: whole inputs, answered with whole outputs."""
         try:
-            tensors = tensors_of_inputs(inputs, self._plane.version(call.model).signature)
+            signature = self._plane.version(call.model).signature
+            if call.request.is_large:
+                tensors = await asyncio.to_thread(tensors_of_inputs, inputs, signature)
+            else:
+                tensors = tensors_of_inputs(inputs, signature)
         except AuguriumError as error:
             self._plane.count_unread(error.kind, call.model)
             raise

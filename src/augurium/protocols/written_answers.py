@@ -45,7 +45,7 @@ def written_answer(plane: DataPlane, call: Call, *headers: str) -> WrittenAnswer
 
     None where the model has no cache, or the caller wants nothing from one.
     """
-    if not plane.caches or call.refresh:
+    if not plane.caches or call.refresh or call.request.is_large:
         return None
     started = time.perf_counter()
     version = plane.caching_version(call.model)
