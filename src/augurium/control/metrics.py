@@ -29,6 +29,8 @@ VERSION_COUNTERS: tuple[tuple[str, str, Callable[[VersionMetrics], float]], ...]
     ("augurium_rows_total", "Rows that were inferred", lambda v: v.rows),
     ("augurium_executions_total", "Model runs", lambda v: v.executions),
     ("augurium_runner_restarts_total", "Restarts of its runner", lambda v: v.runner_restarts),
+    ("augurium_loads_total", "Times it was brought into memory for a request", lambda v: v.loads),
+    ("augurium_evictions_total", "Times it was put to sleep", lambda v: v.evictions),
     (
         "augurium_cache_hits_total",
         "Requests answered from the prediction cache alone",
@@ -101,6 +103,11 @@ VERSION_COUNTERS: tuple[tuple[str, str, Callable[[VersionMetrics], float]], ...]
     ),
 )
 VERSION_GAUGES: tuple[tuple[str, str, Callable[[VersionMetrics], float]], ...] = (
+    (
+        "augurium_resident_bytes",
+        "Memory that the version takes in all engines, where memory is limited",
+        lambda v: v.resident_bytes,
+    ),
     ("augurium_pending_requests", "Requests not yet answered", lambda v: v.pending),
     ("nv_inference_pending_request_count", "Requests not yet answered", lambda v: v.pending),
     ("nv_model_load_duration_secs", "Time to load the version, slowest engine", lambda v: v.load_s),

@@ -118,6 +118,16 @@ class CacheSettings(Section, frozen=True):
     """How long an answer of it is waited for; after that it is left alone for a while."""
 
 
+class ResidencySettings(Section, frozen=True):
+    """Which deployed versions are in memory."""
+
+    memory_bytes: Annotated[int, Meta(ge=0)] = 0
+    """Memory for models in all engines together. Above it, what was not asked for longest is put to
+    sleep, and loaded again by the next request for it; 0 keeps every deployed version loaded.
+    Versions in runners do not count.
+    """
+
+
 class ImportSettings(Section, frozen=True):
     """Limits of the child process that converts a model."""
 
@@ -243,6 +253,7 @@ class Settings(Section, frozen=True):
     limits: LimitSettings = LimitSettings()
     batching: BatchingSettings = BatchingSettings()
     cache: CacheSettings = CacheSettings()
+    residency: ResidencySettings = ResidencySettings()
     importing: ImportSettings = ImportSettings()
     storage: StorageSettings = StorageSettings()
     runners: RunnerSettings = RunnerSettings()

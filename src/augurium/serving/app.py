@@ -51,7 +51,7 @@ class Engine:
         self._shared_cache = _shared_cache(config.settings.cache)
         cache = PredictionCache(config.settings.cache.max_bytes, shared=self._shared_cache)
         self._residency = Residency(
-            router, loop, self._threads, Loader(config), self._changed, cache
+            router, loop, self._threads, Loader(config), self._changed, cache, _per_engine(config)
         )
         self._link = ControlLink(
             config.home.link_socket,
@@ -71,7 +71,7 @@ class Engine:
         """Loads what the last run served, without waiting for control, and connects to control."""
         sweep(self._run_folder)
         try:
-            self._take(load_snapshot(self._snapshot_file))
+            self._take(load_snapshot(self._snapshot_file), proven=True)
         except AuguriumError as error:
             log.error("last snapshot ignored", reason=str(error))
         self._link.start()
@@ -103,14 +103,17 @@ class Engine:
         self._log.set(snapshot.log_level)
         self._take(snapshot)
 
-    def _take(self, snapshot: Snapshot) -> None:
-        """Brings this engine to what a snapshot desires; who may call changes at once."""
+    def _take(self, snapshot: Snapshot, proven: bool = False) -> None:
+        """Brings this engine to what a snapshot desires; who may call changes at once.
+
+        The versions of one that is `proven` have run here before.
+        """
         if self.gateway is not None:
             try:
                 self.gateway.renew(snapshot.access)
             except AuguriumError as error:
                 log.error("credentials not renewed", reason=str(error))
-        self._residency.apply(snapshot)
+        self._residency.apply(snapshot, proven)
         if not self._residency.settled:
             self._keep_access(snapshot.access)
 
@@ -145,6 +148,10 @@ class Engine:
         if self._shared_cache is not None:
             metrics.shared_cache_failures = self._shared_cache.failures
         return metrics
+
+
+def _per_engine(config: NodeConfig) -> int:
+    return config.settings.residency.memory_bytes // max(1, len(config.engines))
 
 
 def _shared_cache(settings: CacheSettings) -> SharedCache | None:

@@ -68,6 +68,18 @@ def in_engine(desired: DesiredVersion) -> bool:
     return desired.runtime in IN_ENGINE
 
 
+def may_sleep(desired: DesiredVersion) -> bool:
+    """Whether a version may be out of memory while it is served."""
+    signature = desired.signature
+    return in_engine(desired) and not signature.streamed and not signature.takes_parameters
+
+
+def files_bytes(desired: DesiredVersion) -> int:
+    """What a version's files take; 0 for what is missing, which its load will say."""
+    files = [Path(path) for path in (desired.path, desired.weights_path) if path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
 def _warm_up(executor: VersionExecutor, desired: DesiredVersion) -> None:
     """Runs the batch sizes in use, so that the first caller pays for nothing and run times are
     known.

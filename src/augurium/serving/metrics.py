@@ -13,7 +13,8 @@ SECONDS_BOUNDS = (
 )  # fmt: skip
 MOST_SIZES = 1024
 MOST_ANSWERS = 256
-CACHE_SUMS = (
+PLAIN_SUMS = (
+    *("loads", "evictions", "resident_bytes"),
     *("cache_hits", "cache_misses", "cache_stale", "cache_hit_rows", "cache_miss_rows"),
     *("cache_shared_rows", "cache_hit_s", "cache_miss_s"),
 )
@@ -114,7 +115,8 @@ class VersionMetrics(msgspec.Struct):
     why they were released: `idle`, `full` or `delay`. `runner_restarts` counts how often this
     engine started its runner again. `cache_hits` counts requests all of whose rows were in the
     prediction cache, `cache_misses` others that asked it, `cache_stale` those of them that were
-    answered with what had expired.
+    answered with what had expired. `loads` counts how often it was brought into memory,
+    `evictions` how often it was put to sleep, `resident_bytes` is what it takes now.
     """
 
     model: str
@@ -136,6 +138,9 @@ class VersionMetrics(msgspec.Struct):
     by_size: dict[int, RunSums] = {}
     answers: dict[int, AnswerSums] = {}
     first_answer_s: Histogram | None = None
+    loads: int = 0
+    evictions: int = 0
+    resident_bytes: int = 0
     cache_hits: int = 0
     cache_misses: int = 0
     cache_stale: int = 0
@@ -211,7 +216,7 @@ class VersionMetrics(msgspec.Struct):
         self.queue_s.add(other.queue_s)
         self.compute_s.add(other.compute_s)
         self.batch_rows.add(other.batch_rows)
-        for name in CACHE_SUMS:
+        for name in PLAIN_SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.failed_s += other.failed_s
         self.last_inference_at = max(self.last_inference_at, other.last_inference_at)

@@ -11,11 +11,13 @@ import structlog
 from augurium.core.errors import AuguriumError
 from augurium.core.serving_policy import ServingPolicy
 from augurium.serving.executor import VersionExecutor
-from augurium.serving.loading import Loader, in_engine
+from augurium.serving.loading import Loader, files_bytes, in_engine, may_sleep
+from augurium.serving.memory_budget import MemoryBudget, Residence, Resident
 from augurium.serving.metrics import EngineMetrics, VersionMetrics
 from augurium.serving.prediction_cache import PredictionCache
 from augurium.serving.router import BEING_LOADED, ModelRoutes, Router
 from augurium.serving.served_version import ServedVersion
+from augurium.serving.sleeping_executor import SleepingExecutor
 from augurium.serving.snapshot import DesiredVersion, Snapshot, VersionState
 from augurium.serving.version_forms import served_version
 
@@ -42,6 +44,7 @@ class Residency:
         loader: Loader,
         changed: Callable[[], None],
         cache: PredictionCache | None = None,
+        memory_bytes: int = 0,
     ) -> None:
         self._router = router
         self._loop = loop
@@ -50,6 +53,7 @@ class Residency:
         self._loads = ThreadPoolExecutor(1, "augurium-load")
         self._runner_loads = ThreadPoolExecutor(STARTING_RUNNERS, "augurium-start")
         self._changed = changed
+        self._budget = MemoryBudget(memory_bytes, self._loads) if memory_bytes else None
         self._cache = cache
         self._snapshot = Snapshot()
         self._served: dict[Key, ServedVersion] = {}
@@ -102,11 +106,16 @@ class Residency:
         """The counters of every version this engine has held since it started."""
         for key, served in self._served.items():
             self._metrics[key].pending = served.pending
+            self._metrics[key].resident_bytes = served.resident_bytes
             self._metrics[key].runner_restarts = self._restarts.get(key, 0) + served.restarts
         return EngineMetrics(list(self._metrics.values()))
 
-    def apply(self, snapshot: Snapshot) -> None:
-        """Starts the loads and unloads that lead to `snapshot`; returns at once."""
+    def apply(self, snapshot: Snapshot, proven: bool = False) -> None:
+        """Starts the loads and unloads that lead to `snapshot`; returns at once.
+
+        Versions that are `proven` have run here before: where memory is limited they are loaded by
+        the first request for them.
+        """
         self._snapshot = snapshot
         desired = self._desired()
         self._failed.clear()
@@ -115,7 +124,7 @@ class Residency:
         for key, version in desired.items():
             served = self._served.get(key)
             if key not in self._loading and (served is None or served.desired != version):
-                self._loading[key] = self._loop.create_task(self._load(key, version))
+                self._loading[key] = self._loop.create_task(self._load(key, version, proven))
         policies = self._policies()
         if self._cache is not None:
             self._cache.wanted = any(policy.cache.ttl_s for policy in policies.values())
@@ -140,9 +149,12 @@ class Residency:
         self._loads.shutdown(wait=False, cancel_futures=True)
         self._runner_loads.shutdown(wait=False, cancel_futures=True)
 
-    async def _load(self, key: Key, desired: DesiredVersion) -> None:
+    async def _load(self, key: Key, desired: DesiredVersion, proven: bool) -> None:
         started = time.perf_counter()
         try:
+            if self._budget is not None and may_sleep(desired):
+                await self._settle(key, desired, self._budget, proven)
+                return
             executor = await self._loaded(desired)
         except AuguriumError as error:
             log.error("load failed", model=key[0], version=key[1], reason=str(error))
@@ -152,6 +164,23 @@ class Residency:
         finally:
             self._loading.pop(key, None)
             self._publish()
+
+    async def _settle(
+        self, key: Key, desired: DesiredVersion, budget: MemoryBudget, proven: bool
+    ) -> None:
+        """Gives a version its place in the budget, in memory unless it is proven."""
+        executor = SleepingExecutor()
+        resident = Resident(
+            f"{desired.model}@{desired.version}",
+            files_bytes(desired),
+            lambda: executor.wake(self._loader.load(desired)),
+            executor.sleep,
+            metrics=self._metrics.setdefault(key, VersionMetrics(*key)),
+        )
+        residence = Residence(budget, resident)
+        if not proven:
+            await residence.wake()
+        self._swap_in(key, desired, executor, resident.load_s, residence)
 
     async def _loaded(self, desired: DesiredVersion) -> VersionExecutor:
         threads = self._loads if in_engine(desired) else self._runner_loads
@@ -164,12 +193,19 @@ class Residency:
             raise
 
     def _swap_in(
-        self, key: Key, desired: DesiredVersion, executor: VersionExecutor, seconds: float
+        self,
+        key: Key,
+        desired: DesiredVersion,
+        executor: VersionExecutor,
+        seconds: float,
+        residence: Residence | None = None,
     ) -> None:
         metrics = self._metrics.setdefault(key, VersionMetrics(*key))
         metrics.load_s = seconds
         replaced = self._served.get(key)
         served = served_version(desired, executor, metrics, self._loop, self._threads, self._cache)
+        if residence is not None:
+            served.move_in(residence)
         served.take_policy(self._policies().get(key[0], ServingPolicy()))
         self._served[key] = served
         if replaced is not None:

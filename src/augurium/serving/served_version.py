@@ -1,6 +1,7 @@
 """One loaded version: its checks, its batcher and its counters."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from concurrent.futures import Executor as ThreadPool
 from contextlib import aclosing
@@ -8,7 +9,7 @@ from contextlib import aclosing
 import msgspec
 from typing_extensions import Buffer
 
-from augurium.core.errors import InvalidArgument
+from augurium.core.errors import DeadlineExceeded, InvalidArgument, Overloaded
 from augurium.core.inference import Answer, InferenceRequest, InferenceResponse, Instances
 from augurium.core.instances import tensors_from_instances
 from augurium.core.serving_policy import CachePolicy, ServingPolicy
@@ -20,6 +21,7 @@ from augurium.serving.bulk import Block, BulkRequest, answers
 from augurium.serving.bulk_runs import BulkRuns
 from augurium.serving.cached_answers import CachedAnswers, Rows
 from augurium.serving.executor import VersionExecutor
+from augurium.serving.memory_budget import Residence
 from augurium.serving.metrics import VersionMetrics
 from augurium.serving.prediction_cache import CachedContent, PredictionCache
 from augurium.serving.row_digests import RowDigests
@@ -62,9 +64,12 @@ class ServedVersion:
         self._cached = None
         if cache is not None and _cacheable(self.signature):
             self._cached = CachedAnswers(
-                cache, self._digests, self._batcher.submit, metrics, self.signature.outputs
+                cache, self._digests, self._submit, metrics, self.signature.outputs
             )
         self._caching: CachePolicy | None = None
+        # None where everything that is served stays in memory
+        self.residence: Residence | None = None
+        self._waking_rows = 0
         # requests of many rows: between two of their batches the batchers are empty
         self._bulk = 0
         self._bulk_ended = asyncio.Event()
@@ -72,7 +77,15 @@ class ServedVersion:
     @property
     def pending(self) -> int:
         """Requests that wait or run."""
-        return self._batcher.pending + self._bulk_batcher.pending + self._bulk
+        waiting = self._bulk + (self._waking_rows > 0)
+        return self._batcher.pending + self._bulk_batcher.pending + waiting
+
+    @property
+    def resident_bytes(self) -> int:
+        """The memory it has now, where that is measured."""
+        if self.residence is None or not self.residence.resident.awake:
+            return 0
+        return self.residence.resident.size_bytes
 
     @property
     def restarts(self) -> int:
@@ -85,7 +98,39 @@ class ServedVersion:
         if self._caching is not None and self._cached is not None:
             rows = Rows(prepared.inputs, prepared.rows, prepared.key, request.deadline)
             return self._cached.answer(rows, self._caching, request.refresh)
-        return self._batcher.submit(prepared.inputs, prepared.rows, request.deadline, prepared.key)
+        return self._submit(prepared.inputs, prepared.rows, request.deadline, prepared.key)
+
+    def _submit(
+        self, inputs: Sequence[Array], rows: int, deadline: float, key: object = None
+    ) -> "asyncio.Future[Answer]":
+        """Queues rows; those of a version that is not in memory wait until it is."""
+        if self.residence is None or self.residence.use():
+            return self._batcher.submit(inputs, rows, deadline, key)
+        if self._waking_rows + rows > self.desired.batching.max_queue_rows:
+            raise Overloaded("Exceeds maximum queue size")
+        return asyncio.ensure_future(self._woken(inputs, rows, deadline, key))
+
+    async def _woken(
+        self, inputs: Sequence[Array], rows: int, deadline: float, key: object
+    ) -> Answer:
+        self._waking_rows += rows
+        try:
+            await self._wake(deadline)
+            answer = self._batcher.submit(inputs, rows, deadline, key)
+        finally:
+            self._waking_rows -= rows
+        return await answer
+
+    async def _wake(self, deadline: float) -> None:
+        """Returns when the version is in memory. Raises NotReady, Overloaded, DeadlineExceeded."""
+        if self.residence is None:
+            return
+        try:
+            async with asyncio.timeout(deadline - time.monotonic()):
+                if not self.residence.use():
+                    await self.residence.wake()
+        except TimeoutError as error:
+            raise DeadlineExceeded("Request timeout expired") from error
 
     @property
     def caches(self) -> bool:
@@ -106,6 +151,15 @@ class ServedVersion:
         """Remembers how the answer to a request is written; its oldest row is from `since`."""
         if self._cached is not None:
             self._cached.keep_written(digest, CachedContent(content, rows, since))
+
+    def move_in(self, residence: Residence) -> None:
+        """Is in memory only when it is needed from now on."""
+        residence.resident.in_use = self._in_use
+        self.residence = residence
+
+    def _in_use(self) -> bool:
+        """Whether anything was accepted that needs the model; not what waits to be woken."""
+        return bool(self._batcher.pending or self._bulk_batcher.pending or self._bulk)
 
     def take_policy(self, policy: ServingPolicy) -> None:
         """Serves by this policy from now on."""
@@ -159,7 +213,12 @@ class ServedVersion:
             return least if small else self._bulk_runs.rows
 
         blocks = request.source.blocks(signature, least)
-        self._bulk += 1
+        self._waking_rows += least
+        try:
+            await self._wake(request.deadline)
+            self._bulk += 1
+        finally:
+            self._waking_rows -= least
         try:
             async with aclosing(answers(blocks, prepare, submit, batch_rows, small)) as found:
                 async for answer in found:
@@ -193,6 +252,8 @@ class ServedVersion:
 
     def close(self) -> None:
         """Frees what the version holds; call it when no request can come any more."""
+        if self.residence is not None:
+            self.residence.leave()
         self._executor.close()
 
 

@@ -1,0 +1,253 @@
+"""Which versions are in memory, where not all of them fit: loaded when they are asked for, let go
+when their memory is wanted for others.
+
+Everything here happens on the event loop that serves, so nothing is let go between the moment a
+request finds its version loaded and the moment it runs; only the loading itself is on a thread.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+
+from augurium.core.errors import AuguriumError, NotReady, Overloaded
+from augurium.serving.metrics import VersionMetrics
+from augurium.serving.process_memory import resident_bytes, trim
+
+# after a load that failed, and for longer each time
+FIRST_REST_S = 1.0
+LONGEST_REST_S = 60.0
+# how long what has to go may take to finish what it accepted
+PATIENCE_S = 5.0
+DRAIN_POLL_S = 0.002
+
+log = structlog.get_logger()
+
+
+class Loading:
+    """A load, and how many wait for it."""
+
+    def __init__(self, done: "asyncio.Future[None]") -> None:
+        self.done = done
+        self.waiting = 0
+
+
+class Resident:
+    """One version's place in the budget: in memory, or asleep on the disk.
+
+    `load` loads it, blocking, and `unload` lets go of it; `size_bytes` is what its files take until
+    it was measured. While it is `in_use` it is not unloaded. `metrics` counts what becomes of it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        size_bytes: int,
+        load: Callable[[], None],
+        unload: Callable[[], None],
+        in_use: Callable[[], bool] = lambda: False,
+        metrics: VersionMetrics | None = None,
+    ) -> None:
+        self.name = name
+        self.size_bytes = size_bytes
+        self.load = load
+        self.unload = unload
+        self.in_use = in_use
+        self.metrics = metrics or VersionMetrics(name, 0)
+        self.awake = False
+        self.load_s = 0.0
+        self.used_at = 0.0
+        self.loading: Loading | None = None
+        self.failure: NotReady | None = None
+        self.rests_until = 0.0
+        self.rest_s = FIRST_REST_S
+
+
+class Residence:
+    """A version's place in a budget."""
+
+    def __init__(self, budget: "MemoryBudget", resident: Resident) -> None:
+        self._budget = budget
+        self.resident = resident
+
+    def use(self) -> bool:
+        """Whether it is in memory; then it was used now."""
+        if self.resident.awake:
+            self._budget.used(self.resident)
+        return self.resident.awake
+
+    async def wake(self) -> None:
+        """Returns when it is in memory. Raises as `MemoryBudget.wake`."""
+        await self._budget.wake(self.resident)
+
+    def leave(self) -> None:
+        """It is not served any more."""
+        self._budget.forget(self.resident)
+
+
+class MemoryBudget:
+    """Holds the versions of one engine within `limit_bytes`. Lives on one event loop."""
+
+    def __init__(
+        self,
+        limit_bytes: int,
+        loads: ThreadPoolExecutor,
+        now: Callable[[], float] = time.monotonic,
+        measured: Callable[[], int] = resident_bytes,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self.limit_bytes = limit_bytes
+        self._loads = loads
+        self._now = now
+        self._measured = measured
+        self._patience_s = patience_s
+        # the first load brings libraries and threads with it, which stay
+        self._settled = False
+        self._residents: set[Resident] = set()
+        # loads happen one after the other, so that each can be measured
+        self._turn = asyncio.Lock()
+        self._turns: set[asyncio.Task[None]] = set()
+
+    @property
+    def used_bytes(self) -> int:
+        """What the versions in memory take."""
+        return sum(resident.size_bytes for resident in self._residents)
+
+    async def wake(self, resident: Resident) -> None:
+        """Returns when it is in memory; all who wait share one load.
+
+        Raises NotReady when it cannot be loaded, at once where that was found out a moment ago, and
+        Overloaded while everything in memory is in use.
+        """
+        if resident.awake:
+            return
+        if resident.failure is not None and self._now() < resident.rests_until:
+            raise resident.failure
+        loading = resident.loading
+        if loading is None:
+            loading = resident.loading = Loading(asyncio.get_running_loop().create_future())
+            task = asyncio.ensure_future(self._take_turn(resident, loading))
+            self._turns.add(task)
+            task.add_done_callback(self._turns.discard)
+        loading.waiting += 1
+        try:
+            # it goes on for the others when one of them leaves
+            await asyncio.shield(loading.done)
+        finally:
+            loading.waiting -= 1
+
+    def used(self, resident: Resident) -> None:
+        """It was asked for now."""
+        resident.used_at = self._now()
+
+    def forget(self, resident: Resident) -> None:
+        """It is not served any more; whoever held it lets go of it."""
+        self._residents.discard(resident)
+        resident.awake = False
+
+    async def _take_turn(self, resident: Resident, loading: Loading) -> None:
+        async with self._turn:
+            try:
+                if not resident.awake:
+                    await self._make_room(resident)
+                    await self._load(resident)
+            except Exception as error:
+                loading.done.set_exception(error)
+                loading.done.exception()  # seen, also if all who waited have left
+            else:
+                loading.done.set_result(None)
+            resident.loading = None
+            # all who waited put their rows into its queue before it may have to go again
+            while loading.waiting:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+
+    async def _load(self, resident: Resident) -> None:
+        before, began = self._measured(), time.perf_counter()
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._loads, _loaded, resident)
+        except AuguriumError as error:
+            raise self._failed(resident, error) from error
+        if self._settled:
+            resident.size_bytes = max(resident.size_bytes, self._measured() - before)
+        self._settled = True
+        resident.load_s = time.perf_counter() - began
+        resident.metrics.loads += 1
+        resident.awake, resident.failure, resident.rest_s = True, None, FIRST_REST_S
+        self.used(resident)
+        self._residents.add(resident)
+        log.info(
+            "version loaded",
+            version=resident.name,
+            seconds=round(resident.load_s, 3),
+            bytes=resident.size_bytes,
+            used_bytes=self.used_bytes,
+        )
+
+    async def _make_room(self, resident: Resident) -> None:
+        if resident.size_bytes > self.limit_bytes:
+            raise NotReady(
+                f"{resident.name} needs {resident.size_bytes} bytes and an engine may use"
+                f" {self.limit_bytes} for models; raise residency.memory_bytes"
+            )
+        going = self._chosen(resident.size_bytes)
+        for other in going:
+            # requests for it wait from now on, and those it has accepted are answered
+            other.awake = False
+        try:
+            await self._idle(going)
+        except TimeoutError:
+            for other in going:
+                other.awake = True
+            raise Overloaded(
+                f"no memory for {resident.name}: what is loaded is in use; try again later"
+            ) from None
+        for other in going:
+            self._evict(other)
+        if going:
+            trim()
+
+    def _chosen(self, size_bytes: int) -> list[Resident]:
+        """Those that make room for so many bytes: idle ones first, and the least worth of them."""
+        used, going = self.used_bytes, []
+        for other in sorted(self._residents, key=lambda one: (one.in_use(), self._worth(one))):
+            if used + size_bytes <= self.limit_bytes:
+                break
+            going.append(other)
+            used -= other.size_bytes
+        return going
+
+    async def _idle(self, going: list[Resident]) -> None:
+        """Returns when nobody uses them; raises TimeoutError when that takes too long."""
+        async with asyncio.timeout(self._patience_s):
+            # rare and short: it is not worth a signal with every answer
+            while any(other.in_use() for other in going):  # noqa: ASYNC110
+                await asyncio.sleep(DRAIN_POLL_S)
+
+    def _evict(self, resident: Resident) -> None:
+        self._residents.discard(resident)
+        resident.metrics.evictions += 1
+        resident.unload()
+        log.info("version put to sleep", version=resident.name, bytes=resident.size_bytes)
+
+    def _worth(self, resident: Resident) -> float:
+        """What keeping it saves: seconds of loading, by how long nobody asked, by what it takes
+        (GreedyDual-Size: Cao and Irani, "Cost-Aware WWW Proxy Caching Algorithms", 1997).
+        """
+        idle_s = self._now() - resident.used_at
+        return resident.load_s / ((idle_s + 0.001) * max(1, resident.size_bytes))
+
+    def _failed(self, resident: Resident, error: AuguriumError) -> NotReady:
+        """What is told until it is tried again."""
+        resident.failure = failure = NotReady(f"{resident.name} cannot be loaded: {error}")
+        resident.rests_until = self._now() + resident.rest_s
+        resident.rest_s = min(LONGEST_REST_S, 2 * resident.rest_s)
+        log.error("load failed", version=resident.name, reason=str(error))
+        return failure
+
+
+def _loaded(resident: Resident) -> None:
+    """Loads it, and gives back what only the loading took. Blocking."""
+    resident.load()
+    trim()

@@ -1,0 +1,163 @@
+"""More models than fit into memory: all of them answer, rightly, within what they may take."""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import numpy as np
+import onnx
+import onnx.helper as oh
+import onnx.numpy_helper
+import pytest
+
+from augurium.core.errors import AuguriumError
+from tests.support.models import graph
+from tests.support.node import Node
+
+MODELS = 8
+TABLE_BYTES = 2_000_000
+# three of them and a little
+BUDGET = 3 * TABLE_BYTES + 1_000_000
+
+
+def table_model(value: int, size_bytes: int = TABLE_BYTES) -> bytes:
+    """Looks its answer up in a large table that holds nothing but `value`."""
+    table = np.full(size_bytes // 4, value, np.float32)
+    return graph(
+        [oh.make_node("Gather", ["table", "place"], ["found"])],
+        [oh.make_tensor_value_info("place", onnx.TensorProto.INT64, ["rows", 1])],
+        [oh.make_tensor_value_info("found", onnx.TensorProto.FLOAT, ["rows", 1])],
+        (onnx.numpy_helper.from_array(table, "table"),),
+    )
+
+
+def flags(folder: Path, memory_bytes: int) -> list[str]:
+    config = folder / "augurium.toml"
+    config.write_text(f"[residency]\nmemory_bytes = {memory_bytes}\n")
+    return ["--engines", "1", "--config", str(config)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("residency")
+
+
+@pytest.fixture(scope="module")
+def crowded(start: Callable[..., Node], folder: Path) -> Node:
+    """Eight models in the memory of three."""
+    node = start(folder / "home", *flags(folder, BUDGET))
+    with node.client() as client:
+        for value in range(MODELS):
+            client.register(onnx.load_from_string(table_model(value)), name=f"table{value}")
+            client.deploy(f"table{value}", 1)
+    return node
+
+
+def predict(node: Node, value: int) -> float:
+    place = random.randrange(TABLE_BYTES // 4)
+    answer = node.ask(f"/v1/models/table{value}:predict", {"instances": [[place]]})
+    assert answer.status == 200, answer.body
+    found: float = answer.json["predictions"][0][0]
+    return found
+
+
+def metric(node: Node, name: str) -> dict[str, float]:
+    """A metric of each model, as it is a little later: engines report once a second."""
+    lines = httpx.get(f"{node.management}/metrics").text.splitlines()
+    found = [line for line in lines if line.startswith(f'{name}{{model="table')]
+    return {line.split('"')[1]: float(line.rpartition(" ")[2]) for line in found}
+
+
+def test_every_model_answers_though_not_all_are_in_memory(crowded: Node) -> None:
+    for value in [*range(MODELS), *reversed(range(MODELS))]:
+        assert predict(crowded, value) == value
+    resident = metric(crowded, "augurium_resident_bytes")
+    assert 0 < sum(resident.values()) <= BUDGET
+    assert sum(size > 0 for size in resident.values()) <= 3
+    assert sum(metric(crowded, "augurium_evictions_total").values()) >= MODELS - 3
+    with crowded.client() as client:
+        assert client.ready().ready
+
+
+def test_under_load_nothing_fails_and_nothing_is_wrong(crowded: Node) -> None:
+    answers: list[bool] = []
+    failures: list[str] = []
+    until = time.monotonic() + 4
+
+    def ask(seed: int) -> None:
+        chosen = random.Random(seed)
+        while time.monotonic() < until:
+            value = min(MODELS - 1, int(chosen.expovariate(0.6)))
+            try:
+                answers.append(predict(crowded, value) == value)
+            except AssertionError as error:
+                failures.append(str(error))
+
+    callers = [threading.Thread(target=ask, args=(seed,)) for seed in range(6)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert not failures
+    assert len(answers) > 50
+    assert all(answers)
+    assert sum(metric(crowded, "augurium_resident_bytes").values()) <= BUDGET
+
+
+def test_a_bad_request_wakes_nobody(crowded: Node) -> None:
+    for value in range(4):
+        predict(crowded, value)
+    time.sleep(1.2)
+    before = metric(crowded, "augurium_loads_total")
+    for value in range(MODELS):
+        path = f"/v1/models/table{value}:predict"
+        assert crowded.ask(path, {"instances": [["x"]]}).status == 400
+        assert crowded.ask(f"/v2/models/table{value}").status == 200
+    time.sleep(1.2)
+    assert metric(crowded, "augurium_loads_total") == before
+
+
+def test_a_model_larger_than_the_budget_is_refused_and_the_others_answer(crowded: Node) -> None:
+    with crowded.client() as client:
+        model = onnx.load_from_string(table_model(1, 2 * BUDGET))
+        client.register(model, name="huge")
+        with pytest.raises(AuguriumError, match=r"raise residency\.memory_bytes"):
+            client.deploy("huge", 1)
+    assert [predict(crowded, value) for value in range(MODELS)] == list(range(MODELS))
+
+
+def test_a_node_with_many_models_is_ready_before_they_are_loaded(
+    crowded: Node, start: Callable[..., Node], folder: Path
+) -> None:
+    crowded.stop()
+    again = start(folder / "home", *flags(folder, BUDGET))
+    assert again.ask("/v2/health/ready").status == 200
+    time.sleep(1.2)
+    assert sum(metric(again, "augurium_loads_total").values()) == 0
+    assert [predict(again, value) for value in range(MODELS)] == list(range(MODELS))
+
+
+def test_a_file_that_was_damaged_while_its_model_slept_is_not_served(
+    start: Callable[..., Node], tmp_path: Path
+) -> None:
+    node = start(tmp_path / "home", *flags(tmp_path, BUDGET))
+    with node.client() as client:
+        for value in range(2):
+            client.register(onnx.load_from_string(table_model(value)), name=f"table{value}")
+            client.deploy(f"table{value}", 1)
+        digest = client.version("table1", 1).servable.digest
+    node.stop()
+    (file,) = (path for path in (tmp_path / "home").rglob(f"*{digest[2:]}*") if path.is_file())
+    file.chmod(0o644)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    again = start(tmp_path / "home", *flags(tmp_path, BUDGET))
+
+    answer = again.ask("/v1/models/table1:predict", {"instances": [[0]]})
+    assert answer.status == 503
+    assert "cannot be loaded: the artifact is damaged" in answer.json["error"]
+    assert predict(again, 0) == 0

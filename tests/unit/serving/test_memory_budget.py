@@ -1,0 +1,173 @@
+"""Which versions are in memory: loads on demand, shared, and what goes for what."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from augurium.core.errors import ModelFailed, NotReady, Overloaded
+from augurium.serving.memory_budget import MemoryBudget, Resident
+
+MIB = 1024 * 1024
+
+
+class House:
+    """Versions of some size under a budget of 10 MiB; memory is what the test says it is."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.memory = 0
+        self.events: list[str] = []
+        self.busy: set[str] = set()
+        self.broken: set[str] = set()
+        self.gate = threading.Event()
+        self.gate.set()
+        self.threads = ThreadPoolExecutor(2)
+        self.budget = MemoryBudget(
+            10 * MIB, self.threads, lambda: self.now, lambda: self.memory, patience_s=0.2
+        )
+
+    def version(self, name: str, mib: float, grows_mib: float = 0) -> Resident:
+        def load() -> None:
+            self.gate.wait(10)
+            if name in self.broken:
+                raise ModelFailed("damaged")
+            self.memory += round(grows_mib * MIB)
+            self.events.append(f"+{name}")
+
+        return Resident(
+            name, round(mib * MIB), load,
+            lambda: self.events.append(f"-{name}"), lambda: name in self.busy,
+        )  # fmt: skip
+
+    async def ask(self, *residents: Resident) -> None:
+        for resident in residents:
+            self.now += 1
+            await self.budget.wake(resident)
+            self.budget.used(resident)
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    house = House()
+    yield house
+    house.gate.set()
+    house.threads.shutdown()
+
+
+async def test_what_was_not_asked_for_longest_goes(house: House) -> None:
+    a, b, c = (house.version(name, 4) for name in "abc")
+    for one in (a, b, c):
+        one.load_s = 1.0
+    await house.ask(a, b, a)
+    a.load_s = b.load_s = 1.0
+    await house.ask(c)
+    assert house.events == ["+a", "+b", "-b", "+c"]
+    assert (a.awake, b.awake, c.awake) == (True, False, True)
+    assert house.budget.used_bytes == 8 * MIB
+    assert (b.metrics.evictions, b.metrics.loads) == (1, 1)
+
+
+async def test_what_takes_long_to_load_stays_longer(house: House) -> None:
+    dear, cheap, new = (house.version(name, 4) for name in ("dear", "cheap", "new"))
+    await house.ask(dear, cheap)
+    dear.load_s, cheap.load_s = 30.0, 0.01
+    await house.ask(new)
+    assert house.events == ["+dear", "+cheap", "-cheap", "+new"]
+
+
+async def test_what_is_in_use_stays_and_who_finds_no_room_is_told(house: House) -> None:
+    a, b, c = (house.version(name, 4) for name in "abc")
+    await house.ask(a, b)
+    house.busy = {"a", "b"}
+    with pytest.raises(Overloaded, match="no memory for c"):
+        await house.budget.wake(c)
+    assert (a.awake, b.awake) == (True, True)
+    house.busy = {"a"}
+    await house.ask(c)
+    assert house.events == ["+a", "+b", "-b", "+c"]
+
+
+async def test_what_has_to_go_takes_nothing_more_and_goes_when_it_is_idle(house: House) -> None:
+    a, b, c = (house.version(name, 4) for name in "abc")
+    await house.ask(a, b)
+    a.load_s = b.load_s = 1.0
+    house.busy = {"a", "b"}
+    waking = asyncio.ensure_future(house.budget.wake(c))
+    await asyncio.sleep(0.005)
+    assert (a.awake, b.awake, c.awake) == (False, True, False)
+    house.busy = {"b"}
+    again = asyncio.ensure_future(house.budget.wake(a))
+    await waking
+    assert house.events[:4] == ["+a", "+b", "-a", "+c"]
+    # who asks for it meanwhile waits until it is loaded again
+    house.busy = set()
+    await again
+    assert a.awake
+
+
+async def test_nothing_goes_in_vain(house: House) -> None:
+    small, large, larger = (
+        house.version(name, mib) for name, mib in (("small", 1), ("large", 8), ("larger", 9.5))
+    )
+    await house.ask(small, large)
+    house.busy = {"large"}
+    with pytest.raises(Overloaded):
+        await house.budget.wake(larger)
+    assert small.awake
+
+
+async def test_a_version_larger_than_the_budget_is_refused_with_what_to_do(house: House) -> None:
+    with pytest.raises(NotReady, match=r"needs 11534336 bytes .* raise residency\.memory_bytes"):
+        await house.budget.wake(house.version("huge", 11))
+    assert house.events == []
+
+
+async def test_what_it_really_took_counts_from_then_on(house: House) -> None:
+    first = house.version("first", 1, grows_mib=6)
+    grown = house.version("grown", 1, grows_mib=6)
+    await house.ask(first, grown, house.version("b", 5))
+    # what comes with the first load stays, whatever goes
+    assert (first.size_bytes, grown.size_bytes) == (1 * MIB, 6 * MIB)
+    assert house.events == ["+first", "+grown", "-grown", "+b"]
+
+
+async def test_all_who_wait_share_one_load_whoever_leaves(house: House) -> None:
+    house.gate.clear()
+    a = house.version("a", 1)
+    waiting = [asyncio.ensure_future(house.budget.wake(a)) for _ in range(5)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    house.gate.set()
+    await asyncio.gather(*waiting[1:])
+    assert house.events == ["+a"]
+    assert a.awake
+
+
+async def test_a_load_that_failed_is_not_tried_again_at_once(house: House) -> None:
+    house.broken = {"a"}
+    a = house.version("a", 1)
+    for _ in range(3):
+        with pytest.raises(NotReady, match="a cannot be loaded: damaged"):
+            await house.budget.wake(a)
+    assert a.rest_s == 2.0
+    house.now += 1.5
+    with pytest.raises(NotReady):
+        await house.budget.wake(a)
+    assert a.rest_s == 4.0
+    house.broken.clear()
+    house.now += 2.5
+    await house.budget.wake(a)
+    assert house.events == ["+a"]
+    assert a.failure is None
+
+
+async def test_what_is_forgotten_takes_no_room(house: House) -> None:
+    a, b = house.version("a", 6), house.version("b", 6)
+    await house.ask(a)
+    house.budget.forget(a)
+    await house.ask(b)
+    assert house.events == ["+a", "+b"]
+    assert house.budget.used_bytes == 6 * MIB
