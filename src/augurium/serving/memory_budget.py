@@ -57,6 +57,7 @@ class Resident:
         self.in_use = in_use
         self.metrics = metrics or VersionMetrics(name, 0)
         self.awake = False
+        self.gone = False
         self.load_s = 0.0
         self.used_at = 0.0
         self.loading: Loading | None = None
@@ -145,7 +146,7 @@ class MemoryBudget:
     def forget(self, resident: Resident) -> None:
         """It is not served any more; whoever held it lets go of it."""
         self._residents.discard(resident)
-        resident.awake = False
+        resident.awake, resident.gone = False, True
 
     async def _take_turn(self, resident: Resident, loading: Loading) -> None:
         async with self._turn:
@@ -169,6 +170,9 @@ class MemoryBudget:
             await asyncio.get_running_loop().run_in_executor(self._loads, _loaded, resident)
         except AuguriumError as error:
             raise self._failed(resident, error) from error
+        if resident.gone:
+            resident.unload()
+            raise NotReady(f"{resident.name} is not served any more")
         if self._settled:
             resident.size_bytes = max(resident.size_bytes, self._measured() - before)
         self._settled = True

@@ -72,7 +72,8 @@ class ServedVersion:
         self._waking_rows = 0
         # requests of many rows: between two of their batches the batchers are empty
         self._bulk = 0
-        self._bulk_ended = asyncio.Event()
+        # that either of them became less
+        self._ended = asyncio.Event()
 
     @property
     def pending(self) -> int:
@@ -119,6 +120,7 @@ class ServedVersion:
             answer = self._batcher.submit(inputs, rows, deadline, key)
         finally:
             self._waking_rows -= rows
+            self._ended.set()
         return await answer
 
     async def _wake(self, deadline: float) -> None:
@@ -219,13 +221,14 @@ class ServedVersion:
             self._bulk += 1
         finally:
             self._waking_rows -= least
+            self._ended.set()
         try:
             async with aclosing(answers(blocks, prepare, submit, batch_rows, small)) as found:
                 async for answer in found:
                     yield answer
         finally:
             self._bulk -= 1
-            self._bulk_ended.set()
+            self._ended.set()
 
     def response(
         self, request: InferenceRequest | BulkRequest, answer: Answer
@@ -246,9 +249,9 @@ class ServedVersion:
         while self.pending:
             await self._batcher.drain()
             await self._bulk_batcher.drain()
-            if self._bulk:
-                self._bulk_ended.clear()
-                await self._bulk_ended.wait()
+            if self._bulk or self._waking_rows:
+                self._ended.clear()
+                await self._ended.wait()
 
     def close(self) -> None:
         """Frees what the version holds; call it when no request can come any more."""

@@ -164,6 +164,19 @@ async def test_a_load_that_failed_is_not_tried_again_at_once(house: House) -> No
     assert a.failure is None
 
 
+async def test_what_is_forgotten_while_it_loads_is_let_go(house: House) -> None:
+    house.gate.clear()
+    a = house.version("a", 6)
+    waiting = asyncio.ensure_future(house.budget.wake(a))
+    await asyncio.sleep(0.01)
+    house.budget.forget(a)
+    house.gate.set()
+    with pytest.raises(NotReady, match="not served any more"):
+        await waiting
+    assert house.events == ["+a", "-a"]
+    assert house.budget.used_bytes == 0
+
+
 async def test_what_is_forgotten_takes_no_room(house: House) -> None:
     a, b = house.version("a", 6), house.version("b", 6)
     await house.ask(a)

@@ -8,12 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 
 import numpy as np
+import pytest
 
+from augurium.core.errors import DeadlineExceeded
 from augurium.core.identifiers import ModelRef
 from augurium.core.inference import InferenceRequest
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
 from augurium.serving.bulk import BulkRequest
+from augurium.serving.memory_budget import MemoryBudget, Residence, Resident
 from augurium.serving.metrics import VersionMetrics
 from augurium.serving.served_version import ServedVersion
 from augurium.serving.snapshot import BatchingPolicy, DesiredVersion
@@ -107,3 +110,33 @@ async def test_a_version_of_one_row_at_a_time_never_gets_more() -> None:
         assert await all_rows(version) == [2.0 * row for row in range(ROWS)]
 
     assert executor.most_rows == 0
+
+
+async def test_rows_wait_until_their_version_is_in_memory_and_a_drain_for_them() -> None:
+    executor, gate = Gated(), threading.Event()
+    version = version_of(executor)
+    budget = MemoryBudget(1000, ThreadPoolExecutor(1))
+
+    def load() -> None:
+        gate.wait(WAIT_S)
+
+    resident = Resident("double", 1, load, executor.close)
+    version.move_in(Residence(budget, resident))
+    row = {"x": np.full((1, 1), 21, np.float32)}
+
+    def ask(timeout_s: float) -> InferenceRequest:
+        return InferenceRequest(MODEL, row, time.monotonic() + timeout_s)
+
+    patient = asyncio.ensure_future(version.submit(ask(WAIT_S)))
+    hasty = asyncio.ensure_future(version.submit(ask(0.01)))
+    with pytest.raises(DeadlineExceeded):
+        await hasty
+    assert version.pending
+    drained = asyncio.ensure_future(version.drain())
+    await asyncio.sleep(0.01)
+    assert not drained.done()
+    gate.set()
+    assert (await patient).flat_list(0) == [42.0]
+    async with asyncio.timeout(WAIT_S):
+        await drained
+    assert not version.pending
