@@ -154,6 +154,7 @@ class MemoryBudget:
                 if not resident.awake:
                     await self._make_room(resident)
                     await self._load(resident)
+                    self._let_go_of_excess(resident)
             except Exception as error:
                 loading.done.set_exception(error)
                 loading.done.exception()  # seen, also if all who waited have left
@@ -211,6 +212,18 @@ class MemoryBudget:
             self._evict(other)
         if going:
             trim()
+
+    def _let_go_of_excess(self, loaded: Resident) -> None:
+        """Back within the limit, when what was loaded took more than its files; as far as others
+        are idle.
+        """
+        others = sorted(self._residents - {loaded}, key=self._worth)
+        for other in others:
+            if self.used_bytes <= self.limit_bytes:
+                return
+            if not other.in_use():
+                other.awake = False
+                self._evict(other)
 
     def _chosen(self, size_bytes: int) -> list[Resident]:
         """Those that make room for so many bytes: idle ones first, and the least worth of them."""

@@ -134,6 +134,15 @@ async def test_what_it_really_took_counts_from_then_on(house: House) -> None:
     assert house.events == ["+first", "+grown", "-grown", "+b"]
 
 
+async def test_what_takes_more_than_was_thought_makes_others_go(house: House) -> None:
+    first, second = house.version("first", 4), house.version("second", 4)
+    grown = house.version("grown", 1, grows_mib=5)
+    await house.ask(first, second, grown)
+    assert house.budget.used_bytes == 9 * MIB
+    assert house.events == ["+first", "+second", "+grown", "-first"]
+    assert (first.awake, second.awake, grown.awake) == (False, True, True)
+
+
 async def test_all_who_wait_share_one_load_whoever_leaves(house: House) -> None:
     house.gate.clear()
     a = house.version("a", 1)
