@@ -12,10 +12,10 @@ from statistics import median
 import numpy as np
 
 from augurium.core.errors import AuguriumError, Unprocessable
+from augurium.core.process_memory import MemoryGrowth, resident_bytes
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
 from augurium.importing.job import OutputParity, Verified, VerifyJob
-from augurium.importing.memory import MemoryGrowth, resident_bytes
 from augurium.importing.parity import (
     Comparison,
     Mismatch,

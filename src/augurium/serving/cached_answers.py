@@ -80,10 +80,10 @@ class CachedAnswers:
         keys = self._digests.of(rows.inputs, rows.size, rows.shapes)
         known = [None if refresh else self._cache.row(key) for key in keys]
         fresh_since = self._cache.now() - policy.ttl_s
-        fresh = [row if row is not None and row.since > fresh_since else None for row in known]
+        fresh = _younger(known, fresh_since)
         if self._cache.shared is not None and not refresh and None in fresh:
             await self._find_shared(self._cache.shared, keys, known, policy)
-            fresh = [row if row is not None and row.since > fresh_since else None for row in known]
+            fresh = _younger(known, fresh_since)
         missing = fresh.count(None)
         self._metrics.looked_up(rows.size - missing, missing, time.perf_counter() - started)
         if not missing:
@@ -92,7 +92,7 @@ class CachedAnswers:
             return await self._completed(rows, policy, keys, fresh, refresh)
         except AuguriumError as error:
             stale_since = self._cache.now() - policy.ttl_s - policy.stale_if_error_s
-            stale = [(row, 0) for row in known if row is not None and row.since > stale_since]
+            stale = [(row, 0) for row in _younger(known, stale_since) if row is not None]
             if error.kind not in FAILURES or len(stale) < rows.size:
                 raise
             self._metrics.cache_stale += 1
@@ -211,6 +211,11 @@ class CachedAnswers:
                 continue
             return run.result(), number
         return await self._started(rows, policy, {key: place}), 0
+
+
+def _younger(known: list[Answer | None], since: float) -> list[Answer | None]:
+    """The rows that were computed after a time, None for the others."""
+    return [row if row is not None and row.since > since else None for row in known]
 
 
 def _joined(rows: list[tuple[Answer, int]], cache: str) -> Answer:

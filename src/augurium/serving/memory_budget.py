@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 
 from augurium.core.errors import AuguriumError, NotReady, Overloaded
+from augurium.core.process_memory import resident_bytes, trim
 from augurium.serving.metrics import VersionMetrics
-from augurium.serving.process_memory import resident_bytes, trim
 
 # after a load that failed, and for longer each time
 FIRST_REST_S = 1.0

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from augurium.core.clock import ManualClock
 from augurium.core.errors import InvalidArgument
 from augurium.serving.cache_redis import PREFIX, RedisCache
 from tests.support.redis_server import RedisServer, redis_server
@@ -16,27 +17,17 @@ TIMEOUT_S = 0.2
 Open = Callable[[], RedisCache]
 
 
-class Clock:
-    """Time that passes when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def open_cache(redis_server: RedisServer, clock: Clock) -> AsyncIterator[Open]:
+async def open_cache(redis_server: RedisServer, clock: ManualClock) -> AsyncIterator[Open]:
     opened: list[RedisCache] = []
 
     def open_one() -> RedisCache:
-        opened.append(RedisCache(redis_server.url, TIMEOUT_S, clock))
+        opened.append(RedisCache(redis_server.url, TIMEOUT_S, clock.monotonic))
         return opened[-1]
 
     yield open_one
@@ -87,7 +78,7 @@ async def test_keys_of_one_turn_are_asked_for_together(
 
 
 async def test_a_server_that_is_gone_costs_a_moment_and_then_nothing(
-    open_cache: Open, redis_server: RedisServer, clock: Clock
+    open_cache: Open, redis_server: RedisServer, clock: ManualClock
 ) -> None:
     cache = open_cache()
     cache.put(b"a", b"1", 60)
@@ -103,13 +94,13 @@ async def test_a_server_that_is_gone_costs_a_moment_and_then_nothing(
     assert cache.failures == 1
 
     redis_server.start()
-    clock.now += 0.6
+    clock.advance(0.6)
     cache.put(b"a", b"2", 60)
     assert await settled(cache, b"a") == b"2"
 
 
 async def test_a_server_that_hangs_is_waited_for_no_longer_than_said(
-    open_cache: Open, redis_server: RedisServer, clock: Clock
+    open_cache: Open, redis_server: RedisServer, clock: ManualClock
 ) -> None:
     cache = open_cache()
     assert await cache.find([b"a"]) == [None]
@@ -118,13 +109,13 @@ async def test_a_server_that_hangs_is_waited_for_no_longer_than_said(
     assert await cache.find([b"a"]) == [None]
     assert time.monotonic() - began < 4 * TIMEOUT_S
     # each time it is left alone for longer
-    clock.now += 0.6
+    clock.advance(0.6)
     assert await cache.find([b"a"]) == [None]
-    clock.now += 0.6
+    clock.advance(0.6)
     assert await cache.find([b"a"]) == [None]
     assert cache.failures == 2
     redis_server.resume()
-    clock.now += 10
+    clock.advance(10)
     cache.put(b"a", b"1", 60)
     assert await settled(cache, b"a") == b"1"
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from augurium.core.clock import ManualClock
 from augurium.core.tensors import Array
 from augurium.serving.prediction_cache import CachedContent, PredictionCache
 from augurium.serving.row_digests import RowDigests
@@ -12,19 +13,11 @@ from augurium.serving.row_digests import RowDigests
 MIB = 1024 * 1024
 
 
-class Clock:
-    """Time that passes when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> ManualClock:
+    clock = ManualClock()
+    clock.advance(1000)
+    return clock
 
 
 def outputs(value: float) -> list[Array]:
@@ -36,32 +29,34 @@ def value_of(cache: PredictionCache, key: bytes) -> float | None:
     return None if row is None else float(row.array(0)[0, 0])
 
 
-def test_a_row_says_when_it_was_computed(clock: Clock) -> None:
-    cache = PredictionCache(MIB, clock)
+def test_a_row_says_when_it_was_computed(clock: ManualClock) -> None:
+    cache = PredictionCache(MIB, clock.monotonic)
     cache.put_row(b"a", outputs(1))
-    clock.now += 10
+    clock.advance(10)
     row = cache.row(b"a")
     assert row is not None
     assert (row.since, row.cache) == (1000, "hit")
 
 
-def test_rows_and_whole_answers_are_kept_side_by_side(clock: Clock) -> None:
-    cache = PredictionCache(MIB, clock)
+def test_rows_and_whole_answers_are_kept_side_by_side(clock: ManualClock) -> None:
+    cache = PredictionCache(MIB, clock.monotonic)
     cache.put_row(b"a", outputs(1))
     cache.put_content(b"b", CachedContent(b"{}", 1, 990.0))
     assert cache.content(b"b") == CachedContent(b"{}", 1, 990.0)
     assert (cache.content(b"a"), cache.row(b"b"), len(cache)) == (None, None, 2)
 
 
-def test_what_is_kept_is_a_copy(clock: Clock) -> None:
-    cache, array = PredictionCache(MIB, clock), outputs(1)
+def test_what_is_kept_is_a_copy(clock: ManualClock) -> None:
+    cache, array = PredictionCache(MIB, clock.monotonic), outputs(1)
     cache.put_row(b"a", array)
     array[0][:] = 2
     assert value_of(cache, b"a") == 1
 
 
-def test_the_least_recently_used_leave_first_and_bytes_stay_within_the_limit(clock: Clock) -> None:
-    cache = PredictionCache(8000, clock)
+def test_the_least_recently_used_leave_first_and_bytes_stay_within_the_limit(
+    clock: ManualClock,
+) -> None:
+    cache = PredictionCache(8000, clock.monotonic)
     for key in (b"a", b"b", b"c"):
         cache.put_row(key, outputs(1))
     each = cache.used_bytes // 3
@@ -74,15 +69,15 @@ def test_the_least_recently_used_leave_first_and_bytes_stay_within_the_limit(clo
     assert cache.evictions >= 1
 
 
-def test_what_would_cost_many_others_is_not_kept(clock: Clock) -> None:
-    cache = PredictionCache(80_000, clock)
+def test_what_would_cost_many_others_is_not_kept(clock: ManualClock) -> None:
+    cache = PredictionCache(80_000, clock.monotonic)
     cache.put_row(b"a", [np.zeros((1, 10_000), np.float32)])
     cache.put_content(b"b", CachedContent(bytes(10_000), 1, 0))
     assert (cache.row(b"a"), cache.content(b"b"), cache.used_bytes) == (None, None, 0)
 
 
-def test_a_row_that_is_put_again_is_counted_once(clock: Clock) -> None:
-    cache = PredictionCache(MIB, clock)
+def test_a_row_that_is_put_again_is_counted_once(clock: ManualClock) -> None:
+    cache = PredictionCache(MIB, clock.monotonic)
     cache.put_row(b"a", outputs(1))
     once = cache.used_bytes
     cache.put_row(b"a", outputs(2))

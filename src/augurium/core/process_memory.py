@@ -1,4 +1,6 @@
-"""How much memory something takes: the growth of this process's largest resident size."""
+"""How much memory this process takes, by how much something makes it grow, and how what was freed
+goes back to the system.
+"""
 
 import contextlib
 import ctypes
@@ -22,8 +24,7 @@ class MemoryGrowth:
 
     def __init__(self) -> None:
         gc.collect()
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).malloc_trim(0)
+        trim()
         with contextlib.suppress(OSError):
             CLEAR_REFS.write_text(RESET_PEAK)
         self._before_bytes = resident_bytes()
@@ -31,6 +32,12 @@ class MemoryGrowth:
     def bytes(self) -> int:
         """The largest resident size since then, above that at the beginning."""
         return max(0, peak_bytes() - self._before_bytes)
+
+
+def trim() -> None:
+    """Gives freed memory back: glibc keeps it otherwise, and other C libraries keep less."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def peak_bytes() -> int:
