@@ -27,6 +27,7 @@ from augurium.cli.serve import serve
 from augurium.cli.serving import serving
 from augurium.cli.status import status
 from augurium.cli.tag import tag
+from augurium.cli.top import top
 from augurium.cli.trust import trust
 from augurium.cli.undeploy import undeploy
 from augurium.cli.versions import versions
@@ -43,7 +44,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (serve, register, models, deploy, undeploy, alias, serving, predict, status):
+for command in (serve, register, models, deploy, undeploy, alias, serving, predict, status, top):
     app.command()(command)
 app.command("client-code")(client_code)
 app.add_typer(versions)

@@ -25,6 +25,12 @@ def serving(
             help="How long after that they are still given when the model cannot be asked.",
         ),
     ] = None,
+    pin: Annotated[
+        bool | None,
+        typer.Option(
+            "--pin/--no-pin", help="Keep it in memory, where memory is limited, whatever happens."
+        ),
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Shows how a model is served, and changes what is given, in every engine at once."""
@@ -34,9 +40,13 @@ def serving(
     said = {key: value for key, value in changes.items() if value is not None}
     with Client() as client:
         model = client.model(name)
+        policy = dict(model.serving)
         if said:
-            cache = {**model.serving.get("cache", {}), **said}
-            model = client.set_serving(name, {**model.serving, "cache": cache})
+            policy["cache"] = {**policy.get("cache", {}), **said}
+        if pin is not None:
+            policy["residency"] = {"pinned": pin}
+        if policy != model.serving:
+            model = client.set_serving(name, policy)
     if json:
         print_json(model.serving)
     else:
@@ -49,3 +59,5 @@ def _shown(policy: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "prediction cache", f"answers are remembered for {ttl_s:g} s" if ttl_s else "off"
     if ttl_s and stale_s:
         yield "", f"and given for {stale_s:g} s more when the model cannot be asked"
+    pinned = policy.get("residency", {}).get("pinned", False)
+    yield "residency", "pinned: always in memory" if pinned else "by demand"

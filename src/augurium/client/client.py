@@ -100,6 +100,10 @@ class Client(RegistryCalls, Predicting):
             raise error_of_response(response)
         return decoded(response, results.Readiness)
 
+    def activity(self) -> results.Activity:
+        """What the node does now: versions with their place in memory and counters, and engines."""
+        return self._connection.call("GET", self._api("activity"), results.Activity)
+
     def models(self, deleted: bool = False) -> tuple[results.Model, ...]:
         """All models, ordered by name; with `deleted` those that are deleted too."""
         url, parameters = self._api("models"), {"deleted": str(deleted).lower()}

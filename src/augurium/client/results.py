@@ -157,6 +157,62 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     keys_required: bool = False
 
 
+class VersionActivity(msgspec.Struct, frozen=True, kw_only=True):
+    """One deployed version: its place in memory, and counters since the node started.
+
+    `state` is `loading`, `failed`, `resident` (in memory, in at least one engine) or `asleep` (on
+    disk until it is asked for). `requests` are by outcome, `latency` per bucket of the `Activity`.
+    """
+
+    model: str
+    version: int
+    default: bool = False
+    state: str
+    reason: str = ""
+    pinned: bool = False
+    engines: int = 0
+    resident_bytes: int = 0
+    load_s: float = 0.0
+    loads: int = 0
+    evictions: int = 0
+    pending: int = 0
+    last_inference_at: float = 0.0
+    rows: int = 0
+    runs: int = 0
+    requests: dict[str, int] = {}
+    latency: tuple[int, ...] = ()
+    cache_hits: int = 0
+    cache_misses: int = 0
+
+
+class EngineActivity(msgspec.Struct, frozen=True, kw_only=True):
+    """One engine: CPU seconds it has used, its memory, what its versions take of its budget (0: no
+    limit), and requests not yet answered.
+    """
+
+    engine: str
+    pid: int
+    connected: bool = True
+    cpu_s: float = 0.0
+    memory_bytes: int = 0
+    resident_bytes: int = 0
+    budget_bytes: int = 0
+    pending: int = 0
+
+
+class Activity(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node does at the moment `at`, in seconds of the epoch; rates are differences of two.
+
+    Bucket `i` of a `latency` counts requests above `latency_bounds_s[i-1]` and at most
+    `latency_bounds_s[i]`; the last has no upper bound.
+    """
+
+    at: float
+    engines: tuple[EngineActivity, ...] = ()
+    versions: tuple[VersionActivity, ...] = ()
+    latency_bounds_s: tuple[float, ...] = ()
+
+
 class Key(msgspec.Struct, frozen=True, kw_only=True):
     """An API key without its secret. No `models` means all, no `expires_at` for ever."""
 

@@ -12,6 +12,7 @@ from augurium.control.docs_page import docs_page
 from augurium.control.edge import Edge
 from augurium.control.errors import KIND_OF_STATUS, error_response
 from augurium.control.routes import (
+    activity,
     aliases,
     approvals,
     artifacts,
@@ -36,6 +37,7 @@ from augurium.core.errors import ErrorKind
 
 API = (
     server,
+    activity,
     models,
     versions,
     profiles,

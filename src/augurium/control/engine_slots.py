@@ -61,7 +61,9 @@ class EngineSlots:
 
 def _at_rest(metrics: EngineMetrics) -> EngineMetrics:
     versions = [
-        msgspec.structs.replace(version, pending=0, load_s=0.0, resident_bytes=0)
+        msgspec.structs.replace(
+            version, pending=0, load_s=0.0, resident=0, resident_bytes=0, problem=""
+        )
         for version in metrics.versions
     ]
     return EngineMetrics(versions, metrics.unrouted, metrics.shared_cache_failures)

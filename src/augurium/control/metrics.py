@@ -105,9 +105,10 @@ VERSION_COUNTERS: tuple[tuple[str, str, Callable[[VersionMetrics], float]], ...]
 VERSION_GAUGES: tuple[tuple[str, str, Callable[[VersionMetrics], float]], ...] = (
     (
         "augurium_resident_bytes",
-        "Memory that the version takes in all engines, where memory is limited",
+        "Memory that the version takes in all engines, as measured when it was loaded",
         lambda v: v.resident_bytes,
     ),
+    ("augurium_resident_engines", "Engines that have it in memory", lambda v: v.resident),
     ("augurium_pending_requests", "Requests not yet answered", lambda v: v.pending),
     ("nv_inference_pending_request_count", "Requests not yet answered", lambda v: v.pending),
     ("nv_model_load_duration_secs", "Time to load the version, slowest engine", lambda v: v.load_s),
@@ -139,11 +140,26 @@ VERSION_HISTOGRAMS: tuple[tuple[str, str, Callable[[VersionMetrics], Histogram],
 
 
 class NodeFacts(msgspec.Struct, frozen=True):
-    """What control itself knows; `restarts` counts per engine slot."""
+    """What control itself knows; `restarts` counts per engine slot, `engines` are the counters of
+    each that is connected.
+    """
 
     engines_connected: int
     snapshot_revision: int
     restarts: dict[str, int] = {}
+    engines: dict[str, EngineMetrics] = {}
+
+
+ENGINE_VALUES: tuple[tuple[str, str, str, Callable[[EngineMetrics], float]], ...] = (
+    ("augurium_engine_cpu_seconds_total", "counter", "CPU of the process", lambda e: e.cpu_s),
+    ("augurium_engine_memory_bytes", "gauge", "Resident memory", lambda e: e.memory_bytes),
+    (
+        "augurium_engine_model_budget_bytes",
+        "gauge",
+        "What models may take of it, 0 for no limit",
+        lambda e: e.budget_bytes,
+    ),
+)
 
 
 def render(metrics: EngineMetrics, node: NodeFacts) -> bytes:
@@ -171,6 +187,10 @@ def _node(page: Exposition, metrics: EngineMetrics, node: NodeFacts) -> None:
     page.family("augurium_engine_restarts_total", "counter", "Times a slot got another process")
     for engine, count in node.restarts.items():
         page.sample(labels(engine=engine), count)
+    for name, kind, description, value in ENGINE_VALUES:
+        page.family(name, kind, description)
+        for engine, counters in node.engines.items():
+            page.sample(labels(engine=engine), value(counters))
     page.family(
         "augurium_cache_shared_failures_total",
         "counter",

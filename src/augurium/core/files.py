@@ -25,6 +25,13 @@ def write_atomically(file: Path, content: bytes) -> None:
     sync_folder(file.parent)
 
 
+def replace_content(file: Path, content: bytes) -> None:
+    """Writes as `write_atomically`, at a fraction of its cost: a power loss may take it back."""
+    draft = file.with_name(f".{file.name}.draft")
+    draft.write_bytes(content)
+    draft.replace(file)
+
+
 def sync_folder(folder: Path) -> None:
     """Makes a rename in `folder` survive a power loss."""
     descriptor = os.open(folder, os.O_RDONLY)

@@ -17,7 +17,15 @@ class CachePolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     """How long after that it is still given when the model cannot be asked (RFC 5861)."""
 
 
+class ResidencyPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where a model's versions are when memory is limited."""
+
+    pinned: bool = False
+    """Always in memory: loaded before the first request, and never put to sleep."""
+
+
 class ServingPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a model's owner may decide about serving it."""
 
     cache: CachePolicy = CachePolicy()
+    residency: ResidencyPolicy = ResidencyPolicy()

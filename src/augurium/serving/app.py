@@ -5,6 +5,7 @@ transport.
 import asyncio
 import functools
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
@@ -16,20 +17,26 @@ from augurium.access.ledger import Ledger
 from augurium.core.errors import AuguriumError
 from augurium.core.home import NodeConfig
 from augurium.core.logs import LogSwitch
+from augurium.core.process_memory import resident_bytes
 from augurium.core.settings import CacheSettings
 from augurium.serving.control_link import ControlLink
 from augurium.serving.link import Applied, Hello
 from augurium.serving.linked_control import LinkedControl
+from augurium.serving.load_mark import LoadMark
 from augurium.serving.loading import Loader
 from augurium.serving.metrics import EngineMetrics
 from augurium.serving.plane import DataPlane
 from augurium.serving.prediction_cache import PredictionCache
 from augurium.serving.residency import Residency
+from augurium.serving.resident_list import ResidentList
 from augurium.serving.router import Router
 from augurium.serving.runner_process import sweep
 from augurium.serving.served_version import ServedVersion
 from augurium.serving.shared_cache import SharedCache
 from augurium.serving.snapshot import Snapshot, load_snapshot, save_snapshot
+
+# an engine that is killed starts with what it held so long before
+RESIDENTS_INTERVAL_S = 5.0
 
 log = structlog.get_logger()
 
@@ -49,10 +56,21 @@ class Engine:
         self.gateway = Gateway(self._ledger) if self._ledger else None
         self._log = LogSwitch(config.settings.log, slot)
         self._shared_cache = _shared_cache(config.settings.cache)
+        self._budget_bytes = _per_engine(config)
         cache = PredictionCache(config.settings.cache.max_bytes, shared=self._shared_cache)
         self._residency = Residency(
-            router, loop, self._threads, Loader(config), self._changed, cache, _per_engine(config)
+            router,
+            loop,
+            self._threads,
+            Loader(config),
+            self._changed,
+            cache,
+            self._budget_bytes,
+            LoadMark(config.home.state / f"{slot}.loading"),
         )
+        self._residents = ResidentList(config.home.state / f"{slot}.residents")
+        self._noting: asyncio.Task[None] | None = None
+        self._told_before = False
         self._link = ControlLink(
             config.home.link_socket,
             functools.partial(Hello, slot, os.getpid()),
@@ -75,6 +93,7 @@ class Engine:
         except AuguriumError as error:
             log.error("last snapshot ignored", reason=str(error))
         self._link.start()
+        self._noting = asyncio.create_task(self._note_residents())
 
     async def drain(self, delay_s: float, timeout_s: float) -> None:
         """Reports not ready for `delay_s`, so that balancers notice, then waits for accepted
@@ -91,6 +110,11 @@ class Engine:
     async def stop(self) -> None:
         """Lets go of control, loads and threads."""
         await self._link.stop()
+        if self._noting is not None:
+            self._noting.cancel()
+            await asyncio.gather(self._noting, return_exceptions=True)
+        if self.loaded.is_set():
+            self._residents.write(self._residency.awake())
         await self._residency.stop()
         if self._shared_cache is not None:
             await self._shared_cache.close()
@@ -101,12 +125,14 @@ class Engine:
     def _told(self, snapshot: Snapshot) -> None:
         """Takes what control pushes; where the log begins is not kept for the next start."""
         self._log.set(snapshot.log_level)
-        self._take(snapshot)
+        # what was deployed before this engine came has run in one that was there
+        proven, self._told_before = not self._told_before, True
+        self._take(snapshot, proven)
 
     def _take(self, snapshot: Snapshot, proven: bool = False) -> None:
         """Brings this engine to what a snapshot desires; who may call changes at once.
 
-        The versions of one that is `proven` have run here before.
+        The versions of one that is `proven` have run before, here or in another engine.
         """
         if self.gateway is not None:
             try:
@@ -139,12 +165,23 @@ class Engine:
             # a full disk must not stop serving; only the next start is affected
             log.error("snapshot not kept", reason=error.strerror)
 
+    async def _note_residents(self) -> None:
+        """Takes up what was in memory at the end of the last run, then notes what is."""
+        await self.loaded.wait()
+        self._residency.prefetch(self._residents.read())
+        while True:
+            await asyncio.sleep(RESIDENTS_INTERVAL_S)
+            self._residents.write(self._residency.awake())
+
     def _applied(self) -> Applied:
         return Applied(self._residency.revision, self._residency.states())
 
     def _metrics(self) -> EngineMetrics:
         metrics = self._residency.metrics()
         metrics.unrouted = dict(self.plane.unrouted)
+        metrics.cpu_s = time.process_time()
+        metrics.memory_bytes = resident_bytes()
+        metrics.budget_bytes = self._budget_bytes
         if self._shared_cache is not None:
             metrics.shared_cache_failures = self._shared_cache.failures
         return metrics

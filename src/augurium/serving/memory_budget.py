@@ -21,6 +21,8 @@ FIRST_REST_S = 1.0
 LONGEST_REST_S = 60.0
 # how long what has to go may take to finish what it accepted
 PATIENCE_S = 5.0
+# freed memory goes back to the system in such pieces: each time costs milliseconds
+PIECE_BYTES = 32 * 1024**2
 DRAIN_POLL_S = 0.002
 
 log = structlog.get_logger()
@@ -38,7 +40,8 @@ class Resident:
     """One version's place in the budget: in memory, or asleep on the disk.
 
     `load` loads it, blocking, and `unload` lets go of it; `size_bytes` is what its files take until
-    it was measured. While it is `in_use` it is not unloaded. `metrics` counts what becomes of it.
+    it was measured. While it is `in_use` it is not unloaded, and never while it is `pinned`.
+    `metrics` counts what becomes of it.
     """
 
     def __init__(
@@ -56,7 +59,9 @@ class Resident:
         self.unload = unload
         self.in_use = in_use
         self.metrics = metrics or VersionMetrics(name, 0)
+        self.measured = False
         self.awake = False
+        self.pinned = False
         self.gone = False
         self.load_s = 0.0
         self.used_at = 0.0
@@ -83,6 +88,12 @@ class Residence:
         """Returns when it is in memory. Raises as `MemoryBudget.wake`."""
         await self._budget.wake(self.resident)
 
+    @property
+    def fits(self) -> bool:
+        """Whether it is asleep and there is room for it beside all that is in memory."""
+        room_bytes = self._budget.limit_bytes - self._budget.used_bytes
+        return not self.resident.awake and self.resident.size_bytes <= room_bytes
+
     def leave(self) -> None:
         """It is not served any more."""
         self._budget.forget(self.resident)
@@ -106,6 +117,8 @@ class MemoryBudget:
         self._patience_s = patience_s
         # the first load brings libraries and threads with it, which stay
         self._settled = False
+        # what this process keeps of memory that versions have freed, at most
+        self._freed_bytes = 0
         self._residents: set[Resident] = set()
         # loads happen one after the other, so that each can be measured
         self._turn = asyncio.Lock()
@@ -166,19 +179,18 @@ class MemoryBudget:
                 await asyncio.sleep(0)
 
     async def _load(self, resident: Resident) -> None:
-        before, began = self._measured(), time.perf_counter()
+        began = self._now()
         try:
-            await asyncio.get_running_loop().run_in_executor(self._loads, _loaded, resident)
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._loads, self._load_measured, resident)
         except AuguriumError as error:
             raise self._failed(resident, error) from error
         if resident.gone:
             resident.unload()
             raise NotReady(f"{resident.name} is not served any more")
-        if self._settled:
-            resident.size_bytes = max(resident.size_bytes, self._measured() - before)
-        self._settled = True
-        resident.load_s = time.perf_counter() - began
+        resident.load_s = self._now() - began
         resident.metrics.loads += 1
+        resident.metrics.load_s = resident.load_s
         resident.awake, resident.failure, resident.rest_s = True, None, FIRST_REST_S
         self.used(resident)
         self._residents.add(resident)
@@ -196,6 +208,13 @@ class MemoryBudget:
                 f"{resident.name} needs {resident.size_bytes} bytes and an engine may use"
                 f" {self.limit_bytes} for models; raise residency.memory_bytes"
             )
+        pinned = sum(other.size_bytes for other in self._residents if other.pinned)
+        if resident.size_bytes + pinned > self.limit_bytes:
+            raise NotReady(
+                f"{resident.name} needs {resident.size_bytes} bytes, and pinned versions take"
+                f" {pinned} of the {self.limit_bytes} that an engine may use for models; raise"
+                " residency.memory_bytes or pin less"
+            )
         going = self._chosen(resident.size_bytes)
         for other in going:
             # requests for it wait from now on, and those it has accepted are answered
@@ -210,15 +229,32 @@ class MemoryBudget:
             ) from None
         for other in going:
             self._evict(other)
-        if going:
-            trim()
+
+    def _load_measured(self, resident: Resident) -> None:
+        """Loads it, and finds out what it takes the first time. Blocking."""
+        if not resident.measured or self._freed_bytes >= PIECE_BYTES:
+            self._give_back()
+        before = self._measured()
+        resident.load()
+        # what only the loading took: about a copy of its files
+        self._freed_bytes += resident.size_bytes
+        if resident.measured:
+            return
+        self._give_back()
+        if self._settled:
+            resident.size_bytes = max(resident.size_bytes, self._measured() - before)
+        resident.measured = self._settled = True
+
+    def _give_back(self) -> None:
+        trim()
+        self._freed_bytes = 0
 
     def _let_go_of_excess(self, loaded: Resident) -> None:
         """Back within the limit, when what was loaded took more than its files; as far as others
         are idle.
         """
-        others = sorted(self._residents - {loaded}, key=self._worth)
-        for other in others:
+        others = (other for other in self._residents - {loaded} if not other.pinned)
+        for other in sorted(others, key=self._worth):
             if self.used_bytes <= self.limit_bytes:
                 return
             if not other.in_use():
@@ -228,7 +264,8 @@ class MemoryBudget:
     def _chosen(self, size_bytes: int) -> list[Resident]:
         """Those that make room for so many bytes: idle ones first, and the least worth of them."""
         used, going = self.used_bytes, []
-        for other in sorted(self._residents, key=lambda one: (one.in_use(), self._worth(one))):
+        movable = (other for other in self._residents if not other.pinned)
+        for other in sorted(movable, key=lambda one: (one.in_use(), self._worth(one))):
             if used + size_bytes <= self.limit_bytes:
                 break
             going.append(other)
@@ -246,6 +283,7 @@ class MemoryBudget:
         self._residents.discard(resident)
         resident.metrics.evictions += 1
         resident.unload()
+        self._freed_bytes += resident.size_bytes
         log.info("version put to sleep", version=resident.name, bytes=resident.size_bytes)
 
     def _worth(self, resident: Resident) -> float:
@@ -262,9 +300,3 @@ class MemoryBudget:
         resident.rest_s = min(LONGEST_REST_S, 2 * resident.rest_s)
         log.error("load failed", version=resident.name, reason=str(error))
         return failure
-
-
-def _loaded(resident: Resident) -> None:
-    """Loads it, and gives back what only the loading took. Blocking."""
-    resident.load()
-    trim()

@@ -14,7 +14,7 @@ SECONDS_BOUNDS = (
 MOST_SIZES = 1024
 MOST_ANSWERS = 256
 PLAIN_SUMS = (
-    *("loads", "evictions", "resident_bytes"),
+    *("loads", "evictions", "resident", "resident_bytes"),
     *("cache_hits", "cache_misses", "cache_stale", "cache_hit_rows", "cache_miss_rows"),
     *("cache_shared_rows", "cache_hit_s", "cache_miss_s"),
 )
@@ -116,7 +116,9 @@ class VersionMetrics(msgspec.Struct):
     engine started its runner again. `cache_hits` counts requests all of whose rows were in the
     prediction cache, `cache_misses` others that asked it, `cache_stale` those of them that were
     answered with what had expired. `loads` counts how often it was brought into memory,
-    `evictions` how often it was put to sleep, `resident_bytes` is what it takes now.
+    `evictions` how often it was put to sleep, `resident` is 1 while it is in memory and
+    `resident_bytes` what it takes there, `pinned` says that it stays, and `problem` why it could
+    not be loaded last.
     """
 
     model: str
@@ -140,7 +142,10 @@ class VersionMetrics(msgspec.Struct):
     first_answer_s: Histogram | None = None
     loads: int = 0
     evictions: int = 0
+    resident: int = 0
     resident_bytes: int = 0
+    pinned: bool = False
+    problem: str = ""
     cache_hits: int = 0
     cache_misses: int = 0
     cache_stale: int = 0
@@ -218,6 +223,8 @@ class VersionMetrics(msgspec.Struct):
         self.batch_rows.add(other.batch_rows)
         for name in PLAIN_SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.pinned = self.pinned or other.pinned
+        self.problem = self.problem or other.problem
         self.failed_s += other.failed_s
         self.last_inference_at = max(self.last_inference_at, other.last_inference_at)
         self.inferred.add(other.inferred)
@@ -234,11 +241,16 @@ class VersionMetrics(msgspec.Struct):
 class EngineMetrics(msgspec.Struct):
     """One engine's counters since it started. `unrouted` counts requests, by error kind, that
     reached no version, `shared_cache_failures` how often the shared cache could not be asked.
+    The process's own CPU seconds and memory, and what its versions may take (0: no limit), are not
+    added up.
     """
 
     versions: list[VersionMetrics] = []
     unrouted: dict[str, int] = {}
     shared_cache_failures: int = 0
+    cpu_s: float = 0.0
+    memory_bytes: int = 0
+    budget_bytes: int = 0
 
 
 def merge(reports: list[EngineMetrics]) -> EngineMetrics:

@@ -1,9 +1,11 @@
 """Which versions are in memory: brings an engine from what it holds to what a snapshot desires."""
 
 import asyncio
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 import msgspec
 import structlog
@@ -11,6 +13,7 @@ import structlog
 from augurium.core.errors import AuguriumError
 from augurium.core.serving_policy import ServingPolicy
 from augurium.serving.executor import VersionExecutor
+from augurium.serving.load_mark import LoadMark
 from augurium.serving.loading import Loader, files_bytes, in_engine, may_sleep
 from augurium.serving.memory_budget import MemoryBudget, Residence, Resident
 from augurium.serving.metrics import EngineMetrics, VersionMetrics
@@ -45,7 +48,11 @@ class Residency:
         changed: Callable[[], None],
         cache: PredictionCache | None = None,
         memory_bytes: int = 0,
+        mark: LoadMark | None = None,
     ) -> None:
+        """`memory_bytes` are for the versions that may sleep, 0 for no limit; `mark` remembers what
+        ended an engine.
+        """
         self._router = router
         self._loop = loop
         self._threads = threads
@@ -53,13 +60,16 @@ class Residency:
         self._loads = ThreadPoolExecutor(1, "augurium-load")
         self._runner_loads = ThreadPoolExecutor(STARTING_RUNNERS, "augurium-start")
         self._changed = changed
-        self._budget = MemoryBudget(memory_bytes, self._loads) if memory_bytes else None
+        self._limited = memory_bytes > 0
+        self._budget = MemoryBudget(memory_bytes or sys.maxsize, self._loads)
+        self._mark = mark
         self._cache = cache
         self._snapshot = Snapshot()
         self._served: dict[Key, ServedVersion] = {}
         self._loading: dict[Key, asyncio.Task[None]] = {}
         self._failed: dict[Key, str] = {}
         self._draining: set[asyncio.Task[None]] = set()
+        self._waking: set[asyncio.Task[None]] = set()
         self._metrics: dict[Key, VersionMetrics] = {}
         # of executors that are gone; a counter must not fall
         self._restarts: dict[Key, int] = {}
@@ -106,15 +116,15 @@ class Residency:
         """The counters of every version this engine has held since it started."""
         for key, served in self._served.items():
             self._metrics[key].pending = served.pending
-            self._metrics[key].resident_bytes = served.resident_bytes
+            served.count_residency()
             self._metrics[key].runner_restarts = self._restarts.get(key, 0) + served.restarts
         return EngineMetrics(list(self._metrics.values()))
 
     def apply(self, snapshot: Snapshot, proven: bool = False) -> None:
         """Starts the loads and unloads that lead to `snapshot`; returns at once.
 
-        Versions that are `proven` have run here before: where memory is limited they are loaded by
-        the first request for them.
+        Versions that are `proven` have run before, here or in another engine: where memory is
+        limited they are loaded by the first request for them.
         """
         self._snapshot = snapshot
         desired = self._desired()
@@ -129,18 +139,45 @@ class Residency:
         if self._cache is not None:
             self._cache.wanted = any(policy.cache.ttl_s for policy in policies.values())
         for (name, _), version_served in self._served.items():
-            version_served.take_policy(policies.get(name, ServingPolicy()))
+            self._take_policy(version_served, policies.get(name, ServingPolicy()))
         removed = [key for key in self._served if key not in desired]
         retired = [self._served.pop(key) for key in removed]
         self._publish()
         for version_served in retired:
             self._retire(version_served)
 
+    def awake(self) -> list[Key]:
+        """What is in memory and may sleep, the last used first."""
+        found = [
+            (served.residence.resident.used_at, key)
+            for key, served in self._served.items()
+            if served.residence is not None and served.residence.resident.awake
+        ]
+        return [key for _, key in sorted(found, reverse=True)]
+
+    def prefetch(self, keys: Iterable[Key]) -> None:
+        """Brings these into memory as far as there is room, one after the other, behind what
+        requests wait for.
+        """
+        self._keep(self._prefetch(list(keys)))
+
+    async def _prefetch(self, keys: list[Key]) -> None:
+        for key in keys:
+            served = self._served.get(key)
+            if served is not None and served.residence is not None and served.residence.fits:
+                with suppress(AuguriumError):
+                    await served.residence.wake()
+
+    def _keep(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._waking.add(task)
+        task.add_done_callback(self._waking.discard)
+
     async def stop(self) -> None:
         """Gives up loads in progress and lets go of runners. Requests in flight are the data
         plane's to drain.
         """
-        tasks = [*self._loading.values(), *self._draining]
+        tasks = [*self._loading.values(), *self._draining, *self._waking]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -152,8 +189,8 @@ class Residency:
     async def _load(self, key: Key, desired: DesiredVersion, proven: bool) -> None:
         started = time.perf_counter()
         try:
-            if self._budget is not None and may_sleep(desired):
-                await self._settle(key, desired, self._budget, proven)
+            if may_sleep(desired):
+                await self._settle(key, desired, proven)
                 return
             executor = await self._loaded(desired)
         except AuguriumError as error:
@@ -165,26 +202,36 @@ class Residency:
             self._loading.pop(key, None)
             self._publish()
 
-    async def _settle(
-        self, key: Key, desired: DesiredVersion, budget: MemoryBudget, proven: bool
-    ) -> None:
-        """Gives a version its place in the budget, in memory unless it is proven."""
+    async def _settle(self, key: Key, desired: DesiredVersion, proven: bool) -> None:
+        """Gives a version its place in the budget: in memory, unless that is limited and it is
+        proven.
+        """
         executor = SleepingExecutor()
         resident = Resident(
             f"{desired.model}@{desired.version}",
             files_bytes(desired),
-            lambda: executor.wake(self._loader.load(desired)),
+            lambda: executor.wake(self._load_here(desired)),
             executor.sleep,
             metrics=self._metrics.setdefault(key, VersionMetrics(*key)),
         )
-        residence = Residence(budget, resident)
-        if not proven:
-            await residence.wake()
+        residence = Residence(self._budget, resident)
+        try:
+            if not self._limited or not proven:
+                await residence.wake()
+        except BaseException:
+            residence.leave()
+            raise
         self._swap_in(key, desired, executor, resident.load_s, residence)
+
+    def _load_here(self, desired: DesiredVersion) -> VersionExecutor:
+        if self._mark is None or not in_engine(desired):
+            return self._loader.load(desired)
+        with self._mark.loading(f"{desired.model}@{desired.version}", desired.digest):
+            return self._loader.load(desired)
 
     async def _loaded(self, desired: DesiredVersion) -> VersionExecutor:
         threads = self._loads if in_engine(desired) else self._runner_loads
-        loading = threads.submit(self._loader.load, desired)
+        loading = threads.submit(self._load_here, desired)
         try:
             return await asyncio.wrap_future(loading)
         except asyncio.CancelledError:
@@ -205,12 +252,21 @@ class Residency:
         replaced = self._served.get(key)
         served = served_version(desired, executor, metrics, self._loop, self._threads, self._cache)
         if residence is not None:
-            served.move_in(residence)
-        served.take_policy(self._policies().get(key[0], ServingPolicy()))
+            served.move_in(residence, self._limited)
         self._served[key] = served
+        self._take_policy(served, self._policies().get(key[0], ServingPolicy()))
         if replaced is not None:
             self._retire(replaced)
         log.info("version ready", model=key[0], version=key[1], seconds=round(seconds, 3))
+
+    def _take_policy(self, served: ServedVersion, policy: ServingPolicy) -> None:
+        served.take_policy(policy)
+        residence = served.residence
+        if residence is None:
+            return
+        residence.resident.pinned = policy.residency.pinned
+        if residence.resident.pinned and not residence.resident.awake:
+            self._keep(_pinned(residence))
 
     def _retire(self, served: ServedVersion) -> None:
         """Keeps a version alive until its last request has its answer."""
@@ -251,6 +307,14 @@ class Residency:
         if key in self._failed:
             return "failed", self._failed[key]
         return ("ready", "") if key in self._served else ("failed", "it was not loaded")
+
+
+async def _pinned(residence: Residence) -> None:
+    try:
+        await residence.wake()
+    except AuguriumError as error:
+        # whoever asks for it is told as well
+        log.error("pinned version not loaded", reason=str(error))
 
 
 async def _end(served: ServedVersion) -> None:

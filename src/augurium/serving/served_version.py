@@ -67,8 +67,9 @@ class ServedVersion:
                 cache, self._digests, self._submit, metrics, self.signature.outputs
             )
         self._caching: CachePolicy | None = None
-        # None where everything that is served stays in memory
+        # its place in memory, if it has one of its own; and the same if it may have to leave it
         self.residence: Residence | None = None
+        self._tenancy: Residence | None = None
         self._waking_rows = 0
         # requests of many rows: between two of their batches the batchers are empty
         self._bulk = 0
@@ -81,12 +82,13 @@ class ServedVersion:
         waiting = self._bulk + (self._waking_rows > 0)
         return self._batcher.pending + self._bulk_batcher.pending + waiting
 
-    @property
-    def resident_bytes(self) -> int:
-        """The memory it has now, where that is measured."""
-        if self.residence is None or not self.residence.resident.awake:
-            return 0
-        return self.residence.resident.size_bytes
+    def count_residency(self) -> None:
+        """Brings what is counted of its place in memory up to date."""
+        metrics, place = self.metrics, self.residence.resident if self.residence else None
+        metrics.resident = int(place is None or place.awake)
+        metrics.resident_bytes = place.size_bytes if place is not None and place.awake else 0
+        metrics.pinned = place is not None and place.pinned
+        metrics.problem = str(place.failure) if place is not None and place.failure else ""
 
     @property
     def restarts(self) -> int:
@@ -105,7 +107,7 @@ class ServedVersion:
         self, inputs: Sequence[Array], rows: int, deadline: float, key: object = None
     ) -> "asyncio.Future[Answer]":
         """Queues rows; those of a version that is not in memory wait until it is."""
-        if self.residence is None or self.residence.use():
+        if self._tenancy is None or self._tenancy.use():
             return self._batcher.submit(inputs, rows, deadline, key)
         if self._waking_rows + rows > self.desired.batching.max_queue_rows:
             raise Overloaded("Exceeds maximum queue size")
@@ -125,12 +127,12 @@ class ServedVersion:
 
     async def _wake(self, deadline: float) -> None:
         """Returns when the version is in memory. Raises NotReady, Overloaded, DeadlineExceeded."""
-        if self.residence is None:
+        if self._tenancy is None:
             return
         try:
             async with asyncio.timeout(deadline - time.monotonic()):
-                if not self.residence.use():
-                    await self.residence.wake()
+                if not self._tenancy.use():
+                    await self._tenancy.wake()
         except TimeoutError as error:
             raise DeadlineExceeded("Request timeout expired") from error
 
@@ -154,10 +156,11 @@ class ServedVersion:
         if self._cached is not None:
             self._cached.keep_written(digest, CachedContent(content, rows, since))
 
-    def move_in(self, residence: Residence) -> None:
-        """Is in memory only when it is needed from now on."""
+    def move_in(self, residence: Residence, limited: bool) -> None:
+        """Has this place in memory from now on; where that is `limited`, only when it is needed."""
         residence.resident.in_use = self._in_use
         self.residence = residence
+        self._tenancy = residence if limited else None
 
     def _in_use(self) -> bool:
         """Whether anything was accepted that needs the model; not what waits to be woken."""

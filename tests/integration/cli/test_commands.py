@@ -184,6 +184,64 @@ def test_models_are_a_table(augurium: Augurium, answer: Answer, model_body: dict
     assert ["[new]", "0", "-", "-", "-"] in lines
 
 
+ACTIVITY: dict[str, Any] = {
+    "at": 1.0,
+    "engines": [
+        {"engine": "engine-0", "pid": 7, "cpu_s": 1, "resident_bytes": 3145728,
+         "budget_bytes": 4194304, "memory_bytes": 9437184},
+    ],
+    "versions": [
+        {"model": "churn", "version": 1, "state": "asleep", "reason": "churn@1 cannot be loaded"},
+        {"model": "fraud", "version": 3, "state": "resident", "pinned": True, "engines": 1,
+         "resident_bytes": 3145728, "load_s": 0.25, "loads": 2, "evictions": 1,
+         "last_inference_at": 0.0, "requests": {"ok": 5}, "latency": [5, 0]},
+    ],
+    "latency_bounds_s": [0.001],
+}  # fmt: skip
+
+
+def test_what_is_in_memory_is_a_table_with_the_largest_first(
+    augurium: Augurium, answer: Answer
+) -> None:
+    answer("GET /api/v1/activity", ACTIVITY)
+
+    result = augurium("models", "--resident")
+
+    assert result.exit_code == 0, result.stderr
+    assert "models take 3.0 MiB of 4.0 MiB in 1 engines" in result.stderr
+    fraud, churn = [line for line in lines_of(result.stdout) if line and "@" in line[0]]
+    assert " ".join(fraud) == "fraud@3 resident, pinned 1/1 3.0 MiB 0.25 2 1 - -"
+    assert " ".join(churn) == "churn@1 asleep 0/1 - 0 0 0 - churn@1 cannot be loaded"
+    told = json.loads(augurium("models", "--resident", "--json").stdout)
+    assert [one["model"] for one in told["versions"]] == ["churn", "fraud"]
+
+
+def test_top_measures_once_without_a_terminal(augurium: Augurium, answer: Answer) -> None:
+    later = {**ACTIVITY, "at": 3.0, "versions": [
+        ACTIVITY["versions"][0],
+        {**ACTIVITY["versions"][1], "requests": {"ok": 105}, "latency": [105, 0], "pending": 4},
+    ]}  # fmt: skip
+    answer("GET /api/v1/activity", ACTIVITY)
+    answer("GET /api/v1/activity", later)
+
+    result = augurium("top", "--interval", "0.2")
+
+    assert result.exit_code == 0, result.stderr
+    assert "50 requests/s" in result.stdout
+    assert "1 asleep, 1 resident" in result.stdout
+    (fraud,) = (line for line in lines_of(result.stdout) if line[:1] == ["fraud@3"])
+    assert fraud[1:8] == ["resident,", "pinned", "1/1", "3.0", "MiB", "50", "0"]
+    measured = json.loads(augurium("top", "--interval", "0.2", "--json").stdout)
+    assert {one["name"] for one in measured["versions"]} == {"churn@1", "fraud@3"}
+
+
+def test_top_refuses_an_order_there_is_not(augurium: Augurium) -> None:
+    result = augurium("top", "--sort", "size")
+
+    assert result.exit_code == 1
+    assert "rate, memory, latency, waiting, name" in result.stderr
+
+
 def test_without_models_the_next_step_is_told(augurium: Augurium, answer: Answer) -> None:
     answer("GET /api/v1/models", {"models": []})
 

@@ -148,6 +148,16 @@ def test_triton_names_stand_on_the_page_as_triton_writes_them() -> None:
     assert 'augurium_rows_total{model="iris",version="3"} 20' in page.splitlines()
 
 
+def test_engines_tell_what_they_take() -> None:
+    engine = EngineMetrics(cpu_s=1.5, memory_bytes=2**20, budget_bytes=10**9)
+    page = _samples(render(EngineMetrics(), NodeFacts(1, 1, engines={"engine-0": engine})))
+
+    (label,) = {labels for name, labels in page if name == "augurium_engine_memory_bytes"}
+    assert page["augurium_engine_cpu_seconds", label] == 1.5
+    assert page["augurium_engine_memory_bytes", label] == 2**20
+    assert page["augurium_engine_model_budget_bytes", label] == 10**9
+
+
 def test_a_node_without_traffic_has_a_page_too() -> None:
     page = _samples(render(EngineMetrics(), NodeFacts(0, 0)))
 

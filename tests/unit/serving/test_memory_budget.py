@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from augurium.core.errors import ModelFailed, NotReady, Overloaded
-from augurium.serving.memory_budget import MemoryBudget, Resident
+from augurium.serving.memory_budget import MemoryBudget, Residence, Resident
 
 MIB = 1024 * 1024
 
@@ -18,6 +18,7 @@ class House:
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self.load_s = 1.0
         self.memory = 0
         self.events: list[str] = []
         self.busy: set[str] = set()
@@ -35,6 +36,7 @@ class House:
             if name in self.broken:
                 raise ModelFailed("damaged")
             self.memory += round(grows_mib * MIB)
+            self.now += self.load_s
             self.events.append(f"+{name}")
 
         return Resident(
@@ -59,11 +61,7 @@ async def house() -> AsyncIterator[House]:
 
 async def test_what_was_not_asked_for_longest_goes(house: House) -> None:
     a, b, c = (house.version(name, 4) for name in "abc")
-    for one in (a, b, c):
-        one.load_s = 1.0
-    await house.ask(a, b, a)
-    a.load_s = b.load_s = 1.0
-    await house.ask(c)
+    await house.ask(a, b, a, c)
     assert house.events == ["+a", "+b", "-b", "+c"]
     assert (a.awake, b.awake, c.awake) == (True, False, True)
     assert house.budget.used_bytes == 8 * MIB
@@ -72,9 +70,10 @@ async def test_what_was_not_asked_for_longest_goes(house: House) -> None:
 
 async def test_what_takes_long_to_load_stays_longer(house: House) -> None:
     dear, cheap, new = (house.version(name, 4) for name in ("dear", "cheap", "new"))
-    await house.ask(dear, cheap)
-    dear.load_s, cheap.load_s = 30.0, 0.01
-    await house.ask(new)
+    house.load_s = 30.0
+    await house.ask(dear)
+    house.load_s = 0.01
+    await house.ask(cheap, new)
     assert house.events == ["+dear", "+cheap", "-cheap", "+new"]
 
 
@@ -141,6 +140,35 @@ async def test_what_takes_more_than_was_thought_makes_others_go(house: House) ->
     assert house.budget.used_bytes == 9 * MIB
     assert house.events == ["+first", "+second", "+grown", "-first"]
     assert (first.awake, second.awake, grown.awake) == (False, True, True)
+
+
+async def test_what_is_pinned_never_goes(house: House) -> None:
+    pinned, a, b = house.version("pinned", 4), house.version("a", 4), house.version("b", 4)
+    pinned.pinned = True
+    await house.ask(pinned, a)
+    house.now += 1000
+    await house.ask(a, b)
+    assert house.events == ["+pinned", "+a", "-a", "+b"]
+    # nor for one that turns out to be larger than its files
+    await house.ask(house.version("grown", 1, grows_mib=6))
+    assert pinned.awake
+
+
+async def test_who_does_not_fit_beside_what_is_pinned_is_told_so(house: House) -> None:
+    pinned = house.version("pinned", 6)
+    pinned.pinned = True
+    await house.ask(pinned)
+    with pytest.raises(NotReady, match=r"pinned versions take 6291456 .* or pin less"):
+        await house.ask(house.version("large", 5))
+    await house.ask(house.version("small", 4))
+    assert house.events == ["+pinned", "+small"]
+
+
+async def test_only_what_is_asleep_and_has_room_fits(house: House) -> None:
+    a, b, c = house.version("a", 6), house.version("b", 4), house.version("c", 5)
+    fits = [Residence(house.budget, one) for one in (a, b, c)]
+    await house.ask(a)
+    assert [one.fits for one in fits] == [False, True, False]
 
 
 async def test_all_who_wait_share_one_load_whoever_leaves(house: House) -> None:

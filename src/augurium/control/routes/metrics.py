@@ -21,6 +21,7 @@ async def get_metrics(services: ServicesOf) -> Response:
         engines_connected=len(hub.links()),
         snapshot_revision=hub.snapshot.revision,
         restarts={slot.hello.engine: slot.restarts for slot in hub.slots()},
+        engines={link.hello.engine: link.counters for link in hub.links()},
     )
     # a thousand models make a long page; it must not hold up the loop
     page = await asyncio.to_thread(render, metrics, node)

@@ -1,0 +1,16 @@
+"""Routes: what the node does now."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from augurium.control.activity import Activity, activity
+from augurium.control.routes.answers import answer, described
+from augurium.control.routes.parameters import CallerOf, ServicesOf
+
+router = APIRouter(tags=["server"])
+
+
+@router.get("/activity", **described(Activity))
+async def get_activity(services: ServicesOf, caller: CallerOf) -> Response:
+    """Every deployed version with its place in memory and its counters, and the engines."""
+    return answer(await activity(services.hub, caller.sees))
