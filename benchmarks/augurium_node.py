@@ -18,24 +18,26 @@ STOP_TIMEOUT_S = 40.0
 LOG_LINES = 20
 
 
-def serve_command(home: Path, ports: Ports, engines: int) -> tuple[str, ...]:
-    """The command line of a node with everything else at its default."""
+def serve_command(home: Path, ports: Ports, engines: int, *others: str) -> tuple[str, ...]:
+    """The command line of a node; what `others` do not say is at its default."""
     places = (("home", home), ("port", ports.rest), ("grpc-port", ports.grpc))
     options = (*places, ("control-port", ports.other), ("engines", engines))
     return (
         *AUGURIUM,
         "serve",
         *(part for name, value in options for part in (f"--{name}", str(value))),
+        *others,
     )
 
 
 class AuguriumNode:
     """A node in the foreground; a context manager. `ready_s` is the time to its ready line."""
 
-    def __init__(self, home: Path, ports: Ports, engines: int) -> None:
-        self._command = serve_command(home, ports, engines)
+    def __init__(self, home: Path, ports: Ports, engines: int, *options: str) -> None:
+        self._command = serve_command(home, ports, engines, *options)
+        self.ports = ports
         self._log = home.parent / "node.log"
-        self._control = f"http://127.0.0.1:{ports.other}"
+        self.control_url = f"http://127.0.0.1:{ports.other}"
         self.ready_s = 0.0
 
     def __enter__(self) -> "AuguriumNode":
@@ -65,7 +67,7 @@ class AuguriumNode:
     def register(self, model: Path, name: str, *options: str) -> None:
         """Registers and deploys a model file. Raises NotReady with what the command said."""
         command = (*AUGURIUM, "register", str(model), "--name", name, "--deploy", *options)
-        environment = {**os.environ, "AUGURIUM_URL": self._control}
+        environment = {**os.environ, "AUGURIUM_URL": self.control_url}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise NotReady(f"'augurium register' failed:\n{done.stdout}{done.stderr}")
