@@ -8,7 +8,7 @@ CLIENTS := .venv-clients/.ready
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PROTO := src/augurium/protocols
 
-.PHONY: help setup demo serve clients test check format bench docs proto lock clean
+.PHONY: help setup demo serve clients test soak check format bench docs proto lock clean
 .DEFAULT_GOAL := help
 
 help: ## show the tasks
@@ -46,6 +46,11 @@ clients: $(CLIENTS) ## install the published clients that need an environment of
 # the tests of a file stay together, because they share what they start
 test: $(DEV) $(CLIENTS) ## run every test, as many at a time as there are cores
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+# an hour of traffic and trouble; `make soak SOAK_S=600` is ten minutes
+SOAK_S ?= 3600
+soak: $(DEV) ## run the long scenarios for an hour
+	AUGURIUM_SOAK_S=$(SOAK_S) $(BIN)/python -m pytest tests/acceptance/test_soak.py
 
 check: $(DEV) ## lint, format, types, layers, generated code and pages
 	$(BIN)/ruff check .

@@ -7,31 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-import numpy as np
 import onnx
-import onnx.helper as oh
-import onnx.numpy_helper
 import pytest
 
 from augurium.core.errors import AuguriumError
-from tests.support.models import graph
+from tests.support.models import table_model
 from tests.support.node import Node
 
 MODELS = 10
 TABLE_BYTES = 2_000_000
 # three of them, as they are measured: about twice the size of their files
 BUDGET = 6 * TABLE_BYTES + 1_000_000
-
-
-def table_model(value: int, size_bytes: int = TABLE_BYTES) -> bytes:
-    """Looks its answer up in a large table that holds nothing but `value`."""
-    table = np.full(size_bytes // 4, value, np.float32)
-    return graph(
-        [oh.make_node("Gather", ["table", "place"], ["found"])],
-        [oh.make_tensor_value_info("place", onnx.TensorProto.INT64, ["rows", 1])],
-        [oh.make_tensor_value_info("found", onnx.TensorProto.FLOAT, ["rows", 1])],
-        (onnx.numpy_helper.from_array(table, "table"),),
-    )
 
 
 def flags(folder: Path, memory_bytes: int) -> list[str]:
@@ -51,7 +37,9 @@ def crowded(start: Callable[..., Node], folder: Path) -> Node:
     node = start(folder / "home", *flags(folder, BUDGET))
     with node.client() as client:
         for value in range(MODELS):
-            client.register(onnx.load_from_string(table_model(value)), name=f"table{value}")
+            client.register(
+                onnx.load_from_string(table_model(value, TABLE_BYTES)), name=f"table{value}"
+            )
             client.deploy(f"table{value}", 1)
     return node
 
@@ -215,7 +203,9 @@ def test_a_file_that_was_damaged_while_its_model_slept_is_not_served(
     node = start(tmp_path / "home", *flags(tmp_path, BUDGET))
     with node.client() as client:
         for value in range(2):
-            client.register(onnx.load_from_string(table_model(value)), name=f"table{value}")
+            client.register(
+                onnx.load_from_string(table_model(value, TABLE_BYTES)), name=f"table{value}"
+            )
             client.deploy(f"table{value}", 1)
         digest = client.version("table1", 1).servable.digest
     node.stop()

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnx
 import onnx.helper as oh
+import onnx.numpy_helper
 import pandas as pd
 from sklearn.pipeline import Pipeline
 from xgboost import XGBClassifier
@@ -43,6 +44,17 @@ def text_model() -> bytes:
         [oh.make_node("Identity", ["text"], ["same"])],
         [oh.make_tensor_value_info("text", kind, shape)],
         [oh.make_tensor_value_info("same", kind, shape)],
+    )
+
+
+def table_model(value: int, size_bytes: int) -> bytes:
+    """Looks its answer up in a large table that holds nothing but `value`."""
+    table = np.full(size_bytes // 4, value, np.float32)
+    return graph(
+        [oh.make_node("Gather", ["table", "place"], ["found"])],
+        [oh.make_tensor_value_info("place", onnx.TensorProto.INT64, ["rows", 1])],
+        [oh.make_tensor_value_info("found", onnx.TensorProto.FLOAT, ["rows", 1])],
+        (onnx.numpy_helper.from_array(table, "table"),),
     )
 
 
