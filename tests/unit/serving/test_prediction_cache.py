@@ -93,7 +93,7 @@ def test_bytes_never_exceed_the_limit_nor_drift(steps: list[tuple[int, int]]) ->
         cache.put_row(bytes([key]), [np.zeros((1, size))])
         assert 0 <= cache.used_bytes <= 20_000
     for number in range(40):
-        cache.put_content(bytes([100, number]), CachedContent(bytes(1400), 1, 0))
+        cache.put_content(bytes([100, number]), CachedContent(bytes(1600), 1, 0))
     # all of one size now: what was counted for the others is gone with them
     assert cache.used_bytes == len(cache) * 2000
 
