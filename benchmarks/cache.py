@@ -3,9 +3,9 @@
     python -m benchmarks.cache [--rounds 5] [--seconds 4] [--connections 16]
 
 One node and the model "tabular" under two names, with and without a cache. In alternating rounds:
-rows that are all new, with and without it (a miss costs the difference); known rows in requests that
-differ in their bytes; and requests that come again byte by byte. The aim is 1.5 times the rate of a
-miss. Needs wrk.
+rows that are all new, with and without it (a miss costs the difference); known rows in requests
+that differ in their bytes; and requests that come again byte by byte. The aim is 1.5 times the rate
+of a miss. Needs wrk.
 """
 
 import argparse

@@ -3,9 +3,19 @@
 import asyncio
 import contextlib
 
-from augurium.serving.link import Applied, Collect, Counters, Hello, Message, Push, Told, send
+from augurium.serving.link import (
+    Applied,
+    Collect,
+    Counters,
+    Hello,
+    Message,
+    Push,
+    Told,
+    Update,
+    send,
+)
 from augurium.serving.metrics import EngineMetrics
-from augurium.serving.snapshot import Snapshot, VersionState
+from augurium.serving.snapshot import Snapshot, VersionState, change
 
 READY = "ready"
 FAILED = "failed"
@@ -27,6 +37,7 @@ class EngineLink:
         self.open = True
         self._writer = writer
         self._snapshot: Snapshot | None = None
+        self._told: Snapshot | None = None
         self._request = 0
         self._asked = 0
         self._answers: list[Told] = []
@@ -98,8 +109,9 @@ class EngineLink:
     def _take(self) -> list[Message]:
         messages: list[Message] = []
         if self._snapshot is not None:
-            messages.append(Push(self._snapshot))
-            self._snapshot = None
+            # of a thousand models one has changed: to read them all again would halt the engine
+            told, self._told, self._snapshot = self._told, self._snapshot, None
+            messages.append(Push(self._told) if told is None else Update(change(told, self._told)))
         if self._request > self._asked:
             messages.append(Collect(self._request))
             self._asked = self._request

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import structlog
 
-from augurium.access.access import Access
 from augurium.access.gateway import Gateway
 from augurium.access.ledger import Ledger
 from augurium.core.errors import AuguriumError
@@ -33,7 +32,8 @@ from augurium.serving.router import Router
 from augurium.serving.runner_process import sweep
 from augurium.serving.served_version import ServedVersion
 from augurium.serving.shared_cache import SharedCache
-from augurium.serving.snapshot import Snapshot, load_snapshot, save_snapshot
+from augurium.serving.snapshot import Snapshot
+from augurium.serving.snapshot_keeper import SnapshotKeeper
 
 # an engine that is killed starts with what it held so long before
 RESIDENTS_INTERVAL_S = 5.0
@@ -50,7 +50,7 @@ class Engine:
         router: Router[ServedVersion] = Router()
         self._threads = ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 1), "augurium-run")
         self._run_folder = config.home.run
-        self._snapshot_file = config.home.state / f"{slot}.snapshot"
+        self._keeper = SnapshotKeeper(config.home.state / f"{slot}.snapshot", self._report)
         # None costs a request nothing: whoever reaches a node without keys may do everything
         self._ledger = Ledger(config.home.ledger) if config.settings.access.required else None
         self.gateway = Gateway(self._ledger) if self._ledger else None
@@ -69,7 +69,7 @@ class Engine:
             LoadMark(config.home.state / f"{slot}.loading"),
         )
         self._residents = ResidentList(config.home.state / f"{slot}.residents")
-        self._noting: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._told_before = False
         self._link = ControlLink(
             config.home.link_socket,
@@ -88,12 +88,12 @@ class Engine:
     def start(self) -> None:
         """Loads what the last run served, without waiting for control, and connects to control."""
         sweep(self._run_folder)
-        try:
-            self._take(load_snapshot(self._snapshot_file), proven=True)
-        except AuguriumError as error:
-            log.error("last snapshot ignored", reason=str(error))
+        self._take(self._keeper.load(), proven=True)
         self._link.start()
-        self._noting = asyncio.create_task(self._note_residents())
+        self._tasks = [
+            asyncio.create_task(self._note_residents()),
+            asyncio.create_task(self._keeper.run()),
+        ]
 
     async def drain(self, delay_s: float, timeout_s: float) -> None:
         """Reports not ready for `delay_s`, so that balancers notice, then waits for accepted
@@ -110,9 +110,10 @@ class Engine:
     async def stop(self) -> None:
         """Lets go of control, loads and threads."""
         await self._link.stop()
-        if self._noting is not None:
-            self._noting.cancel()
-            await asyncio.gather(self._noting, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._keeper.finish()
         if self.loaded.is_set():
             self._residents.write(self._residency.awake())
         await self._residency.stop()
@@ -139,31 +140,28 @@ class Engine:
                 self.gateway.renew(snapshot.access)
             except AuguriumError as error:
                 log.error("credentials not renewed", reason=str(error))
+        kept = self._keeper.kept
+        if kept.access != snapshot.access:
+            # at once: the next start must know who may call, also if it comes before all is loaded
+            self._keeper.keep(msgspec.structs.replace(kept, access=snapshot.access))
         self._residency.apply(snapshot, proven)
-        if not self._residency.settled:
-            self._keep_access(snapshot.access)
-
-    def _keep_access(self, access: Access) -> None:
-        """Makes the next start know who may call now, also if it comes before all is loaded."""
-        try:
-            kept = load_snapshot(self._snapshot_file)
-            if kept.access != access:
-                save_snapshot(self._snapshot_file, msgspec.structs.replace(kept, access=access))
-        except (OSError, AuguriumError) as error:
-            log.error("credentials not kept", reason=str(error))
 
     def _changed(self) -> None:
-        """A version changed its state: control is told, and the next start is prepared."""
-        self._link.report()
+        """A version changed its state: the next start is prepared, then control is told."""
         if not self._residency.settled:
+            self._link.report()
             return
         self.plane.loaded = True
         self.loaded.set()
-        try:
-            save_snapshot(self._snapshot_file, self._residency.proven())
-        except OSError as error:
-            # a full disk must not stop serving; only the next start is affected
-            log.error("snapshot not kept", reason=error.strerror)
+        # whoever is told that a version is deployed may rely on the next start to know it
+        self._keeper.keep_soon(self._proven)
+
+    def _report(self) -> None:
+        self._link.report()
+
+    def _proven(self) -> Snapshot:
+        """What the next start begins with: what was kept, while something is loading again."""
+        return self._residency.proven() if self._residency.settled else self._keeper.kept
 
     async def _note_residents(self) -> None:
         """Takes up what was in memory at the end of the last run, then notes what is."""

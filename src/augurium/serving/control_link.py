@@ -19,6 +19,8 @@ from augurium.serving.link import (
     Message,
     Push,
     Told,
+    Update,
+    desired,
     receive,
     send,
 )
@@ -51,6 +53,8 @@ class ControlLink:
         self._applied = applied
         self._metrics = metrics
         self._questions = OpenQuestions()
+        # what control said last on this connection
+        self._desired: Snapshot | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -100,6 +104,7 @@ class ControlLink:
             wait_s = min(wait_s * 2, LONGEST_RETRY_S)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._desired = None
         send(writer, self._hello())
         reporter = asyncio.create_task(self._report_counters(writer))
         try:
@@ -110,8 +115,9 @@ class ControlLink:
             reporter.cancel()
 
     def _answer(self, writer: asyncio.StreamWriter, message: Message) -> None:
-        if isinstance(message, Push):
-            self._take(message.snapshot)
+        if isinstance(message, Push | Update):
+            self._desired = desired(self._desired, message)
+            self._take(self._desired)
         elif isinstance(message, Collect):
             send(writer, Counters(self._metrics(), message.request))
         elif isinstance(message, Told):

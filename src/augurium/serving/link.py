@@ -1,9 +1,9 @@
 """The link between control and an engine: msgpack messages with a 4-byte length over a Unix socket.
 
-The engine connects and says `Hello`. Control answers with a `Push` and sends another whenever the
-desired state changes; the engine answers each with `Applied` as its versions load. `Collect` asks
-for `Counters`, which an engine also sends by itself. The other way round an engine may `Ask`, and
-is `Told`.
+The engine connects and says `Hello`. Control answers with a `Push` and sends an `Update` whenever
+the desired state changes; the engine answers each with `Applied` as its versions load. `Collect`
+asks for `Counters`, which an engine also sends by itself. The other way round an engine may `Ask`,
+and is `Told`.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import msgspec
 from augurium.core.errors import AuguriumError, ErrorKind
 from augurium.serving.metrics import EngineMetrics
 from augurium.serving.questions import Answer, Question
-from augurium.serving.snapshot import Snapshot, VersionState
+from augurium.serving.snapshot import Snapshot, SnapshotChange, VersionState, changed
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 _length = struct.Struct(">I")
@@ -53,6 +53,12 @@ class Push(msgspec.Struct, frozen=True, tag="push"):
     snapshot: Snapshot
 
 
+class Update(msgspec.Struct, frozen=True, tag="update"):
+    """What has changed in the desired state since it was told last on this connection."""
+
+    change: SnapshotChange
+
+
 class Collect(msgspec.Struct, frozen=True, tag="collect"):
     """Asks for `Counters` with the same `request` number."""
 
@@ -81,9 +87,21 @@ class Told(msgspec.Struct, frozen=True, tag="told"):
     fault: Fault | None = None
 
 
-Message = Hello | Applied | Counters | Push | Collect | Ask | Told
+Message = Hello | Applied | Counters | Push | Update | Collect | Ask | Told
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
+
+
+def desired(before: Snapshot | None, message: Push | Update) -> Snapshot:
+    """The desired state after a message; `before` is what the one before it said.
+
+    Raises AuguriumError for a change to what was never told.
+    """
+    if isinstance(message, Push):
+        return message.snapshot
+    if before is None:
+        raise AuguriumError("a change came before the first snapshot")
+    return changed(before, message.change)
 
 
 def send(writer: asyncio.StreamWriter, message: Message) -> None:

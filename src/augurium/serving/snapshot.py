@@ -69,6 +69,36 @@ class Snapshot(msgspec.Struct, frozen=True):
     log_level: str = ""
 
 
+class SnapshotChange(msgspec.Struct, frozen=True):
+    """What makes one snapshot of another: models that are new or not as before, names of those that
+    are gone, and everything else.
+    """
+
+    revision: int
+    models: tuple[DesiredModel, ...] = ()
+    removed: tuple[str, ...] = ()
+    access: Access = Access()
+    log_level: str = ""
+
+
+def change(before: Snapshot, after: Snapshot) -> SnapshotChange:
+    """What has to be told to who knows `before`."""
+    known = {model.name: model for model in before.models}
+    models = tuple(model for model in after.models if known.get(model.name) != model)
+    removed = tuple(known.keys() - {model.name for model in after.models})
+    return SnapshotChange(after.revision, models, removed, after.access, after.log_level)
+
+
+def changed(before: Snapshot, told: SnapshotChange) -> Snapshot:
+    """The snapshot after a change. Models that are as before are the same objects."""
+    models = {model.name: model for model in before.models}
+    models.update((model.name, model) for model in told.models)
+    for name in told.removed:
+        models.pop(name, None)
+    in_order = tuple(models[name] for name in sorted(models))
+    return Snapshot(told.revision, in_order, told.access, told.log_level)
+
+
 class VersionState(msgspec.Struct, frozen=True):
     """Where an engine stands with one version: `loading`, `ready` or `failed`, and why."""
 

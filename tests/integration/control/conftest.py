@@ -26,7 +26,18 @@ from augurium.core.settings import NodeSettings, Settings
 from augurium.core.signature import Signature
 from augurium.core.tensors import TensorSpec
 from augurium.registry.records import Artifact, Version, VersionDraft
-from augurium.serving.link import Applied, Collect, Counters, Hello, Push, Told, receive, send
+from augurium.serving.link import (
+    Applied,
+    Collect,
+    Counters,
+    Hello,
+    Push,
+    Told,
+    Update,
+    desired,
+    receive,
+    send,
+)
 from augurium.serving.linked_control import LinkedControl
 from augurium.serving.metrics import EngineMetrics
 from augurium.serving.open_questions import OpenQuestions
@@ -107,8 +118,8 @@ class EngineClient:
 
     async def _live(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while (message := await receive(reader)) is not None:
-            if isinstance(message, Push):
-                self.snapshot = message.snapshot
+            if isinstance(message, Push | Update):
+                self.snapshot = desired(self.snapshot, message)
                 self._report()
             elif isinstance(message, Collect) and not self.silent:
                 self._send(Counters(self.metrics, message.request))
