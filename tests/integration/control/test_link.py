@@ -142,6 +142,20 @@ async def test_counters_add_up_over_engines(
     assert await _metric(api, "augurium_engines_connected") == 2
 
 
+async def test_the_page_of_metrics_is_compressed_for_who_takes_that(
+    api: httpx.AsyncClient, connect_engine: Fixture
+) -> None:
+    engine = await connect_engine("engine-0")
+    engine.metrics = _counted(10)
+    plain = await api.get(METRICS_URL, headers={"accept-encoding": "identity"})
+    packed = await api.get(METRICS_URL, headers={"accept-encoding": "gzip"})
+
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.text == plain.text
+    assert "augurium_requests_total" in plain.text
+
+
 async def test_counters_never_go_back_when_an_engine_restarts(
     api: httpx.AsyncClient, services: Services, connect_engine: Fixture
 ) -> None:

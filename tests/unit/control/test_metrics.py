@@ -148,6 +148,15 @@ def test_triton_names_stand_on_the_page_as_triton_writes_them() -> None:
     assert 'augurium_rows_total{model="iris",version="3"} 20' in page.splitlines()
 
 
+def test_only_versions_that_were_asked_have_histograms() -> None:
+    idle = VersionMetrics("idle", 1, resident=1)
+    page = render(EngineMetrics([_busy_version(), idle]), NodeFacts(1, 1)).decode()
+
+    lines = [line for line in page.splitlines() if 'model="idle"' in line]
+    assert 'augurium_resident_engines{model="idle",version="1"} 1' in lines
+    assert not [line for line in lines if "_bucket" in line]
+
+
 def test_engines_tell_what_they_take() -> None:
     engine = EngineMetrics(cpu_s=1.5, memory_bytes=2**20, budget_bytes=10**9)
     page = _samples(render(EngineMetrics(), NodeFacts(1, 1, engines={"engine-0": engine})))

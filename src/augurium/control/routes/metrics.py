@@ -1,19 +1,23 @@
 """Routes: metrics."""
 
 import asyncio
+import gzip
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from augurium.control.exposition import CONTENT_TYPE
 from augurium.control.metrics import NodeFacts, render
 from augurium.control.routes.parameters import ServicesOf
+from augurium.serving.metrics import EngineMetrics
 
 router = APIRouter(tags=["server"])
+# the fastest: a page repeats itself
+COMPRESSION = 1
 
 
 @router.get("/metrics", response_class=Response)
-async def get_metrics(services: ServicesOf) -> Response:
+async def get_metrics(request: Request, services: ServicesOf) -> Response:
     """Counters, gauges and histograms of all engines in Prometheus' text format."""
     metrics = await services.hub.collect()
     hub = services.hub
@@ -24,5 +28,14 @@ async def get_metrics(services: ServicesOf) -> Response:
         engines={link.hello.engine: link.counters for link in hub.links()},
     )
     # a thousand models make a long page; it must not hold up the loop
-    page = await asyncio.to_thread(render, metrics, node)
-    return Response(page, headers={"content-type": CONTENT_TYPE})
+    compressed = "gzip" in request.headers.get("accept-encoding", "")
+    page = await asyncio.to_thread(_page, metrics, node, compressed)
+    headers = {"content-type": CONTENT_TYPE, "vary": "accept-encoding"}
+    if compressed:
+        headers["content-encoding"] = "gzip"
+    return Response(page, headers=headers)
+
+
+def _page(metrics: EngineMetrics, node: NodeFacts, compressed: bool) -> bytes:
+    page = render(metrics, node)
+    return gzip.compress(page, COMPRESSION) if compressed else page
