@@ -18,6 +18,7 @@ from augurium.core.home import NodeConfig
 from augurium.core.logs import LogSwitch
 from augurium.core.process_memory import resident_bytes
 from augurium.core.settings import CacheSettings
+from augurium.serving.collector import Collector
 from augurium.serving.control_link import ControlLink
 from augurium.serving.link import Applied, Hello
 from augurium.serving.linked_control import LinkedControl
@@ -69,6 +70,7 @@ class Engine:
             LoadMark(config.home.state / f"{slot}.loading"),
         )
         self._residents = ResidentList(config.home.state / f"{slot}.residents")
+        self._collector = Collector()
         self._tasks: list[asyncio.Task[None]] = []
         self._told_before = False
         self._link = ControlLink(
@@ -153,6 +155,7 @@ class Engine:
             return
         self.plane.loaded = True
         self.loaded.set()
+        self._collector.settle(self._residency.retired)
         # whoever is told that a version is deployed may rely on the next start to know it
         self._keeper.keep_soon(self._proven)
 

@@ -68,6 +68,8 @@ class Residency:
         self._served: dict[Key, ServedVersion] = {}
         self._loading: dict[Key, asyncio.Task[None]] = {}
         self._failed: dict[Key, str] = {}
+        # how many versions have gone
+        self.retired = 0
         self._draining: set[asyncio.Task[None]] = set()
         self._waking: set[asyncio.Task[None]] = set()
         self._metrics: dict[Key, VersionMetrics] = {}
@@ -270,6 +272,7 @@ class Residency:
 
     def _retire(self, served: ServedVersion) -> None:
         """Keeps a version alive until its last request has its answer."""
+        self.retired += 1
         key = (served.desired.model, served.desired.version)
         self._restarts[key] = self._restarts.get(key, 0) + served.restarts
         task = self._loop.create_task(_end(served))
