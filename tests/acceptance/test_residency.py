@@ -209,7 +209,7 @@ def test_a_file_that_was_damaged_while_its_model_slept_is_not_served(
             client.deploy(f"table{value}", 1)
         digest = client.version("table1", 1).servable.digest
     node.stop()
-    (file,) = (path for path in (tmp_path / "home").rglob(f"*{digest[2:]}*") if path.is_file())
+    file = tmp_path / "home/artifacts/sha256" / digest[:2] / digest
     file.chmod(0o644)
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1

@@ -38,6 +38,7 @@ from augurium.registry.database import open_database, registry_url
 from augurium.registry.garbage import Garbage
 from augurium.registry.signing import SigningKeys
 from augurium.registry.sql_registry import SqlRegistry
+from augurium.registry.verified_files import VerifiedFiles
 
 
 @contextlib.asynccontextmanager
@@ -79,7 +80,7 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
         switch = LogSwitch(config.settings.log, "control")
         loads = ModelLoads(registry, deployments, snapshots, note)
         node_log = NodeLog(switch, snapshots, hub, note)
-        desk = Desk(registry, hub, loads, node_log, config.engines)
+        desk = Desk(registry, hub, loads, node_log, artifacts, config.engines)
         hub.answer_with(desk.answer)
         sweep = UploadSweep(pending_uploads(config.settings.storage, os.environ))
         async with _running(services, snapshots, sweep):
@@ -122,6 +123,7 @@ def _prepare(config: NodeConfig) -> Artifacts:
             leftover.unlink(missing_ok=True)
     artifacts = open_artifacts(config.settings.storage, home.artifacts, home.cache, os.environ)
     artifacts.sweep_staging()
+    VerifiedFiles(home.verified).sweep()
     return artifacts
 
 

@@ -4,11 +4,14 @@ import asyncio
 import contextlib
 from collections.abc import Collection, Iterable
 
+import structlog
+
 from augurium.control.link_hub import LinkHub
 from augurium.control.model_index import model_index
 from augurium.control.model_loads import ModelLoads
 from augurium.control.node_log import NodeLog
 from augurium.core.errors import NotReady
+from augurium.registry.artifacts import ArtifactStore
 from augurium.registry.registry import Registry
 from augurium.serving.metrics import VersionMetrics
 from augurium.serving.questions import (
@@ -17,6 +20,8 @@ from augurium.serving.questions import (
     Load,
     Logging,
     LogLevel,
+    Mend,
+    Mended,
     Question,
     Statistics,
     Unload,
@@ -25,6 +30,7 @@ from augurium.serving.questions import (
 
 # statistics are asked for rarely, and shall be exact
 COLLECT_TIMEOUT_S = 3.0
+log = structlog.get_logger()
 
 
 class Desk:
@@ -36,6 +42,7 @@ class Desk:
         hub: LinkHub,
         loads: ModelLoads,
         node_log: NodeLog,
+        artifacts: ArtifactStore,
         engines: Collection[str] = (),
     ) -> None:
         """`engines` are the slots that shall be filled."""
@@ -44,6 +51,7 @@ class Desk:
         self._hub = hub
         self._loads = loads
         self._log = node_log
+        self._artifacts = artifacts
 
     async def answer(self, question: Question) -> Answer:
         """Raises what `NodeControl` says."""
@@ -61,6 +69,10 @@ class Desk:
                 if question.level is not None:
                     await self._log.set(question.level, question.actor)
                 return LogLevel(self._log.level)
+            case Mend(digest):
+                path = await asyncio.to_thread(self._artifacts.mended, digest)
+                log.warning("artifact mended", digest=digest)
+                return Mended(str(path))
         links, revision = self._hub.links(), self._hub.snapshot.revision
         return await asyncio.to_thread(model_index, self._registry, links, revision)
 

@@ -47,6 +47,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.path / "state"
 
     @property
+    def verified(self) -> Path:
+        """Which files the engines hashed, and how these were then."""
+        return self.state / "verified"
+
+    @property
     def run(self) -> Path:
         """Sockets, process configuration and the lock of the running node."""
         return self.path / "run"

@@ -218,6 +218,10 @@ class StorageSettings(Section, frozen=True):
     """
     cache_bytes: Count = 32 * 1024**3
     """Copies of remote artifacts on this node, at most; what is deployed is never dropped."""
+    verify: Literal["changed", "always"] = "changed"
+    """When an engine hashes a model's files before it loads them: when they have changed since they
+    were hashed on this node, or always, which also finds what a disk forgot.
+    """
     connect_timeout_s: Annotated[float, Meta(gt=0, le=10)] = 1.0
     """How long a connection to the object store may take."""
     read_timeout_s: Annotated[float, Meta(gt=0)] = 30.0

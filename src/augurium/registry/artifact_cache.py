@@ -4,7 +4,6 @@ import fcntl
 import json
 import os
 import stat
-import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,32 +22,48 @@ class ArtifactCache:
     """A folder that several threads and processes may share.
 
     Files lie at `sha256/ab/<digest>`; what is being fetched grows in `staging` and counts as well.
-    A file's time of change is its seal: a number made of its digest, set after it was hashed. A
-    file without its seal was written by somebody else and is hashed again before it is used. The
-    time of access is that of the last use; the file used longest ago goes first. Never dropped are
-    pinned files, whose digests stand in `pins.json`, and leased ones, which somebody has locked.
+    A file's time of modification is its seal: a number made of its digest, set after it was hashed.
+    A file without its seal was written by somebody else and is hashed again before it is used; one
+    that has it is never touched, for engines notice that and hash it again. The last use of a file
+    is the time of modification of its mark in `used`; the file used longest ago goes first. Never
+    dropped are pinned files, whose digests stand in `pins.json`, and leased ones, which somebody
+    has locked.
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self._folder = folder.absolute()
         self._max_bytes = max_bytes
         self.staging = self._folder / "staging"
+        self._used = self._folder / "used"
         with disk_errors():
             self.staging.mkdir(parents=True, exist_ok=True)
+            self._used.mkdir(exist_ok=True)
 
     def find(self, digest: str) -> Path | None:
         """The copy, or None; one that is damaged is removed."""
         file = self._folder / key_of(digest)
         with disk_errors():
             try:
-                sealed = file.stat().st_mtime_ns == _seal(digest)
-                if not sealed and sha256_of_file(file) != digest:
-                    file.unlink()
-                    return None
-                _set_seal(file, digest)
+                if file.stat().st_mtime_ns != _seal(digest):
+                    if sha256_of_file(file) != digest:
+                        file.unlink()
+                        return None
+                    _set_seal(file, digest)
             except FileNotFoundError:
                 return None
+            self._mark_used(digest)
         return file
+
+    def mended(self, digest: str) -> Path | None:
+        """As `find`, whether the copy has its seal or not."""
+        file = self._folder / key_of(digest)
+        with disk_errors():
+            try:
+                if sha256_of_file(file) != digest:
+                    file.unlink()
+            except FileNotFoundError:
+                return None
+        return self.find(digest)
 
     @contextmanager
     def hold(self, file: Path) -> Iterator[bool]:
@@ -99,6 +114,7 @@ class ArtifactCache:
             _set_seal(staged, digest)
             file.parent.mkdir(parents=True, exist_ok=True)
             staged.rename(file)
+            self._mark_used(digest)
             sync_folder(file.parent)
         return file
 
@@ -106,10 +122,25 @@ class ArtifactCache:
         """Removes a copy if there is one; who has it open keeps it."""
         with disk_errors():
             (self._folder / key_of(digest)).unlink(missing_ok=True)
+            (self._used / digest).unlink(missing_ok=True)
 
     def sweep_staging(self) -> int:
         """Removes what a crash left, and says how many; no fetch may run meanwhile."""
         return sweep(self.staging)
+
+    def _mark_used(self, digest: str) -> None:
+        mark = self._used / digest
+        try:
+            os.utime(mark)
+        except FileNotFoundError:
+            mark.touch(mode=0o600)
+
+    def _used_at(self, copy: tuple[Path, os.stat_result]) -> int:
+        """When a copy was used last; before all others if nobody knows."""
+        try:
+            return (self._used / copy[0].name).stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
 
     @property
     def _pins(self) -> Path:
@@ -136,8 +167,9 @@ class ArtifactCache:
         if surplus <= 0:
             return
         pinned = set(self._pinned())
-        for file, found in sorted(copies, key=lambda copy: copy[1].st_atime_ns):
+        for file, found in sorted(copies, key=self._used_at):
             if file.name not in pinned and _unlink_unless_held(file):
+                (self._used / file.name).unlink(missing_ok=True)
                 surplus -= found.st_size
                 if surplus <= 0:
                     return
@@ -153,7 +185,7 @@ def _seal(digest: str) -> int:
 
 
 def _set_seal(file: Path, digest: str) -> None:
-    os.utime(file, ns=(time.time_ns(), _seal(digest)))
+    os.utime(file, ns=(_seal(digest), _seal(digest)))
 
 
 def _same_file(descriptor: int, file: Path) -> bool:

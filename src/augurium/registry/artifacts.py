@@ -58,6 +58,14 @@ class ArtifactStore(Protocol):
         """
         ...
 
+    def mended(self, digest: str, progress: Progress | None = None) -> Path:
+        """As `local_path`, of which somebody found that it is damaged: hashed in any case, and
+        fetched again if that is so and there is a place to fetch it from.
+
+        Raises as `local_path`, and Unprocessable when there is no other copy.
+        """
+        ...
+
     def pin(self, digests: Collection[str]) -> None:
         """Which files stay on this machine from now on; replaces what was pinned before."""
         ...

@@ -12,6 +12,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
 from augurium.core.errors import AuguriumError
+from augurium.core.files import sha256_of_file
 from augurium.registry.artifact_names import ROOT, digest_of, is_digest, key_of, not_stored
 from augurium.registry.artifacts import Progress, StoredArtifact
 from augurium.registry.records import Artifact
@@ -25,7 +26,7 @@ from augurium.registry.staging import (
     sweep,
     sync_folders,
 )
-from augurium.registry.verified_files import VerifiedFiles
+from augurium.registry.verified_files import VerifiedFiles, damaged
 
 STAGING = "staging"
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
@@ -53,7 +54,7 @@ class ObstoreArtifacts:
                 obstore.rename(self._store, f"{STAGING}/{file.name}", key)
             # a collection of unused files may have taken it already; whoever registers looks again
             with disk_errors(), suppress(FileNotFoundError):
-                self._verified.remember(self._root / key)
+                self._verified.remember(self._root / key, artifact.digest)
             sync_folders((self._root / key).parent, self._root)
         return artifact
 
@@ -81,6 +82,13 @@ class ObstoreArtifacts:
         with disk_errors():
             self._verified.check(path, digest)
         yield path
+
+    def mended(self, digest: str, progress: Progress | None = None) -> Path:
+        path = self.local_path(digest)
+        with disk_errors():
+            if sha256_of_file(path) != digest:
+                raise damaged(digest)
+        return path
 
     def pin(self, digests: Collection[str]) -> None:
         """Nothing to do: all files are on this machine."""

@@ -86,6 +86,12 @@ class RemoteArtifacts:
                     yield path
                     return
 
+    def mended(self, digest: str, progress: Progress | None = None) -> Path:
+        if not is_digest(digest):
+            raise not_stored(digest)
+        with self._one_at_a_time(digest):
+            return self._cache.mended(digest) or self._fetch(digest, progress)
+
     def pin(self, digests: Collection[str]) -> None:
         self._cache.pin(digests)
 

@@ -7,6 +7,7 @@ import functools
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -59,11 +60,13 @@ class Engine:
         self._shared_cache = _shared_cache(config.settings.cache)
         self._budget_bytes = _per_engine(config)
         cache = PredictionCache(config.settings.cache.max_bytes, shared=self._shared_cache)
+        self._loop = loop
+        loader = Loader(config, self._mended)
         self._residency = Residency(
             router,
             loop,
             self._threads,
-            Loader(config),
+            loader,
             self._changed,
             cache,
             self._budget_bytes,
@@ -147,6 +150,15 @@ class Engine:
             # at once: the next start must know who may call, also if it comes before all is loaded
             self._keeper.keep(msgspec.structs.replace(kept, access=snapshot.access))
         self._residency.apply(snapshot, proven)
+
+    def _mended(self, digest: str) -> Path | None:
+        """A damaged file, which control brought back whole; None if it cannot. On a thread."""
+        mending = asyncio.run_coroutine_threadsafe(self.control.mended(digest), self._loop)
+        try:
+            return mending.result()
+        except AuguriumError as error:
+            log.error("file not mended", digest=digest, reason=str(error))
+            return None
 
     def _changed(self) -> None:
         """A version changed its state: the next start is prepared, then control is told."""

@@ -1,6 +1,7 @@
 """The whole node as an engine may ask about it: `NodeControl` over the link to control."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from augurium.core.errors import Internal
@@ -15,6 +16,8 @@ from augurium.serving.questions import (
     Loaded,
     Logging,
     LogLevel,
+    Mend,
+    Mended,
     Question,
     Statistics,
     Unload,
@@ -54,6 +57,12 @@ class LinkedControl:
 
     async def set_log_level(self, level: str, actor: str, timeout_s: float | None = None) -> str:
         return (await self._told(Logging(level, actor), LogLevel, timeout_s)).level
+
+    async def mended(self, digest: str) -> Path:
+        """A file that is damaged here, whole again. Raises Unprocessable if there is no other copy,
+        and NotReady.
+        """
+        return Path((await self._told(Mend(digest), Mended, None, LOAD_TIMEOUT_S)).path)
 
     async def _told(
         self,

@@ -1,6 +1,6 @@
 """From a file on disk to an executor that has run: checked, loaded, warmed up."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +10,20 @@ from augurium.core.errors import ModelFailed
 from augurium.core.home import NodeConfig
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
-from augurium.runtimes.runtime import IN_ENGINE, load
+from augurium.registry.verified_files import VerifiedFiles
+from augurium.runtimes.runtime import IN_ENGINE, LoadedModel, load
 from augurium.serving.executor import LocalExecutor, StreamExecutor, VersionExecutor
-from augurium.serving.integrity import check_file
+from augurium.serving.integrity import CheckedFile, Damaged, check_file, read_ahead
 from augurium.serving.runner_executor import RunnerExecutor
 from augurium.serving.runner_process import RunnerProcess
 from augurium.serving.snapshot import DesiredVersion
 
 WARM_UP_ROWS = (1, 64)
 WARM_UP_RUNS = 3
+# of a version whose files change meanwhile
+LOADS = 3
+# from a digest to a file of it that is whole, None if there is none; blocking, on any thread
+Mend = Callable[[str], Path | None]
 
 log = structlog.get_logger()
 
@@ -26,7 +31,12 @@ log = structlog.get_logger()
 class Loader:
     """Loads versions where they belong: in this process, or in a runner of this node."""
 
-    def __init__(self, config: NodeConfig) -> None:
+    def __init__(self, config: NodeConfig, mend: Mend | None = None) -> None:
+        """`mend` brings a damaged file back whole, if that can be done."""
+        settings = config.settings
+        remembers = settings.storage.verify == "changed"
+        self._verified = VerifiedFiles(config.home.verified) if remembers else None
+        self._mend = mend
         self._run_folder = config.home.run
         self._settings = config.settings.runners
         self._run_timeout_s = config.settings.limits.request_timeout_s
@@ -45,17 +55,44 @@ class Loader:
         return executor
 
     def _in_engine(self, desired: DesiredVersion) -> VersionExecutor:
-        path = Path(desired.path)
-        check_file(path, desired.digest)
-        weights = Path(desired.weights_path) if desired.weights_path else None
-        if weights is not None:
-            check_file(weights, desired.weights_digest or "")
         signature = desired.signature
         return LocalExecutor(
-            load(desired.runtime, path, desired.options, weights),
+            self._model(desired),
             [spec.name for spec in signature.inputs],
             [spec.name for spec in signature.outputs],
         )
+
+    def _model(self, desired: DesiredVersion) -> LoadedModel:
+        """The model of files that were right from before they were checked until it had loaded."""
+        for _ in range(LOADS):
+            file = self._checked(desired.path, desired.digest)
+            weights = None
+            if desired.weights_path:
+                weights = self._checked(desired.weights_path, desired.weights_digest or "")
+                read_ahead(weights.path)
+            files = [file, weights] if weights else [file]
+            try:
+                model = load(
+                    desired.runtime, file.path, desired.options, weights.path if weights else None
+                )
+            except ModelFailed:
+                if all(checked.unchanged for checked in files):
+                    raise
+                continue
+            if all(checked.unchanged for checked in files):
+                return model
+        raise Damaged("the artifact changes while it is loaded; see what writes to it")
+
+    def _checked(self, name: str, digest: str) -> CheckedFile:
+        """The file, whose content is what was registered. Raises Damaged."""
+        try:
+            return check_file(Path(name), digest, self._verified)
+        except Damaged as error:
+            log.error("file damaged", digest=digest, reason=str(error))
+            mended = self._mend(digest) if self._mend is not None else None
+            if mended is None:
+                raise
+            return check_file(mended, digest, self._verified)
 
     def _in_runner(self, desired: DesiredVersion) -> VersionExecutor:
         process = RunnerProcess(self._run_folder, desired, self._settings)

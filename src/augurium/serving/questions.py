@@ -56,7 +56,13 @@ class Logging(msgspec.Struct, frozen=True, tag="logging"):
     actor: str = ""
 
 
-Question = Statistics | Index | Load | Unload | Logging
+class Mend(msgspec.Struct, frozen=True, tag="mend"):
+    """Says that a file of this node is damaged or missing, and asks for it whole."""
+
+    digest: str
+
+
+Question = Statistics | Index | Load | Unload | Logging | Mend
 
 
 class Counted(msgspec.Struct, frozen=True, tag="counted"):
@@ -96,4 +102,10 @@ class LogLevel(msgspec.Struct, frozen=True, tag="log_level"):
     level: str
 
 
-Answer = Counted | Indexed | Loaded | Unloaded | LogLevel
+class Mended(msgspec.Struct, frozen=True, tag="mended"):
+    """Where the file is whole."""
+
+    path: str
+
+
+Answer = Counted | Indexed | Loaded | Unloaded | LogLevel | Mended

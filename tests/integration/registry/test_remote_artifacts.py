@@ -236,6 +236,29 @@ def test_a_damaged_copy_is_fetched_again(open_store: Open) -> None:
     assert open_store().local_path(LARGE_DIGEST).read_bytes() == LARGE
 
 
+def test_finding_a_copy_does_not_change_it(open_store: Open) -> None:
+    # engines hash a file again when anything about it has changed
+    store_large(open_store())
+    before = open_store().local_path(LARGE_DIGEST).stat()
+
+    after = open_store().local_path(LARGE_DIGEST).stat()
+
+    assert (after.st_ino, after.st_ctime_ns) == (before.st_ino, before.st_ctime_ns)
+
+
+def test_a_copy_damaged_behind_its_seal_is_fetched_again_when_somebody_notices(
+    open_store: Open,
+) -> None:
+    store_large(open_store())
+    path = open_store().local_path(LARGE_DIGEST)
+    found = path.stat()
+    path.chmod(0o600)
+    path.write_bytes(bytes(len(LARGE)))
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+    assert open_store().mended(LARGE_DIGEST).read_bytes() == LARGE
+
+
 def test_a_store_that_nobody_runs_is_told_at_once(open_store: Open) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -11,8 +12,11 @@ import onnx.helper as oh
 import pytest
 
 from augurium.core.errors import ModelFailed
+from augurium.core.home import NodeConfig
+from augurium.core.settings import StorageSettings
 from augurium.core.signature import Signature
 from augurium.core.tensors import TensorSpec
+from augurium.serving.loading import Loader
 from augurium.serving.snapshot import DesiredVersion
 from tests.integration.serving.conftest import LoadVersion
 
@@ -77,3 +81,49 @@ def test_missing_weights_are_told(desired: DesiredVersion, load_version: LoadVer
 def test_a_damaged_model_is_not_loaded(desired: DesiredVersion, load_version: LoadVersion) -> None:
     with pytest.raises(ModelFailed, match="is damaged"):
         load_version(msgspec.structs.replace(desired, digest="0" * 64))
+
+
+def test_a_damaged_file_is_loaded_once_it_is_whole_again(
+    desired: DesiredVersion, config: NodeConfig, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+    whole = tmp_path / "fetched" / str(desired.weights_digest)
+    whole.parent.mkdir()
+
+    def mend(digest: str) -> Path:
+        asked.append(digest)
+        whole.write_bytes(VALUES.tobytes())
+        return whole
+
+    Path(desired.weights_path or "").write_bytes(bytes(VALUES.nbytes))
+    version = Loader(config, mend).load(desired)
+    assert version.run([np.array([3, 4095])])[0].tolist() == [3, 4095]
+    assert asked == [desired.weights_digest]
+
+
+def test_what_cannot_be_mended_is_not_loaded(desired: DesiredVersion, config: NodeConfig) -> None:
+    Path(desired.path).unlink()
+    with pytest.raises(ModelFailed, match="cannot be read"):
+        Loader(config, lambda _: None).load(desired)
+
+
+def test_a_file_that_was_not_mended_in_truth_is_not_loaded(
+    desired: DesiredVersion, config: NodeConfig
+) -> None:
+    weights = Path(desired.weights_path or "")
+    weights.write_bytes(bytes(VALUES.nbytes))
+    with pytest.raises(ModelFailed, match="is damaged"):
+        Loader(config, lambda _: weights).load(desired)
+
+
+@pytest.mark.parametrize("verify", ["changed", "always"])
+def test_a_file_changed_between_two_loads_is_noticed(
+    desired: DesiredVersion, config: NodeConfig, verify: Literal["changed", "always"]
+) -> None:
+    settings = msgspec.structs.replace(config.settings, storage=StorageSettings(verify=verify))
+    loader = Loader(msgspec.structs.replace(config, settings=settings))
+    loader.load(desired)
+    loader.load(desired)
+    Path(desired.weights_path or "").write_bytes(bytes(VALUES.nbytes))
+    with pytest.raises(ModelFailed, match="is damaged"):
+        loader.load(desired)

@@ -1,0 +1,136 @@
+"""Copies of remote files that are damaged while a node serves: fetched again, never served."""
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx.helper as oh
+import onnx.numpy_helper
+import pytest
+
+from tests.support.models import graph
+from tests.support.node import Node
+from tests.support.s3_server import S3Server, s3, s3_server
+
+__all__ = ["s3", "s3_server"]
+
+MODELS = 4
+PLACES = 250_000
+# of the four megabytes that the models take, each engine may hold about two
+CONFIG = """
+[residency]
+memory_bytes = 5_000_000
+[storage]
+artifacts_url = "{url}"
+s3_endpoint = "{endpoint}"
+"""
+
+
+def constant_table(value: int) -> onnx.ModelProto:
+    """Looks its answer up in a table that holds nothing but `value`."""
+    table = np.full(PLACES, value, np.float32)
+    return onnx.load_from_string(
+        graph(
+            [oh.make_node("Gather", ["table", "place"], ["found"])],
+            [oh.make_tensor_value_info("place", onnx.TensorProto.INT64, ["rows", 1])],
+            [oh.make_tensor_value_info("found", onnx.TensorProto.FLOAT, ["rows", 1])],
+            (onnx.numpy_helper.from_array(table, "table"),),
+        )
+    )
+
+
+@pytest.fixture
+def remote(start: Callable[..., Node], tmp_path: Path, s3: S3Server) -> Node:
+    file = tmp_path / "augurium.toml"
+    file.write_text(CONFIG.format(url=s3.url(tmp_path.name), endpoint=s3.endpoint))
+    return start(tmp_path / "home", "--engines", "2", "--config", str(file))
+
+
+@pytest.fixture
+def copies(remote: Node, tmp_path: Path) -> list[Path]:
+    """The models' files in the node's cache, one after the other."""
+    digests = []
+    with remote.client() as client:
+        for value in range(MODELS):
+            client.register(constant_table(value), name=f"constant{value}")
+            client.deploy(f"constant{value}", 1)
+            digests.append(client.version(f"constant{value}", 1).servable.digest)
+    cache = tmp_path / "home/cache/sha256"
+    return [cache / digest[:2] / digest for digest in digests]
+
+
+class Callers:
+    """Threads that ask all models in turn; what was wrong, what failed, what was right."""
+
+    def __init__(self, node: Node) -> None:
+        self.wrong: list[float] = []
+        self.failed: list[str] = []
+        self.right = 0
+        self._node = node
+        self._stopping = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, args=(seed,)) for seed in range(3)]
+
+    def __enter__(self) -> "Callers":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self, seed: int) -> None:
+        chosen = random.Random(seed)
+        while not self._stopping.is_set():
+            value, place = chosen.randrange(MODELS), chosen.randrange(PLACES)
+            reply = self._node.ask(f"/v1/models/constant{value}:predict", {"instances": [[place]]})
+            if reply.status != 200:
+                self.failed.append(f"{reply.status}: {reply.body.decode()}")
+            elif reply.json["predictions"][0][0] != value:
+                self.wrong.append(reply.json["predictions"][0][0])
+            else:
+                self.right += 1
+
+
+def damage(file: Path, kind: str) -> None:
+    """As a program or a person might, or a disk that lost a block and its times."""
+    found = file.stat()
+    if kind == "missing":
+        file.unlink()
+        return
+    if kind == "cut short":
+        os.truncate(file, found.st_size // 2)
+        return
+    with file.open("r+b") as stream:
+        stream.seek(found.st_size // 2)
+        stream.write(os.urandom(4096))
+    # with the seal of the cache, as if nobody had written
+    os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+def kinds() -> Iterator[str]:
+    while True:
+        yield from ("other bytes", "missing", "cut short")
+
+
+def test_copies_damaged_under_load_are_fetched_again_and_no_answer_is_wrong(
+    remote: Node, copies: list[Path]
+) -> None:
+    with Callers(remote) as callers:
+        until = time.monotonic() + 6
+        for kind in kinds():
+            if time.monotonic() > until:
+                break
+            for file in copies:
+                if file.exists():
+                    damage(file, kind)
+            time.sleep(0.7)
+    assert not callers.wrong
+    assert not callers.failed
+    assert callers.right > 50
