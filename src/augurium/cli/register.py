@@ -1,5 +1,6 @@
 """`augurium register`: uploads and imports a model file."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,6 +50,22 @@ Preprocessing = Annotated[
 ]
 Engine = Annotated[
     str | None, typer.Option(help="The engine that shall serve it; the best one when not given.")
+]
+
+
+class OnOff(StrEnum):
+    """The word of the owner where something is decided by measurement otherwise."""
+
+    ON = "on"
+    OFF = "off"
+
+
+Prepacking = Annotated[
+    OnOff | None,
+    typer.Option(
+        help="How ONNX Runtime holds the weights: off shares them between processes, on copies them"
+        " for faster batches; by measurement when not given.",
+    ),
 ]
 Metrics = Annotated[
     list[str] | None,
@@ -102,6 +119,7 @@ def register(
     data: Data = None,
     preprocessing: Preprocessing = None,
     engine: Engine = None,
+    prepacking: Prepacking = None,
     metric: Metrics = None,
     tag: Tags = None,
     description: Description = "",
@@ -125,6 +143,7 @@ def register(
     details: VersionDetails = {
         "framework": framework,
         "engine": engine,
+        "prepacking": None if prepacking is None else prepacking.value,
         "metrics": metrics(metric or []),
         "tags": tags(tag or []),
         "description": description,

@@ -4,7 +4,7 @@ import math
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
@@ -20,8 +20,10 @@ from augurium.core.errors import InvalidArgument
 class VersionDetails(TypedDict, total=False):
     """What may be said about a version when it is registered.
 
-    `framework` is detected when it is not given, and `engine` chosen by measurement. `card` is
-    Markdown, or the path of a Markdown file. `trained_at` without a time zone is UTC.
+    `framework` is detected when it is not given, and `engine` chosen by measurement, as is
+    `prepacking`: whether ONNX Runtime copies weights into each process for faster batches (`on`) or
+    all processes share them (`off`). `card` is Markdown, or the path of a Markdown file.
+    `trained_at` without a time zone is UTC.
     `code_revision`, `dataset_uri`, `run_url` and `parent_version` say where it comes from; the code
     revision `auto` asks git in the working directory. `allow_code` permits formats that run code
     when they are loaded, if the server permits them too. A repeated registration with the same
@@ -30,6 +32,7 @@ class VersionDetails(TypedDict, total=False):
 
     framework: str | None
     engine: str | None
+    prepacking: Literal["on", "off"] | None
     metrics: dict[str, float]
     tags: dict[str, str]
     description: str

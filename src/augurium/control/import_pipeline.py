@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -29,8 +29,9 @@ class ImportOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """What a caller says about an uploaded model.
 
     `artifact`, `table` (training data) and `preprocessing` (fitted transforms) are digests of
-    uploads. `engine` names the one that shall serve, `card` is Markdown. The digest of the dataset
-    is the table's unless the lineage says another.
+    uploads. `engine` names the one that shall serve, `prepacking` is how ONNX Runtime shall hold
+    the weights (`off`: shared by all processes, `on`: faster on batches), `card` is Markdown. The
+    digest of the dataset is the table's unless the lineage says another.
     """
 
     artifact: Digest
@@ -39,6 +40,7 @@ class ImportOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     table: Digest | None = None
     preprocessing: Digest | None = None
     engine: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    prepacking: Literal["on", "off"] | None = None
     metrics: dict[str, float] | None = None
     tags: dict[str, str] | None = None
     description: str | None = None
@@ -125,6 +127,7 @@ class ImportPipeline:
             table=leased(order.table) if order.table else None,
             preprocessing=leased(order.preprocessing) if order.preprocessing else None,
             engine=order.engine,
+            prepacking=order.prepacking,
             allow_code=allow_code,
         )
 

@@ -73,6 +73,10 @@ def _do(job: Job, isolation: Isolation) -> Report:
 
         return profile(job)
     conversion = _convert(job)
+    if any(candidate.runtime == "onnx" for candidate in conversion.candidates):
+        from augurium.importing.weight_sharing import with_shared_weights
+
+        conversion = with_shared_weights(conversion, job.prepacking)
     _write(conversion)
     return Converted(
         framework=conversion.framework,
@@ -82,6 +86,7 @@ def _do(job: Job, isolation: Isolation) -> Report:
         signature=conversion.signature,
         versions={**conversion.versions, "python": sys.version.split()[0]},
         notes=conversion.notes,
+        weights=conversion.weights,
         network_cut=isolation.network_cut,
         file_system_confined=isolation.file_system_confined,
         allowed_code=conversion.allowed_code,

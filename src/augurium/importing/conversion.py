@@ -46,6 +46,7 @@ class Conversion(msgspec.Struct, kw_only=True):
     `outputs` the framework's own answers to them; None when there is no other framework.
     `uncertain` are masks of rows by output, see `Reference`. `rtol` and `atol` override the
     tolerances of some outputs. `allowed_code` says that the source ran code when it was loaded.
+    `weights` is what was measured of large ones, see `weight_sharing.py`.
     """
 
     framework: str
@@ -60,6 +61,7 @@ class Conversion(msgspec.Struct, kw_only=True):
     atol: dict[str, float] = {}
     versions: dict[str, str] = {}
     notes: tuple[str, ...] = ()
+    weights: dict[str, Any] = {}
     allowed_code: bool = False
 
     @property

@@ -27,6 +27,8 @@ MAX_DEPTH = 32
 MAX_LOCATION_BYTES = 1024
 HALF_BYTES = frozenset({onnx.TensorProto.INT4, onnx.TensorProto.UINT4})
 TEMPORARY = "weights.part"
+# smaller values are read while the graph is optimised, and a page for each would be waste
+LEAST_APART_BYTES = 4096
 
 
 class Weights(NamedTuple):
@@ -71,6 +73,30 @@ def consolidate(model: Any, folder: Path) -> Weights:
     Path(TEMPORARY).rename(name)
     for tensor, region in zip(tensors, regions, strict=True):
         _point(tensor, Region(name, placed[region], region.length))
+    return Weights(name, size_bytes)
+
+
+def set_apart(model: Any) -> Weights:
+    """Writes the large values that a model holds itself into one file in the current folder, and
+    makes it say so.
+    """
+    tensors = [
+        tensor for tensor in model.graph.initializer if len(tensor.raw_data) >= LEAST_APART_BYTES
+    ]
+    digest = hashlib.sha256()
+    placed: list[tuple[int, int]] = []
+    with Path(TEMPORARY).open("xb") as target:
+        for tensor in tensors:
+            _write(target, digest, bytes(-target.tell() % ALIGNMENT))
+            placed.append((target.tell(), len(tensor.raw_data)))
+            _write(target, digest, tensor.raw_data)
+            # one copy of them is enough
+            tensor.ClearField("raw_data")
+        size_bytes = target.tell()
+    name = digest.hexdigest()
+    Path(TEMPORARY).rename(name)
+    for tensor, (offset, length) in zip(tensors, placed, strict=True):
+        _point(tensor, Region(name, offset, length))
     return Weights(name, size_bytes)
 
 

@@ -35,6 +35,7 @@ def import_report(imported: Imported) -> dict[str, Any]:
         "chosen": chosen.engine,
         "chosen_because": imported.choice.because,
         **_optimization(chosen),
+        **_weights(imported),
         "engines": {trial.engine: _engine(trial) for trial in imported.trials},
         "tried": imported.steps,
         "parity": {
@@ -85,6 +86,12 @@ def _optimization(trial: Trial) -> dict[str, str]:
     if trial.engine != "onnx":
         return {}
     return {"optimization": trial.options.get("optimization", "all")}
+
+
+def _weights(imported: Imported) -> dict[str, Any]:
+    # of the weights of an ONNX model, which do not matter to another engine
+    found = imported.converted.weights
+    return {"weights": found} if found and imported.choice.trial.engine == "onnx" else {}
 
 
 def _engine(trial: Trial) -> dict[str, Any]:

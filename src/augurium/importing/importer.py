@@ -184,6 +184,7 @@ class _Import:
             table=str(request.table.absolute()) if request.table else None,
             preprocessing=str(request.preprocessing.absolute()) if request.preprocessing else None,
             engines=tuple(engines),
+            prepacking=request.prepacking,
             confinement=self._confinement(),
         )
 

@@ -29,7 +29,8 @@ class Confinement(msgspec.Struct, frozen=True):
 class ConvertJob(msgspec.Struct, frozen=True, tag="convert", kw_only=True):
     """Make a candidate for each of `engines` and compute the native framework's answers.
 
-    `format` is one of `formats.py`; `preprocessing` is the file of fitted transforms.
+    `format` is one of `formats.py`; `preprocessing` is the file of fitted transforms. `prepacking`
+    is what the owner wants of ONNX Runtime: on, off, or None for what is best.
     """
 
     file: str
@@ -38,6 +39,7 @@ class ConvertJob(msgspec.Struct, frozen=True, tag="convert", kw_only=True):
     engines: tuple[str, ...]
     confinement: Confinement
     preprocessing: str | None = None
+    prepacking: str | None = None
 
 
 class VerifyJob(msgspec.Struct, frozen=True, tag="verify", kw_only=True):
@@ -74,7 +76,7 @@ Job = ConvertJob | VerifyJob | ProfileJob
 class Converted(msgspec.Struct, frozen=True, tag="converted", kw_only=True):
     """The conversion came to an end. `notes` is what the owner of the model should know.
 
-    `candidates` and `tried` as in `Conversion`.
+    `candidates`, `tried` and `weights` as in `Conversion`.
     """
 
     framework: str
@@ -84,6 +86,7 @@ class Converted(msgspec.Struct, frozen=True, tag="converted", kw_only=True):
     signature: Signature
     versions: dict[str, str]
     notes: tuple[str, ...] = ()
+    weights: dict[str, Any] = {}
     network_cut: bool = False
     file_system_confined: bool = False
     allowed_code: bool = False

@@ -18,7 +18,6 @@ from augurium.importing.attempts import Attempts
 from augurium.importing.conversion import Candidate, Conversion
 from augurium.importing.external_data import Weights, consolidate, has_external_data
 from augurium.importing.table import Table, numbers, texts
-from augurium.importing.weight_sharing import LARGE_BYTES, Sharing, measured_sharing
 from augurium.runtimes.runtime import load
 
 # domains whose operators ONNX Runtime brings along
@@ -49,8 +48,7 @@ def import_file(file: Path, table: Table | None, engines: frozenset[str]) -> Con
     signature = _with_features(_signature(model.graph), table)
     inputs = _inputs(signature, table)
     attempts = Attempts(engines)
-    sharing = _sharing(weights)
-    attempts.make(RUNTIME, lambda: _candidate(weights, sharing))
+    attempts.make(RUNTIME, lambda: _candidate(weights))
     return Conversion(
         framework="onnx",
         framework_version=_opset(model),
@@ -59,7 +57,6 @@ def import_file(file: Path, table: Table | None, engines: frozenset[str]) -> Con
         signature=_with_nullable(signature, weights, inputs),
         inputs=inputs,
         versions={"onnx": onnx.__version__, "producer": _producer(model)},
-        notes=sharing.notes,
     )
 
 
@@ -76,15 +73,8 @@ def _weights(model: Any, file: Path) -> Weights | None:
     return consolidate(model, file.parent)
 
 
-def _sharing(weights: Weights | None) -> Sharing:
-    if weights is None or weights.size_bytes < LARGE_BYTES:
-        return Sharing()
-    return measured_sharing(Path(MODEL_FILE), Path(weights.name).absolute(), weights.size_bytes)
-
-
-def _candidate(weights: Weights | None, sharing: Sharing) -> Candidate:
-    name = weights.name if weights else None
-    return Candidate(runtime=RUNTIME, file=MODEL_FILE, weights=name, options=sharing.options)
+def _candidate(weights: Weights | None) -> Candidate:
+    return Candidate(runtime=RUNTIME, file=MODEL_FILE, weights=weights.name if weights else None)
 
 
 def _parsed(content: bytes) -> Any:

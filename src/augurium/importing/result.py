@@ -15,6 +15,7 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True):
     format. `framework` is None when it shall be detected. `table` holds the training data as
     Parquet, Arrow IPC, CSV or JSON, see `training_table.py`. `preprocessing` is the JSON of fitted
     transforms. `engine` names the one that shall serve the model, None means the best.
+    `prepacking` (`on` or `off`) is how ONNX Runtime shall hold the weights, None means as measured.
     `allow_code` permits pickles where the server's settings permit them too.
     """
 
@@ -24,6 +25,7 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True):
     table: Path | None = None
     preprocessing: Path | None = None
     engine: str | None = None
+    prepacking: str | None = None
     allow_code: bool = False
 
 

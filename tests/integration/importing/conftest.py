@@ -29,6 +29,7 @@ class Import(Protocol):
         table: bytes | None = ...,
         limits: ImportSettings = ...,
         engine: str | None = ...,
+        prepacking: str | None = ...,
     ) -> ImportResult: ...
 
 
@@ -54,6 +55,7 @@ def importing_in(place: Callable[[], Path]) -> Import:
         table: bytes | None = None,
         limits: ImportSettings = LIMITS,
         engine: str | None = None,
+        prepacking: str | None = None,
     ) -> ImportResult:
         root = place()
         file, rows, folder = root / "upload", root / "table.json", root / "work"
@@ -67,6 +69,7 @@ def importing_in(place: Callable[[], Path]) -> Import:
             table=rows if table else None,
             allow_code=limits.allow_code,
             engine=engine,
+            prepacking=prepacking,
         )
         return import_model(request, folder, limits, lambda stage, share: None)
 

@@ -108,6 +108,32 @@ def test_large_weights_are_mapped_and_shared(import_content: Import, tmp_path: P
     assert any("processes share the weights" in note for note in result.report["notes"])
 
 
+def test_large_weights_of_a_single_file_are_set_apart(
+    import_content: Import, tmp_path: Path
+) -> None:
+    model = table_model(2**20 + 1)
+
+    result = import_content(model.SerializeToString(), "model.onnx")
+
+    assert result.servable.stat().st_size < 3000
+    assert result.weights is not None
+    assert result.weights.name == hashlib.sha256(result.weights.read_bytes()).hexdigest()
+    assert result.options["prepacking"] == "off"
+    found = result.report["weights"]
+    assert found["own_bytes"] < 0.1 * found["weights_bytes"]
+    assert set(found["latency_ms"]["off"]) == set(found["latency_ms"]["on"]) == {"1", "64"}
+    served = load(result.runtime, result.servable, result.options, result.weights)
+    assert served.run({"x": np.array([2**20])})[0].tolist() == [[1.0] * WIDTH]
+
+
+@pytest.mark.parametrize("asked", ["on", "off"])
+def test_the_owner_of_a_model_decides_about_prepacking(import_content: Import, asked: str) -> None:
+    result = import_content(matrix_model().SerializeToString(), "model.onnx", prepacking=asked)
+
+    assert result.options.get("prepacking", "on") == asked
+    assert result.report["weights"] == {"prepacking": asked, "because": "it was asked for"}
+
+
 def test_a_model_uploaded_without_its_weights_is_refused(
     import_content: Import, tmp_path: Path
 ) -> None:
