@@ -111,6 +111,11 @@ VERSION_GAUGES: tuple[tuple[str, str, Callable[[VersionMetrics], float]], ...] =
     ("augurium_resident_engines", "Engines that have it in memory", lambda v: v.resident),
     ("augurium_pending_requests", "Requests not yet answered", lambda v: v.pending),
     ("nv_inference_pending_request_count", "Requests not yet answered", lambda v: v.pending),
+    (
+        "augurium_warm_up_seconds",
+        "Time of the version's latest warm-up, slowest engine",
+        lambda v: v.warm_up_s,
+    ),
     ("nv_model_load_duration_secs", "Time to load the version, slowest engine", lambda v: v.load_s),
 )
 VERSION_HISTOGRAMS: tuple[tuple[str, str, Callable[[VersionMetrics], Histogram], float], ...] = (

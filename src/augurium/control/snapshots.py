@@ -105,7 +105,7 @@ class Snapshots:
                 if not key.startswith(BATCHING_PREFIX)
             },
             batching=self._policy(version),
-            example=_example(version),
+            examples=_examples(version),
         )
 
     def _path(self, version: Version, artifact: Artifact) -> str:
@@ -138,13 +138,16 @@ class Snapshots:
         return msgspec.convert(settings, BatchingPolicy, from_attributes=True)
 
 
-def _example(version: Version) -> Any:
-    """The first of the version's rows that is small, one without missing values if there is; None
-    if none is small.
-    """
-    rows = [row for row in version.examples if _size(row) <= MOST_EXAMPLE_BYTES]
-    complete = (row for row in rows if not isinstance(row, dict) or None not in row.values())
-    return next(complete, rows[0] if rows else None)
+def _examples(version: Version) -> tuple[Any, ...]:
+    """As many of the version's rows as are small together, one without missing values first."""
+    rows = sorted(version.examples, key=lambda row: isinstance(row, dict) and None in row.values())
+    found, left = [], MOST_EXAMPLE_BYTES
+    for row in rows:
+        size = _size(row)
+        if size <= left:
+            found.append(row)
+            left -= size
+    return tuple(found)
 
 
 def _size(row: Any) -> int:

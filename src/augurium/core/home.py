@@ -52,6 +52,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.state / "verified"
 
     @property
+    def proven(self) -> Path:
+        """Which versions went through their warm-up on this machine, by engine."""
+        return self.state / "proven"
+
+    @property
     def run(self) -> Path:
         """Sockets, process configuration and the lock of the running node."""
         return self.path / "run"

@@ -128,6 +128,21 @@ class ResidencySettings(Section, frozen=True):
     """
 
 
+class WarmUpSettings(Section, frozen=True):
+    """What a version goes through before it takes requests."""
+
+    timeout_s: Annotated[float, Meta(gt=0)] = 30.0
+    """After this long, what is left of a warm-up is skipped; a version that takes longer for one
+    row is refused.
+    """
+    traffic_bytes: Annotated[int, Meta(ge=0)] = 8 * 1024 * 1024
+    """Rows of recent requests that each engine keeps in memory, of all models together, to warm up
+    their next versions with; 0 keeps none.
+    """
+    keep_traffic: bool = False
+    """Keep these rows in the home folder over a restart. They may be personal data."""
+
+
 class ImportSettings(Section, frozen=True):
     """Limits of the child process that converts a model."""
 
@@ -258,6 +273,7 @@ class Settings(Section, frozen=True):
     batching: BatchingSettings = BatchingSettings()
     cache: CacheSettings = CacheSettings()
     residency: ResidencySettings = ResidencySettings()
+    warm_up: WarmUpSettings = WarmUpSettings()
     importing: ImportSettings = ImportSettings()
     storage: StorageSettings = StorageSettings()
     runners: RunnerSettings = RunnerSettings()

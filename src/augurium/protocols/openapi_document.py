@@ -61,7 +61,7 @@ def model_document(
 ) -> Schema:
     """The document of the version that answers to `model`, at the paths that name it so."""
     signature = desired.signature
-    table, examples = operations(), example_bodies(signature, desired.example)
+    table, examples = operations(), example_bodies(signature, next(iter(desired.examples), None))
     answers = answers_to_examples(signature)
     writer = PathWriter(secured, examples, _spoken)
     rows = PathWriter(secured, examples, lambda media: _spoken(media) and _is_of_tensors(media))

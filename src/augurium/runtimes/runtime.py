@@ -38,6 +38,15 @@ class LoadedModel(Protocol):
 
 
 @runtime_checkable
+class InterruptibleModel(LoadedModel, Protocol):
+    """A model whose runs can be ended from outside."""
+
+    def interrupt(self) -> None:
+        """Ends the runs in progress with ModelFailed, and all to come; on any thread."""
+        ...
+
+
+@runtime_checkable
 class ParameterizedModel(LoadedModel, Protocol):
     """A model that may want to be told what a request says beside its tensors."""
 

@@ -28,6 +28,7 @@ from augurium.serving.loading import Loader
 from augurium.serving.metrics import EngineMetrics
 from augurium.serving.plane import DataPlane
 from augurium.serving.prediction_cache import PredictionCache
+from augurium.serving.recorded_traffic_file import load_traffic, save_traffic
 from augurium.serving.residency import Residency
 from augurium.serving.resident_list import ResidentList
 from augurium.serving.router import Router
@@ -61,12 +62,15 @@ class Engine:
         self._budget_bytes = _per_engine(config)
         cache = PredictionCache(config.settings.cache.max_bytes, shared=self._shared_cache)
         self._loop = loop
-        loader = Loader(config, self._mended)
+        self._loader = Loader(config, self._mended, slot)
+        self._traffic = self._loader.traffic
+        keeps = config.settings.warm_up.keep_traffic
+        self._traffic_file = config.home.state / f"{slot}.traffic" if keeps else None
         self._residency = Residency(
             router,
             loop,
             self._threads,
-            loader,
+            self._loader,
             self._changed,
             cache,
             self._budget_bytes,
@@ -93,6 +97,8 @@ class Engine:
     def start(self) -> None:
         """Loads what the last run served, without waiting for control, and connects to control."""
         sweep(self._run_folder)
+        self._loader.sweep()
+        self._load_traffic()
         self._take(self._keeper.load(), proven=True)
         self._link.start()
         self._tasks = [
@@ -122,6 +128,7 @@ class Engine:
         if self.loaded.is_set():
             self._residents.write(self._residency.awake())
         await self._residency.stop()
+        self._save_traffic()
         if self._shared_cache is not None:
             await self._shared_cache.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -150,6 +157,22 @@ class Engine:
             # at once: the next start must know who may call, also if it comes before all is loaded
             self._keeper.keep(msgspec.structs.replace(kept, access=snapshot.access))
         self._residency.apply(snapshot, proven)
+
+    def _load_traffic(self) -> None:
+        if self._traffic_file is None:
+            return
+        try:
+            load_traffic(self._traffic_file, self._traffic)
+        except AuguriumError as error:
+            log.error("recorded rows ignored", reason=str(error))
+
+    def _save_traffic(self) -> None:
+        if self._traffic_file is None:
+            return
+        try:
+            save_traffic(self._traffic_file, self._traffic)
+        except OSError as error:
+            log.error("recorded rows not kept", reason=error.strerror)
 
     def _mended(self, digest: str) -> Path | None:
         """A damaged file, which control brought back whole; None if it cannot. On a thread."""

@@ -5,6 +5,7 @@ over costs about as much as a short run, so runs that are expected to stay below
 are not handed over.
 """
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor as ThreadPool
@@ -12,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from augurium.core.errors import ModelFailed
 from augurium.core.tensors import Array
-from augurium.runtimes.runtime import LoadedModel
+from augurium.runtimes.runtime import InterruptibleModel, LoadedModel
 
 INLINE_LIMIT_S = 0.001
 SMOOTHING = 0.2
@@ -30,6 +31,14 @@ class Executor(Protocol):
 
     def expected_s(self, rows: int) -> float:
         """How long a run of `rows` rows will take, from what earlier ones took."""
+        ...
+
+
+class Recorder(Protocol):
+    """Keeps a few rows of what ran."""
+
+    def ran(self, inputs: Sequence[Array], outputs: Sequence[Array], now: float) -> float:
+        """Takes a run that went well; when to show the next one, in the seconds of `now`."""
         ...
 
 
@@ -127,6 +136,20 @@ class LocalExecutor:
         self._input_names = tuple(input_names)
         self._output_names = tuple(output_names)
         self._cost = CostModel()
+        self.interrupted = False
+        self._recorder: Recorder | None = None
+        # when the next run is to be recorded, in seconds of `perf_counter`
+        self._record_at = math.inf
+
+    def record(self, recorder: Recorder) -> None:
+        """Shows it a run now and then from now on."""
+        self._recorder, self._record_at = recorder, 0.0
+
+    def interrupt(self) -> None:
+        """Ends the runs in progress, and all to come, where the model can; on any thread."""
+        if isinstance(self._model, InterruptibleModel):
+            self.interrupted = True
+            self._model.interrupt()
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         started = time.perf_counter()
@@ -134,7 +157,10 @@ class LocalExecutor:
             dict(zip(self._input_names, inputs, strict=True)), self._output_names
         )
         rows = inputs[0].shape[0] if inputs and inputs[0].ndim else 1
-        self._cost.observe(rows, time.perf_counter() - started)
+        ended = time.perf_counter()
+        self._cost.observe(rows, ended - started)
+        if ended >= self._record_at and self._recorder is not None:
+            self._record_at = self._recorder.ran(inputs, outputs, ended)
         return outputs
 
     def expected_s(self, rows: int) -> float:

@@ -1,25 +1,26 @@
 """From a file on disk to an executor that has run: checked, loaded, warmed up."""
 
-from collections.abc import Callable, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import structlog
 
 from augurium.core.errors import ModelFailed
 from augurium.core.home import NodeConfig
-from augurium.core.signature import Signature
-from augurium.core.tensors import Array, TensorSpec
 from augurium.registry.verified_files import VerifiedFiles
 from augurium.runtimes.runtime import IN_ENGINE, LoadedModel, load
-from augurium.serving.executor import LocalExecutor, StreamExecutor, VersionExecutor
+from augurium.serving.executor import LocalExecutor, VersionExecutor
 from augurium.serving.integrity import CheckedFile, Damaged, check_file, read_ahead
+from augurium.serving.proven_versions import ProvenVersions
+from augurium.serving.recorded_traffic import RecordedTraffic
 from augurium.serving.runner_executor import RunnerExecutor
 from augurium.serving.runner_process import RunnerProcess
 from augurium.serving.snapshot import DesiredVersion
+from augurium.serving.warm_up import WarmUp
 
-WARM_UP_ROWS = (1, 64)
-WARM_UP_RUNS = 3
 # of a version whose files change meanwhile
 LOADS = 3
 # from a digest to a file of it that is whole, None if there is none; blocking, on any thread
@@ -31,28 +32,61 @@ log = structlog.get_logger()
 class Loader:
     """Loads versions where they belong: in this process, or in a runner of this node."""
 
-    def __init__(self, config: NodeConfig, mend: Mend | None = None) -> None:
+    def __init__(self, config: NodeConfig, mend: Mend | None = None, engine: str = "") -> None:
         """`mend` brings a damaged file back whole, if that can be done."""
         settings = config.settings
         remembers = settings.storage.verify == "changed"
         self._verified = VerifiedFiles(config.home.verified) if remembers else None
         self._mend = mend
+        self.traffic = RecordedTraffic(settings.warm_up.traffic_bytes)
+        self._warm_ups = WarmUp(settings.warm_up, self.traffic)
+        self._proven = ProvenVersions(config.home.proven / engine)
+        self._warm_up_s: dict[tuple[str, int], float] = {}
         self._run_folder = config.home.run
         self._settings = config.settings.runners
         self._run_timeout_s = config.settings.limits.request_timeout_s
 
+    def sweep(self) -> None:
+        """Removes what nobody needs any more of what earlier runs noted."""
+        self._proven.sweep()
+
     def load(self, desired: DesiredVersion) -> VersionExecutor:
         """Loads and warms up one version. Blocking.
 
-        Raises ModelFailed when a file is missing, is not what was registered, or cannot be loaded.
+        Raises ModelFailed when a file is missing, is not what was registered, or cannot be loaded,
+        and when the warm-up fails.
         """
         executor = self._in_engine(desired) if in_engine(desired) else self._in_runner(desired)
         try:
-            _warm_up(executor, desired)
+            self._warm_up(executor, desired)
         except BaseException:
             executor.close()
             raise
+        if isinstance(executor, LocalExecutor):
+            recorder = self.traffic.recorder(desired.model, desired.signature)
+            if recorder is not None:
+                executor.record(recorder)
         return executor
+
+    def warm_up_s(self, model: str, version: int) -> float:
+        """How long the latest warm-up of a version took, 0 if there was none."""
+        return self._warm_up_s.get((model, version), 0.0)
+
+    def _warm_up(self, executor: VersionExecutor, desired: DesiredVersion) -> None:
+        """All of it, or one row where this version has been through it on this machine."""
+        began = time.perf_counter()
+        proven = self._proven.knows(desired)
+        try:
+            with interrupted_after(executor, 2 * self._warm_ups.timeout_s):
+                if proven:
+                    self._warm_ups.run_briefly(executor, desired)
+                else:
+                    self._warm_ups.run(executor, desired)
+        finally:
+            seconds = time.perf_counter() - began
+            self._warm_up_s[desired.model, desired.version] = seconds
+        if not proven:
+            self._proven.add(desired)
 
     def _in_engine(self, desired: DesiredVersion) -> VersionExecutor:
         signature = desired.signature
@@ -117,41 +151,29 @@ def files_bytes(desired: DesiredVersion) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def _warm_up(executor: VersionExecutor, desired: DesiredVersion) -> None:
-    """Runs the batch sizes in use, so that the first caller pays for nothing and run times are
-    known.
+@contextmanager
+def interrupted_after(executor: VersionExecutor, seconds: float) -> Iterator[None]:
+    """Ends what an executor of this process runs in the block when it takes longer than that; those
+    of a runner have their own time.
+
+    Raises ModelFailed then. No run may come after it.
     """
-    signature = desired.signature
-    for rows in WARM_UP_ROWS if signature.batched else (1,):
-        inputs = [_sample(spec, rows, signature) for spec in signature.inputs]
-        try:
-            if signature.streamed and isinstance(executor, StreamExecutor):
-                _begin_stream(executor, inputs)
-                continue
-            for _ in range(WARM_UP_RUNS):
-                executor.run(inputs)
-        except ModelFailed as error:
-            # made-up rows may be ones that the model rightly refuses, such as unknown categories
-            log.info(
-                "warm-up refused", model=desired.model, version=desired.version, reason=str(error)
-            )
-            return
-
-
-def _begin_stream(executor: StreamExecutor, inputs: Sequence[Array]) -> None:
-    """Waits for the first answer; there may be no last one."""
-    stream = executor.open_stream(inputs, {})
+    if not isinstance(executor, LocalExecutor):
+        yield
+        return
+    timer = threading.Timer(seconds, executor.interrupt)
+    timer.daemon = True
+    timer.start()
+    failure = None
     try:
-        stream.take()
+        yield
+    except ModelFailed as error:
+        failure = error
     finally:
-        stream.stop()
-        stream.finish()
-
-
-def _sample(spec: TensorSpec, rows: int, signature: Signature) -> Array:
-    shape = tuple(1 if extent == -1 else extent for extent in spec.shape)
-    if signature.batched:
-        shape = (rows, *shape[1:])
-    if spec.datatype == "BYTES":
-        return np.full(shape, spec.missing_value or "", dtype=np.object_)
-    return np.zeros(shape, spec.dtype)
+        timer.cancel()
+    if executor.interrupted:
+        raise ModelFailed(
+            f"warm-up did not come to an end within {seconds:g} s (twice warm_up.timeout_s)"
+        ) from failure
+    if failure is not None:
+        raise failure

@@ -115,10 +115,10 @@ class VersionMetrics(msgspec.Struct):
     why they were released: `idle`, `full` or `delay`. `runner_restarts` counts how often this
     engine started its runner again. `cache_hits` counts requests all of whose rows were in the
     prediction cache, `cache_misses` others that asked it, `cache_stale` those of them that were
-    answered with what had expired. `loads` counts how often it was brought into memory,
-    `evictions` how often it was put to sleep, `resident` is 1 while it is in memory and
-    `resident_bytes` what it takes there, `pinned` says that it stays, and `problem` why it could
-    not be loaded last.
+    answered with what had expired. `warm_up_s` is how long its latest warm-up took. `loads` counts
+    how often it was brought into memory, `evictions` how often it was put to sleep, `resident` is 1
+    while it is in memory and `resident_bytes` what it takes there, `pinned` says that it stays, and
+    `problem` why it could not be loaded last.
     """
 
     model: str
@@ -133,6 +133,7 @@ class VersionMetrics(msgspec.Struct):
     batch_rows: Histogram = msgspec.field(default_factory=_rows)
     pending: int = 0
     load_s: float = 0.0
+    warm_up_s: float = 0.0
     runner_restarts: int = 0
     failed_s: float = 0.0
     last_inference_at: float = 0.0
@@ -216,6 +217,7 @@ class VersionMetrics(msgspec.Struct):
         self.executions += other.executions
         self.pending += other.pending
         self.load_s = max(self.load_s, other.load_s)
+        self.warm_up_s = max(self.warm_up_s, other.warm_up_s)
         self.runner_restarts += other.runner_restarts
         self.request_s.add(other.request_s)
         self.queue_s.add(other.queue_s)

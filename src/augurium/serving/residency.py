@@ -119,6 +119,7 @@ class Residency:
         for key, served in self._served.items():
             self._metrics[key].pending = served.pending
             served.count_residency()
+            self._metrics[key].warm_up_s = self._loader.warm_up_s(*key)
             self._metrics[key].runner_restarts = self._restarts.get(key, 0) + served.restarts
         return EngineMetrics(list(self._metrics.values()))
 

@@ -28,8 +28,8 @@ class DesiredVersion(msgspec.Struct, frozen=True):
     """One version an engine must hold: which file, which runtime, what goes in and out.
 
     `path` is a file of this node whose SHA-256 must be `digest`; so are `weights_path` and
-    `weights_digest` where the weights lie apart. `options` are the runtime's own. `example` is a
-    row of the training data in the v1 form, if there is a small one.
+    `weights_digest` where the weights lie apart. `options` are the runtime's own. `examples` are a
+    few small rows of the training data in the v1 form, the one to be shown first.
     """
 
     model: str
@@ -42,7 +42,7 @@ class DesiredVersion(msgspec.Struct, frozen=True):
     batching: BatchingPolicy = BatchingPolicy()
     weights_path: str | None = None
     weights_digest: str | None = None
-    example: Any = None
+    examples: tuple[Any, ...] = ()
 
 
 class DesiredModel(msgspec.Struct, frozen=True):

@@ -3,17 +3,19 @@
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 import onnx
 import onnx.helper as oh
+import onnx.numpy_helper
+import onnx.parser
 import pytest
 
 from augurium.core.errors import ModelFailed
 from augurium.core.home import NodeConfig
-from augurium.core.settings import StorageSettings
+from augurium.core.settings import StorageSettings, WarmUpSettings
 from augurium.core.signature import Signature
 from augurium.core.tensors import TensorSpec
 from augurium.serving.loading import Loader
@@ -127,3 +129,75 @@ def test_a_file_changed_between_two_loads_is_noticed(
     Path(desired.weights_path or "").write_bytes(bytes(VALUES.nbytes))
     with pytest.raises(ModelFailed, match="is damaged"):
         loader.load(desired)
+
+
+ENDLESS = """
+<ir_version: 8, opset_import: ["" : 17]>
+g (float[rows] x) => (float[rows] y) {
+  most = Constant<value: tensor = int64 {9223372036854775807}>()
+  on = Constant<value: tensor = bool {1}>()
+  y = Loop(most, on, x)<body = b (int64 i, bool on, float[rows] x) => (bool more, float[rows] z) {
+    more = Identity(on)
+    z = Identity(x)
+  }>
+}"""
+
+
+def version_of(content: bytes, folder: Path, **fields: Any) -> DesiredVersion:
+    file = folder / "model"
+    file.write_bytes(content)
+    return DesiredVersion("m", 1, "onnx", str(file), hashlib.sha256(content).hexdigest(), **fields)
+
+
+def with_warm_up(config: NodeConfig, **fields: Any) -> NodeConfig:
+    settings = msgspec.structs.replace(config.settings, warm_up=WarmUpSettings(**fields))
+    return msgspec.structs.replace(config, settings=settings)
+
+
+def test_a_model_that_never_answers_is_refused_in_time(config: NodeConfig, tmp_path: Path) -> None:
+    one = TensorSpec("x", "FP32", (-1,)), TensorSpec("y", "FP32", (-1,))
+    content = onnx.parser.parse_model(ENDLESS).SerializeToString()
+    desired = version_of(content, tmp_path, signature=Signature(one[:1], one[1:]))
+    loader = Loader(with_warm_up(config, timeout_s=0.2))
+    with pytest.raises(ModelFailed, match=r"within 0\.4 s \(twice warm_up\.timeout_s\)"):
+        loader.load(desired)
+    assert 0.4 <= loader.warm_up_s("m", 1) < 5
+
+
+def test_a_version_is_proven_once_per_engine(desired: DesiredVersion, config: NodeConfig) -> None:
+    # the second example is one that the table does not have
+    wrong = msgspec.structs.replace(desired, examples=(3, 4096))
+    first, second = Loader(config, engine="engine-0"), Loader(config, engine="engine-1")
+    for loader in (first, first, second):
+        with pytest.raises(ModelFailed, match="warm-up failed on the example rows"):
+            loader.load(wrong)
+    first.load(desired)
+    assert [
+        len(list((config.home.proven / name).glob("*"))) for name in ("engine-0", "engine-1")
+    ] == [1, 0]
+    first.load(desired)
+    again = Loader(config, engine="engine-0").load(desired)
+    assert again.run([np.array([5])])[0].tolist() == [5]
+
+
+def test_traffic_warms_up_the_next_version(desired: DesiredVersion, config: NodeConfig) -> None:
+    loader = Loader(config)
+    loader.load(desired).run([np.array([4095])])
+    smaller = np.zeros(100, np.float32)
+    content = onnx.helper.make_model(
+        oh.make_graph(
+            [oh.make_node("Gather", ["w", "x"], ["y"])],
+            "g",
+            [oh.make_tensor_value_info("x", onnx.TensorProto.INT64, ["batch"])],
+            [oh.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["batch"])],
+            [onnx.numpy_helper.from_array(smaller, "w")],
+        ),
+        opset_imports=[oh.make_opsetid("", 17)],
+        ir_version=8,
+    ).SerializeToString()
+    folder = Path(desired.path).parent
+    following = version_of(content, folder, signature=desired.signature)
+    with pytest.raises(ModelFailed, match="warm-up failed on recent requests"):
+        loader.load(msgspec.structs.replace(following, model="table", version=2))
+    # another model's requests are none of its business
+    loader.load(msgspec.structs.replace(following, model="other"))

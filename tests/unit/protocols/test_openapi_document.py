@@ -32,7 +32,9 @@ AGE = TensorSpec("age", "FP32", (-1,))
 
 
 def version(signature: Signature, example: Any = None) -> DesiredVersion:
-    return DesiredVersion("m", 3, "onnx", "", "", signature, example=example)
+    return DesiredVersion(
+        "m", 3, "onnx", "", "", signature, examples=() if example is None else (example,)
+    )
 
 
 def document(signature: Signature, example: Any = None, model: str = "m") -> dict[str, Any]:
