@@ -14,6 +14,7 @@ import http.client
 import json
 import os
 import random
+import shutil
 import sys
 import threading
 import time
@@ -113,8 +114,7 @@ def _measured(chosen: argparse.Namespace) -> dict[str, object]:
     settle(folder / "alone", 1)
     config = folder / "augurium.toml"
     config.write_text(f"[residency]\nmemory_bytes = {round(chosen.budget_gb * 1e9)}\n")
-    for file in (folder / "home" / "state").iterdir():
-        file.unlink()
+    shutil.rmtree(folder / "home" / "state", ignore_errors=True)
     with _node(folder / "home", config) as node:
         without_past_s = node.ready_s
         first_hits = _first_hits(node, crowd)
