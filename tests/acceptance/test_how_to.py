@@ -16,6 +16,8 @@ HOW_TO = Path(__file__).parents[2] / "docs/how-to"
 PAGES = [page for page in sorted(HOW_TO.glob("import-*.md")) if page.stem != "import-a-model"] + [
     HOW_TO / "stream-answers.md",
     HOW_TO / "call-a-model.md",
+    HOW_TO / "survive-overload.md",
+    HOW_TO / "degrade-gracefully.md",
 ]
 PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TIMEOUT_S = 240

@@ -42,6 +42,7 @@ class EchoCalls:
         timeout_s: float | None = None,
         authorization: str | None = None,
         certificate_names: tuple[str, ...] = (),
+        priority: str | None = None,
     ) -> bytes:
         self.timeout_s = timeout_s
         if path == "/e/Echo":

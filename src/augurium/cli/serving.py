@@ -1,12 +1,13 @@
 """`augurium serving`: how a model is served."""
 
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from augurium.cli.arguments import JsonFlag
 from augurium.cli.output import print_fields, print_json
+from augurium.cli.serving_policy import changed, fallback_steps, policy_of_file, shown
 
 
 def serving(
@@ -31,33 +32,85 @@ def serving(
             "--pin/--no-pin", help="Keep it in memory, where memory is limited, whatever happens."
         ),
     ] = None,
+    target_delay: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MS",
+            min=0,
+            help="Queue delay above which, when it lasts, requests are refused; 0 for never.",
+        ),
+    ] = None,
+    max_concurrency: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=0, help="Requests an engine works on, at most; 0 for no limit."
+        ),
+    ] = None,
+    adaptive: Annotated[
+        bool | None,
+        typer.Option(
+            "--adaptive/--no-adaptive", help="Find that limit by watching how long answers take."
+        ),
+    ] = None,
+    fallback: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STEP",
+            help="What is answered when the model cannot, in this order: model:NAME[@ALIAS],"
+            " constant:FILE.json, stale:SECONDS; none takes all away.",
+        ),
+    ] = None,
+    fallback_timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MS",
+            min=0,
+            help="How long the model may take before the fallback answers; 0 for three quarters"
+            " of the caller's time.",
+        ),
+    ] = None,
+    exercise: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            min=0,
+            max=1,
+            help="Share of the requests on which the fallback is tried, such as 0.01.",
+        ),
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json", help="The whole policy, instead of what there is.", exists=True
+        ),
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Shows how a model is served, and changes what is given, in every engine at once."""
     from augurium.client import Client
 
-    changes = {"ttl_s": cache_ttl, "stale_if_error_s": cache_stale}
-    said = {key: value for key, value in changes.items() if value is not None}
+    steps = None if fallback is None else fallback_steps(fallback)
+    changes: dict[str, dict[str, Any]] = {
+        "cache": {"ttl_s": cache_ttl, "stale_if_error_s": cache_stale},
+        "residency": {"pinned": pin},
+        "overload": {
+            "target_queue_delay_ms": target_delay,
+            "max_concurrency": max_concurrency,
+            "adaptive_concurrency": adaptive,
+        },
+        "fallback": {
+            "steps": steps,
+            "timeout_ms": fallback_timeout,
+            "exercise_fraction": exercise,
+        },
+    }
+    whole = None if policy is None else policy_of_file(policy)
     with Client() as client:
         model = client.model(name)
-        policy = dict(model.serving)
-        if said:
-            policy["cache"] = {**policy.get("cache", {}), **said}
-        if pin is not None:
-            policy["residency"] = {"pinned": pin}
-        if policy != model.serving:
-            model = client.set_serving(name, policy)
+        wanted = changed(model.serving if whole is None else whole, changes)
+        if wanted != model.serving:
+            model = client.set_serving(name, wanted)
     if json:
         print_json(model.serving)
     else:
-        print_fields(list(_shown(model.serving)))
-
-
-def _shown(policy: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    cache = policy.get("cache", {})
-    ttl_s, stale_s = cache.get("ttl_s", 0), cache.get("stale_if_error_s", 0)
-    yield "prediction cache", f"answers are remembered for {ttl_s:g} s" if ttl_s else "off"
-    if ttl_s and stale_s:
-        yield "", f"and given for {stale_s:g} s more when the model cannot be asked"
-    pinned = policy.get("residency", {}).get("pinned", False)
-    yield "residency", "pinned: always in memory" if pinned else "by demand"
+        print_fields(list(shown(model.serving)))

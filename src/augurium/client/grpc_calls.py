@@ -153,7 +153,7 @@ def _inference(answer: Answer) -> Inference:
 
 
 def _about(found: InferAnswer, headers: Mapping[str, str]) -> dict[str, Any]:
-    told = reply_fields(headers)
+    told = reply_fields({**headers, **found.told})
     version = told["version"] if found.version is None else found.version
     return told | {"version": version, "request_id": found.request_id or told["request_id"]}
 

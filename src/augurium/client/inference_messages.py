@@ -19,11 +19,12 @@ _SIZES = {FIXED64: 8, FIXED32: 4}
 
 
 class InferAnswer(NamedTuple):
-    """What the client reads of a `ModelInferResponse`."""
+    """What the client reads of a `ModelInferResponse`; `told` are the parameters that are texts."""
 
     outputs: dict[str, Array]
     version: int | None
     request_id: str | None
+    told: dict[str, str]
 
 
 class _Tensor(NamedTuple):
@@ -70,12 +71,15 @@ def decode_infer(content: bytes | memoryview) -> InferAnswer:
     tensors: list[_Tensor] = []
     blobs: list[memoryview] = []
     texts = {2: "", 3: ""}
+    told: dict[str, str] = {}
     try:
         for number, value in _fields(memoryview(content)):
             if number == 5:
                 tensors.append(_tensor(_message(value)))
             elif number == 6:
                 blobs.append(_message(value))
+            elif number == 4:
+                told |= _told(_message(value))
             elif number in texts:
                 texts[number] = str(_message(value), "utf-8")
         outputs = {
@@ -85,7 +89,7 @@ def decode_infer(content: bytes | memoryview) -> InferAnswer:
     except (ValueError, OverflowError, struct.error) as error:
         raise AuguriumError(f"the inference answer cannot be read: {error}") from error
     version = int(texts[2]) if texts[2].isdecimal() else None
-    return InferAnswer(outputs, version, texts[3] or None)
+    return InferAnswer(outputs, version, texts[3] or None, told)
 
 
 def decode_stream(content: bytes) -> InferAnswer | str:
@@ -103,6 +107,18 @@ def decode_stream(content: bytes) -> InferAnswer | str:
     except ValueError as damage:
         raise AuguriumError(f"the inference answer cannot be read: {damage}") from damage
     return error or decode_infer(answer)
+
+
+def _told(content: memoryview) -> dict[str, str]:
+    """A parameter, if it is a text."""
+    name, text = "", None
+    for number, value in _fields(content):
+        if number == 1:
+            name = str(_message(value), "utf-8")
+        elif number == 2:
+            for kind, inner in _fields(_message(value)):
+                text = str(_message(inner), "utf-8") if kind == 3 else None
+    return {} if text is None else {name: text}
 
 
 def _tensor(content: memoryview) -> _Tensor:

@@ -6,7 +6,11 @@ from urllib.parse import quote
 
 from augurium.core.errors import InvalidArgument
 
-HEADERS = {"unit": "augurium-unit", "request_id": "x-request-id"}
+HEADERS = {
+    "unit": "augurium-unit",
+    "request_id": "x-request-id",
+    "priority": "augurium-priority",
+}
 STREAM_TIMEOUT_S = 600.0
 TIMEOUT_HEADER = "augurium-timeout-ms"
 
@@ -15,7 +19,9 @@ class CallOptions(TypedDict, total=False):
     """Which version answers, and how long it may take.
 
     `version` or `alias`, not both; without either the model's traffic policy decides. `unit` is who
-    or what is kept on one variant. A call that takes longer than `timeout_ms` is refused.
+    or what is kept on one variant. A call that takes longer than `timeout_ms` is refused. With
+    `priority` `batch` a call is refused before others when there are too many, with `critical`
+    after them.
     """
 
     version: int | None
@@ -23,6 +29,7 @@ class CallOptions(TypedDict, total=False):
     timeout_ms: float | None
     unit: str
     request_id: str
+    priority: str
 
 
 def model_path(name: str, options: CallOptions) -> str:
@@ -47,7 +54,7 @@ def call_headers(options: CallOptions) -> dict[str, str]:
 
     Raises InvalidArgument for text that no header can carry.
     """
-    asked = {"unit": options.get("unit"), "request_id": options.get("request_id")}
+    asked = {option: options.get(option) for option in HEADERS}
     given = {option: str(value) for option, value in asked.items() if value is not None}
     for option, value in given.items():
         if not (value.isascii() and value.isprintable()):
@@ -73,5 +80,6 @@ def reply_fields(headers: Mapping[str, str]) -> dict[str, Any]:
         "variant": headers.get("augurium-variant"),
         "cache": headers.get("augurium-cache"),
         "degraded": headers.get("augurium-degraded"),
+        "degraded_step": headers.get("augurium-degraded-step"),
         "request_id": headers.get("x-request-id"),
     }

@@ -16,13 +16,15 @@ UNNAMED = "prediction"
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What stands beside an answer: which version gave it, and whether it is a lesser one.
 
-    `cache` is `hit`, `miss` or `stale`; `degraded` is the reason for a lesser answer.
+    `cache` is `hit`, `miss` or `stale`; `degraded` is the reason for a lesser answer, and
+    `degraded_step` what it comes from.
     """
 
     version: int | None = None
     variant: str | None = None
     cache: str | None = None
     degraded: str | None = None
+    degraded_step: str | None = None
     request_id: str | None = None
 
 

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from augurium.control.engine_link import FAILED
+from augurium.control.fallback_check import check_fallback
 from augurium.control.link_hub import LinkHub
 from augurium.control.load_watch import LoadWatch
 from augurium.control.snapshots import Snapshots
@@ -151,8 +152,12 @@ class Deployments:
         return await asyncio.to_thread(self._registry.model, model)
 
     async def set_serving(self, model: str, policy: ServingPolicy, actor: str) -> Model:
-        """Decides how a model is served, from now on and in every engine. Raises NotFound."""
+        """Decides how a model is served, from now on and in every engine.
+
+        Raises NotFound, and InvalidArgument and Conflict for a fallback that cannot be.
+        """
         async with self._turns.of(model):
+            await asyncio.to_thread(check_fallback, self._registry, model, policy)
             await _complete(self._registry.edit_model, model, ModelEdit(serving=policy), actor)
             await self._publish()
         return await asyncio.to_thread(self._registry.model, model)

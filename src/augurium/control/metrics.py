@@ -102,6 +102,34 @@ VERSION_COUNTERS: tuple[tuple[str, str, Callable[[VersionMetrics], float]], ...]
         lambda v: round(v.inferred.output_s * MICROSECONDS),
     ),
 )
+NESTED_COUNTERS: tuple[
+    tuple[str, str, tuple[str, str], Callable[[VersionMetrics], dict[str, dict[str, int]]]], ...
+] = (
+    (
+        "augurium_refused_total",
+        "Requests refused as overloaded, by reason and priority",
+        ("reason", "priority"),
+        lambda v: v.refused,
+    ),
+    (
+        "augurium_degraded_total",
+        "Requests that the fallback answered, by reason and step; each also counts as failed",
+        ("reason", "step"),
+        lambda v: v.degraded,
+    ),
+    (
+        "augurium_fallback_skipped_total",
+        "Steps of the fallback that gave no answer, by step and why",
+        ("step", "why"),
+        lambda v: v.fallback_skipped,
+    ),
+    (
+        "augurium_fallback_exercised_total",
+        "Trials of the fallback on requests that were answered, by step and outcome",
+        ("step", "outcome"),
+        lambda v: v.fallback_exercised,
+    ),
+)
 VERSION_GAUGES: tuple[tuple[str, str, Callable[[VersionMetrics], float]], ...] = (
     (
         "augurium_resident_bytes",
@@ -109,6 +137,21 @@ VERSION_GAUGES: tuple[tuple[str, str, Callable[[VersionMetrics], float]], ...] =
         lambda v: v.resident_bytes,
     ),
     ("augurium_resident_engines", "Engines that have it in memory", lambda v: v.resident),
+    (
+        "augurium_overloaded",
+        "Engines in which more is asked than can be answered in time",
+        lambda v: v.overloaded,
+    ),
+    (
+        "augurium_concurrency_limit",
+        "Requests that all engines work on at most, 0 without a limit of the model's own",
+        lambda v: v.concurrency_limit,
+    ),
+    (
+        "augurium_breakers_open",
+        "Engines that do not ask the version because it fails too often",
+        lambda v: v.breakers_open,
+    ),
     ("augurium_pending_requests", "Requests not yet answered", lambda v: v.pending),
     ("nv_inference_pending_request_count", "Requests not yet answered", lambda v: v.pending),
     (
@@ -220,6 +263,13 @@ def _requests(page: Exposition, versions: list[VersionMetrics]) -> None:
     for version in versions:
         for reason, count in version.releases.items():
             page.sample(f"{_of(version)},{labels(reason=reason)}", count)
+    for name, description, pairs, counts in NESTED_COUNTERS:
+        page.family(name, "counter", description)
+        for version in versions:
+            for outer, found in counts(version).items():
+                for inner, count in found.items():
+                    said = labels(**{pairs[0]: outer, pairs[1]: inner})
+                    page.sample(f"{_of(version)},{said}", count)
     page.family("nv_inference_request_failure", "counter", "Failed requests by Triton's reasons")
     for version in versions:
         for reason, count in _failures(version).items():

@@ -120,9 +120,19 @@ class NotReady(AuguriumError):
 
 
 class Overloaded(AuguriumError):
-    """A bounded queue is full; try again later."""
+    """More is asked than can be answered in time; try again later.
+
+    `reason` is the word under which the refusal is counted.
+    """
 
     kind = ErrorKind.OVERLOADED
+
+    def __init__(
+        self, message: str = "", retry_after_s: float | None = None, reason: str = "queue_full"
+    ) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self.reason = reason
 
 
 class DeadlineExceeded(AuguriumError):
@@ -169,3 +179,10 @@ CLASS_BY_KIND: dict[ErrorKind, type[AuguriumError]] = {
 def error_of(kind: ErrorKind, message: str) -> AuguriumError:
     """The error of a kind, for what another process raised."""
     return CLASS_BY_KIND[kind](message)
+
+
+def reworded(error: AuguriumError, message: str) -> AuguriumError:
+    """The same error with another message."""
+    told = type(error)(message)
+    told.__dict__.update(error.__dict__)
+    return told

@@ -6,11 +6,14 @@ from typing import Any
 import msgspec
 
 from augurium.core.identifiers import ModelRef
+from augurium.core.priority import Priority
 from augurium.core.tensors import Array, TensorSpec
 
 # what the prediction cache had to do with an answer: all rows were in it; some were not; some were
 # in it only as what they had been before they expired, and the model could not be asked
 HIT, MISS, STALE = "hit", "miss", "stale"
+# what marks a poorer answer: a header over REST, a parameter of the answer over gRPC
+DEGRADED, DEGRADED_STEP = "augurium-degraded", "augurium-degraded-step"
 
 
 class Instances(msgspec.Struct):
@@ -24,7 +27,7 @@ class InferenceRequest(msgspec.Struct):
 
     `inputs` are tensors by name, or instances that still have to be turned into tensors.
     `deadline` is in seconds of the monotonic clock. `outputs` is empty when all are wanted. With
-    `refresh` nothing is taken from the prediction cache.
+    `refresh` nothing is taken from the prediction cache. `priority` decides who is refused first.
     """
 
     model: ModelRef
@@ -34,6 +37,7 @@ class InferenceRequest(msgspec.Struct):
     outputs: Sequence[str] = ()
     parameters: Mapping[str, Any] = {}
     refresh: bool = False
+    priority: Priority = Priority.NORMAL
 
 
 class BatchOutputs:
@@ -113,6 +117,9 @@ class Answer:
 class InferenceResponse(msgspec.Struct):
     """An answer: `specs` are the outputs asked for, `indices` their places in `answer`; `batched`
     says whether the first dimension of each counts rows.
+
+    `degraded` is why it is not the answer of the version that was asked, empty where it is, and
+    `step` what it comes from instead, such as `model:churn-small@3`.
     """
 
     model: str
@@ -122,3 +129,5 @@ class InferenceResponse(msgspec.Struct):
     indices: Sequence[int]
     answer: Answer
     batched: bool = True
+    degraded: str = ""
+    step: str = ""

@@ -1,6 +1,6 @@
 """How a model is served, beyond which versions: what may be decided per model, at any time."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
@@ -24,8 +24,96 @@ class ResidencyPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     """Always in memory: loaded before the first request, and never put to sleep."""
 
 
+class OverloadPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """When requests for a model are refused because there are too many, in each engine."""
+
+    target_queue_delay_ms: Annotated[float, Meta(ge=0, le=60_000)] | None = None
+    """Instead of the node's `batching.target_queue_delay_ms`; 0 for waiting until the deadline."""
+    interval_ms: Annotated[float, Meta(ge=1, le=60_000)] | None = None
+    """Instead of the node's `batching.overload_interval_ms`."""
+    max_concurrency: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    """Requests for one version that an engine works on, at most; 0 for no limit of the model's own.
+    """
+    adaptive_concurrency: bool = False
+    """Find the limit by watching how long answers take; `max_concurrency` is the most it may be."""
+
+
+class StaleStep(
+    Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag="stale",
+    tag_field="kind",
+):
+    """What the prediction cache remembers of the rows, also beyond its time to live."""
+
+    max_age_s: Annotated[float, Meta(gt=0, le=LONGEST_S)]
+
+
+class ModelStep(
+    Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag="model",
+    tag_field="kind",
+):
+    """Another model, version or alias: `name`, `name@alias` or `name@3`."""
+
+    model: Annotated[str, Meta(min_length=1, max_length=260)]
+
+
+class ConstantStep(
+    Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag="constant",
+    tag_field="kind",
+):
+    """The same answer to every row: a value by output, or a list where a row has several."""
+
+    outputs: dict[str, Any]
+
+
+FallbackStep = StaleStep | ModelStep | ConstantStep
+
+
+class BreakerPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """When a version that fails is not asked any more: its circuit is open."""
+
+    failure_rate: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    """Share of the answers within the window that are failures."""
+    window_s: Annotated[float, Meta(gt=0, le=3600)] = 10.0
+    least_requests: Annotated[int, Meta(ge=1, le=1_000_000)] = 10
+    """With fewer in the window nothing is said about it."""
+    open_s: Annotated[float, Meta(gt=0, le=3600)] = 5.0
+    """How long until it is tried again, by one request at a time."""
+    probes: Annotated[int, Meta(ge=1, le=1000)] = 3
+    """How many of these must be answered one after another."""
+
+
+class FallbackPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is answered when the version that was asked fails, is too slow or is overloaded."""
+
+    steps: Annotated[tuple[FallbackStep, ...], Meta(max_length=8)] = ()
+    """Tried in this order; none for no fallback."""
+    timeout_ms: Annotated[float, Meta(ge=0, le=3_600_000)] = 0.0
+    """How long the version may take; 0 for three quarters of the time that the caller gives."""
+    max_concurrency: Annotated[int, Meta(ge=1, le=100_000)] = 16
+    """Requests that other models answer in its place at the same time, in each engine."""
+    exercise_fraction: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    """Share of answered requests that are also given to the first model among the steps, so that it
+    is known to work; its answers are thrown away.
+    """
+    breaker: BreakerPolicy = BreakerPolicy()
+
+
 class ServingPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a model's owner may decide about serving it."""
 
     cache: CachePolicy = CachePolicy()
     residency: ResidencyPolicy = ResidencyPolicy()
+    overload: OverloadPolicy = OverloadPolicy()
+    fallback: FallbackPolicy = FallbackPolicy()

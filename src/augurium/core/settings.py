@@ -103,6 +103,13 @@ class BatchingSettings(Section, frozen=True):
     """How long a request may wait behind a busy executor before a second run is started for it."""
     max_queue_rows: Count = 16384
     """Rows waiting for one version, at most; more are refused as overloaded."""
+    target_queue_delay_ms: Annotated[float, Meta(ge=0, le=60_000)] = 100.0
+    """When requests have waited longer than this for longer than the interval, a version is
+    overloaded: requests that would wait so long, or eight times as long as a single row takes where
+    that is longer, are refused until it is not. 0 lets them wait until their deadline.
+    """
+    overload_interval_ms: Annotated[float, Meta(ge=1, le=60_000)] = 500.0
+    """How long requests must have waited too long before any is refused for it."""
 
 
 class CacheSettings(Section, frozen=True):

@@ -18,6 +18,7 @@ from augurium.core.errors import (
     NotReady,
     TooLarge,
 )
+from augurium.core.priority import HEADER as PRIORITY_HEADER
 from augurium.core.settings import LimitSettings
 from augurium.core.tls import ServerTls
 from augurium.node import http2_frames as frames
@@ -79,6 +80,7 @@ class GrpcCalls(Protocol):
         timeout_s: float | None = None,
         authorization: str | None = None,
         certificate_names: tuple[str, ...] = (),
+        priority: str | None = None,
     ) -> Message:
         """Answers one unary call; `timeout_s` is what is left of the caller's deadline."""
         ...
@@ -253,7 +255,10 @@ class GrpcHost(ConnectionHost[Http2Connection]):
             raise TooLarge(f"the message is larger than {self._max_message_bytes} bytes")
         message = await self._unframed(stream.body, headers.get("grpc-encoding"))
         stream.body = b""
-        return await self._api.call(stream.head.path, message, limit_s, authorization, names)
+        priority = headers.get(PRIORITY_HEADER)
+        return await self._api.call(
+            stream.head.path, message, limit_s, authorization, names, priority
+        )
 
     @asynccontextmanager
     async def _within(self, limit_s: float | None) -> AsyncGenerator[None, None]:

@@ -3,7 +3,7 @@
 import math
 
 from augurium.access.rate import Quota
-from augurium.core.errors import ErrorKind, MethodNotAllowed, RateLimited
+from augurium.core.errors import AuguriumError, ErrorKind, MethodNotAllowed
 
 HTTP_STATUS: dict[ErrorKind, int] = {
     ErrorKind.INVALID_ARGUMENT: 400,
@@ -36,10 +36,8 @@ def error_headers(kind: ErrorKind, error: Exception | None = None) -> dict[str, 
     is, and which methods there are.
     """
     told = {KIND_HEADER: kind.value}
-    if isinstance(error, RateLimited):
-        told["retry-after"] = str(max(1, math.ceil(error.retry_after_s)))
-    elif kind in RETRYABLE:
-        told["retry-after"] = str(RETRY_AFTER_S)
+    if kind in RETRYABLE:
+        told["retry-after"] = str(max(1, math.ceil(retry_after_s(error))))
     elif kind is ErrorKind.UNAUTHENTICATED:
         # RFC 6750, section 3
         told["www-authenticate"] = "Bearer"
@@ -47,6 +45,12 @@ def error_headers(kind: ErrorKind, error: Exception | None = None) -> dict[str, 
         # RFC 9110, section 15.5.6
         told["allow"] = ", ".join(error.methods)
     return told
+
+
+def retry_after_s(error: Exception | None) -> float:
+    """When to try again after an error of a retryable kind."""
+    known = error.retry_after_s if isinstance(error, AuguriumError) else None
+    return RETRY_AFTER_S if known is None else known
 
 
 def quota_headers(quota: Quota) -> dict[str, str]:

@@ -69,8 +69,10 @@ class GenerateRest:
             signature = self._plane.version(call.model).signature
             body = decode(call.request.content, signature, self._max_json_depth)
             timeout_s = call.timeout_s
+            priority = call.priority
             if body.parameters:
                 timeout_s = oip.shorter_timeout_s(timeout_s, body.parameters)
+                priority = oip.priority_in(body.parameters, priority)
         except AuguriumError as error:
             self._plane.count_unread(error.kind, call.model)
             raise
@@ -82,6 +84,7 @@ class GenerateRest:
             body.id,
             parameters=oip.model_parameters(body.parameters),
             refresh=call.refresh,
+            priority=priority,
         )
 
 

@@ -13,6 +13,7 @@ from augurium.access.gateway import Gateway
 from augurium.access.principal import Principal
 from augurium.core.errors import AuguriumError, Internal, Unauthenticated, Unimplemented
 from augurium.core.identifiers import new_id
+from augurium.core.priority import priority_of
 from augurium.protocols.grpc_frames import Message
 from augurium.protocols.grpc_health import Health
 from augurium.protocols.grpc_methods import StreamCall, Streaming, Unary
@@ -77,10 +78,11 @@ class GrpcApi:
         timeout_s: float | None = None,
         authorization: str | None = None,
         certificate_names: tuple[str, ...] = (),
+        priority: str | None = None,
     ) -> Message:
         """Answers one unary call; `timeout_s` is what is left of the caller's deadline.
 
-        `authorization` is the header of that name.
+        `authorization` is the header of that name, `priority` that of `augurium-priority`.
         """
         method = self._unary.get(path)
         caller = None
@@ -89,6 +91,8 @@ class GrpcApi:
         if method is None:
             raise Unimplemented(f"method {path[:128]} is not implemented")
         try:
+            if priority is not None and method.ranked is not None:
+                return await method.ranked(message, timeout_s, caller, priority_of(priority))
             return await method.answer(message, timeout_s, caller)
         except AuguriumError:
             raise

@@ -15,7 +15,7 @@ from typing_extensions import Buffer
 from augurium.core.errors import AuguriumError, InvalidArgument, TooLarge, Unimplemented
 from augurium.protocols.compression import ENCODINGS, compressed, decompressed
 from augurium.protocols.errors_grpc import GRPC_STATUS
-from augurium.protocols.errors_http import KIND_HEADER, error_headers
+from augurium.protocols.errors_http import KIND_HEADER, error_headers, retry_after_s
 
 PREFIX = struct.Struct(">BI")
 ACCEPTED_ENCODINGS = ", ".join(("identity", *ENCODINGS))
@@ -24,7 +24,9 @@ SMALL_BYTES = 64 * 1024
 # smaller ones get no smaller by much, and every byte of them costs time
 LEAST_COMPRESSED_BYTES = 1024
 LONGEST_STATUS_TEXT = 1024
-ALSO_TRAILERS = frozenset({KIND_HEADER, "retry-after"})
+# gRFC A6: a client that retries waits so long
+PUSHBACK = "grpc-retry-pushback-ms"
+ALSO_TRAILERS = frozenset({KIND_HEADER, "retry-after", PUSHBACK})
 _UNIT_S = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 
 
@@ -123,13 +125,12 @@ def timeout_s(text: str) -> float:
 
 def status_trailers(error: AuguriumError) -> tuple[tuple[bytes, bytes], ...]:
     """Status and percent-encoded text of a failed call, its kind, and when to try again."""
+    told = error_headers(error.kind, error)
+    if "retry-after" in told:
+        told[PUSHBACK] = str(max(1, round(retry_after_s(error) * 1000)))
     text = quote(str(error)[:LONGEST_STATUS_TEXT], safe=" !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~")
     return (
         (b"grpc-status", str(int(GRPC_STATUS[error.kind])).encode()),
         (b"grpc-message", text.encode()),
-        *(
-            (name.encode(), told.encode())
-            for name, told in error_headers(error.kind, error).items()
-            if name in ALSO_TRAILERS
-        ),
+        *((name.encode(), value.encode()) for name, value in told.items() if name in ALSO_TRAILERS),
     )

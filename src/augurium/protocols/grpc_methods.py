@@ -9,6 +9,7 @@ from typing_extensions import Buffer
 
 from augurium.access.principal import Principal
 from augurium.core.errors import InvalidArgument
+from augurium.core.priority import Priority
 from augurium.protocols.grpc_frames import Message
 from augurium.serving.router import unknown_model
 
@@ -16,6 +17,7 @@ M = TypeVar("M", bound=ProtocolMessage)
 
 # a message, what is left of the caller's time in seconds, and who the caller is
 Answer = Callable[[Buffer, float | None, Principal | None], Awaitable[Message]]
+RankedAnswer = Callable[[Buffer, float | None, Principal | None, Priority], Awaitable[Message]]
 
 
 class StreamCall(NamedTuple):
@@ -31,11 +33,15 @@ class StreamCall(NamedTuple):
 
 
 class Unary(NamedTuple):
-    """A method with one message each way; `operation` is what `access/rights.py` calls it."""
+    """A method with one message each way; `operation` is what `access/rights.py` calls it.
+
+    `ranked` answers a call whose metadata name a priority, where that matters.
+    """
 
     path: str
     operation: str
     answer: Answer
+    ranked: RankedAnswer | None = None
 
 
 class Streaming(NamedTuple):

@@ -72,7 +72,12 @@ class MlflowRest:
         responses = await answer_rows(
             self._plane,
             InferenceRequest(
-                model, body.inputs, deadline, parameters=body.parameters, refresh=call.refresh
+                model,
+                body.inputs,
+                deadline,
+                parameters=body.parameters,
+                refresh=call.refresh,
+                priority=call.priority,
             ),
         )
         answer = json_response(_content(responses, body.bare))

@@ -7,9 +7,16 @@ from contextlib import aclosing
 from typing import Any, NamedTuple
 
 from augurium import __version__
-from augurium.core.errors import AuguriumError, InvalidArgument, NotReady, Overloaded
+from augurium.core.errors import (
+    AuguriumError,
+    InvalidArgument,
+    NotReady,
+    Overloaded,
+    reworded,
+)
 from augurium.core.identifiers import ModelRef
 from augurium.core.inference import InferenceRequest, InferenceResponse
+from augurium.core.priority import Priority, priority_of_level
 from augurium.core.tensors import TensorSpec
 from augurium.protocols import classification
 from augurium.serving.node_control import NodeControl
@@ -31,7 +38,8 @@ PLATFORMS = {"onnx": "onnxruntime_onnx"}
 MAX_OUTPUTS = 1024
 RESERVED_PARAMETER_PREFIX = "triton_"
 # said to the server, not to the model
-SERVER_PARAMETERS = frozenset({"timeout", "binary_data_output"})
+PRIORITY = "priority"
+SERVER_PARAMETERS = frozenset({"timeout", "binary_data_output", PRIORITY})
 
 
 class ModelMetadata(NamedTuple):
@@ -98,7 +106,7 @@ async def stream(
 
 
 def _with_id(error: AuguriumError, request_id: str) -> AuguriumError:
-    return type(error)(f"[request id: {request_id or '<id_unknown>'}] {error}")
+    return reworded(error, f"[request id: {request_id or '<id_unknown>'}] {error}")
 
 
 def check_classes(plane: DataPlane, model: ModelRef, counts: Mapping[str, int]) -> None:
@@ -132,6 +140,17 @@ def shorter_timeout_s(given_s: float | None, parameters: dict[str, Any]) -> floa
     if given_s is None or own_s is None:
         return own_s if given_s is None else given_s
     return min(given_s, own_s)
+
+
+def priority_in(parameters: dict[str, Any], said: Priority) -> Priority:
+    """What the `priority` parameter means, `said` where it is absent or leaves it to the server.
+
+    Raises InvalidArgument.
+    """
+    if PRIORITY not in parameters:
+        return said
+    found = priority_of_level(parameters[PRIORITY])
+    return said if found is None else found
 
 
 def timeout_s(parameters: dict[str, Any]) -> float | None:

@@ -5,6 +5,7 @@ from typing_extensions import Buffer
 from augurium.access.principal import Principal
 from augurium.core.errors import AuguriumError, NotFound
 from augurium.core.identifiers import ModelRef, model_ref
+from augurium.core.priority import Priority
 from augurium.core.tensors import TensorSpec
 from augurium.protocols import oip, oip_messages
 from augurium.protocols.classification import classified
@@ -26,7 +27,7 @@ class OipGrpc:
         """The methods of this service."""
         path = f"/{oip.GRPC_SERVICE}/"
         return (
-            Unary(f"{path}ModelInfer", "infer", self._infer),
+            Unary(f"{path}ModelInfer", "infer", self._infer, self._infer),
             Unary(f"{path}ModelMetadata", "metadata", self._model_metadata),
             Unary(f"{path}ModelReady", "model_ready", self._model_ready),
             Unary(f"{path}ServerLive", "live", self._server_live),
@@ -35,7 +36,11 @@ class OipGrpc:
         )
 
     async def _infer(
-        self, content: Buffer, timeout_s: float | None, caller: Principal | None
+        self,
+        content: Buffer,
+        timeout_s: float | None,
+        caller: Principal | None,
+        priority: Priority = Priority.NORMAL,
     ) -> Message:
         try:
             wire = oip_messages.parse(content)
@@ -46,7 +51,9 @@ class OipGrpc:
             if parameters:
                 parameters.pop(oip_messages.EMPTY_FINAL_RESPONSE, None)
                 timeout_s = _shorter(timeout_s, oip.timeout_s(parameters))
-            request = oip_messages.decode(wire, parameters, self._plane.deadline(timeout_s))
+                priority = oip.priority_in(parameters, priority)
+            deadline = self._plane.deadline(timeout_s)
+            request = oip_messages.decode(wire, parameters, deadline, priority)
             counts = oip_messages.class_counts(message) if message.outputs else {}
             oip.check_classes(self._plane, request.model, counts)
         except AuguriumError as error:

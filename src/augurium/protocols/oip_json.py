@@ -11,6 +11,7 @@ import msgspec
 from augurium.core.errors import InvalidArgument
 from augurium.core.identifiers import ModelRef, check_request_id
 from augurium.core.inference import InferenceRequest, InferenceResponse
+from augurium.core.priority import Priority
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec, element_count
 from augurium.core.texts import has_bytes
@@ -70,12 +71,20 @@ class WireRequest(msgspec.Struct):
     body: InferBody
     inputs: dict[str, Array]
 
-    def request(self, model: ModelRef, deadline: float, refresh: bool = False) -> InferenceRequest:
+    def request(
+        self,
+        model: ModelRef,
+        deadline: float,
+        refresh: bool = False,
+        priority: Priority = Priority.NORMAL,
+    ) -> InferenceRequest:
         """The transport-neutral request."""
         body = self.body
         outputs = [output.name for output in body.outputs] if body.outputs else ()
         parameters = body.parameters and model_parameters(body.parameters)
-        return InferenceRequest(model, self.inputs, deadline, body.id, outputs, parameters, refresh)
+        return InferenceRequest(
+            model, self.inputs, deadline, body.id, outputs, parameters, refresh, priority
+        )
 
     def binary_outputs(self, response: InferenceResponse) -> frozenset[str]:
         """The outputs to be sent as binary: the output's own parameter wins over the request's."""

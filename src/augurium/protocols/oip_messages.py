@@ -12,7 +12,13 @@ from typing_extensions import Buffer
 
 from augurium.core.errors import AuguriumError, InvalidArgument, Unimplemented
 from augurium.core.identifiers import ModelRef, check_request_id, model_ref
-from augurium.core.inference import InferenceRequest, InferenceResponse
+from augurium.core.inference import (
+    DEGRADED,
+    DEGRADED_STEP,
+    InferenceRequest,
+    InferenceResponse,
+)
+from augurium.core.priority import Priority
 from augurium.core.protobuf_fields import split, varint
 from augurium.core.tensors import Array, element_count, numpy_dtype
 from augurium.core.texts import text_of
@@ -98,7 +104,12 @@ def model_in(content: Buffer) -> ModelRef | None:
         return None
 
 
-def decode(wire: WireRequest, parameters: dict[str, Any], deadline: float) -> InferenceRequest:
+def decode(
+    wire: WireRequest,
+    parameters: dict[str, Any],
+    deadline: float,
+    priority: Priority = Priority.NORMAL,
+) -> InferenceRequest:
     """Raises InvalidArgument for inputs that do not fit together."""
     message = wire.message
     request_id = message.id
@@ -115,6 +126,7 @@ def decode(wire: WireRequest, parameters: dict[str, Any], deadline: float) -> In
         request_id,
         outputs,
         parameters,
+        priority=priority,
     )
 
 
@@ -166,7 +178,10 @@ def encode(response: InferenceResponse, raw: bool) -> Message:
         content = response.id.encode()
         parts += [_ID_TAG, varint(len(content)), content]
     if answer.cache:
-        parts.append(_cache_parameter(answer.cache))
+        parts.append(_parameter(CACHE_PARAMETER, answer.cache))
+    if response.degraded:
+        parts.append(_parameter(DEGRADED, response.degraded))
+        parts.append(_parameter(DEGRADED_STEP, response.step))
     large = False
     for index in response.indices:
         blob = array_content(answer.array(index))
@@ -192,11 +207,11 @@ def _head(model: str, version: int, outputs: tuple[Described, ...]) -> bytes:
     ).SerializeToString()
 
 
-@functools.cache
-def _cache_parameter(word: str) -> bytes:
-    """What the prediction cache had to do with an answer, as a parameter of it."""
+@functools.lru_cache(maxsize=1024)
+def _parameter(name: str, word: str) -> bytes:
+    """What an answer says of itself, as a parameter of it."""
     value = pb.InferParameter(string_param=word)
-    return pb.ModelInferResponse(parameters={CACHE_PARAMETER: value}).SerializeToString()
+    return pb.ModelInferResponse(parameters={name: value}).SerializeToString()
 
 
 def _typed(response: InferenceResponse, outputs: tuple[Described, ...]) -> bytes:
@@ -204,6 +219,9 @@ def _typed(response: InferenceResponse, outputs: tuple[Described, ...]) -> bytes
     message.id = response.id
     if response.answer.cache:
         message.parameters[CACHE_PARAMETER].string_param = response.answer.cache
+    if response.degraded:
+        message.parameters[DEGRADED].string_param = response.degraded
+        message.parameters[DEGRADED_STEP].string_param = response.step
     for output, index in zip(message.outputs, response.indices, strict=True):
         _fill(output, output.datatype, response.answer.flat_list(index))
     return message.SerializeToString()

@@ -38,7 +38,7 @@ class OipRest:
         written = written_answer(self._plane, call, oip_json.HEADER_LENGTH)
         if written is not None and (known := written.find()) is not None:
             return known
-        timeout_s = call.timeout_s
+        timeout_s, priority = call.timeout_s, call.priority
         try:
             # binary tensors are views: reading them takes no time
             if call.request.is_large and call.request.header(oip_json.HEADER_LENGTH) is None:
@@ -49,10 +49,11 @@ class OipRest:
             oip.check_classes(self._plane, call.model, counts)
             if wire.body.parameters:
                 timeout_s = oip.shorter_timeout_s(timeout_s, wire.body.parameters)
+                priority = oip.priority_in(wire.body.parameters, priority)
         except AuguriumError as error:
             self._plane.count_unread(error.kind, call.model)
             raise
-        request = wire.request(call.model, self._plane.deadline(timeout_s), call.refresh)
+        request = wire.request(call.model, self._plane.deadline(timeout_s), call.refresh, priority)
         response = await oip.infer(self._plane, request)
         if counts:
             response = classified(response, counts)

@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 from augurium.access.rights import DATA_PLANE
 from augurium.core.identifiers import MAX_REQUEST_ID_LENGTH, MAX_VERSION, ModelRef
+from augurium.core.inference import DEGRADED
+from augurium.core.priority import HEADER as PRIORITY_HEADER
+from augurium.core.priority import Priority
 from augurium.core.settings import MODEL_PATTERN
 from augurium.protocols.openapi_operations import BINARY, JSON, TEXT, Content, Operation
 from augurium.protocols.openapi_schemas import ref
@@ -31,6 +34,7 @@ _PATH_PARAMETERS: dict[str, Schema] = {
 # in whose words an error is told
 _WORDS = {"Error": "", "MlflowError": "Mlflow", TEXT: "Text"}
 _TIMEOUT = "the caller's deadline in milliseconds; never longer than the server's own"
+_PRIORITY = "who is refused first when not all can be answered: batch, then normal, then critical"
 
 
 class Place(NamedTuple):
@@ -109,6 +113,7 @@ class PathWriter:
         headers = {"x-request-id": _header_ref("x-request-id")}
         if described.predicts:
             headers["augurium-version"] = _header_ref("augurium-version")
+            headers[DEGRADED] = _header_ref(DEGRADED)
         answer = {
             "description": described.summary,
             "headers": headers,
@@ -180,6 +185,11 @@ def header_components() -> Schema:
             "description": "the version that answered",
             "schema": {"type": "integer", "minimum": 1},
         },
+        DEGRADED: {
+            "description": "why the fallback answered instead of the version: error, timeout,"
+            " overload or breaker; absent where it did not",
+            "schema": {"type": "string"},
+        },
         "augurium-error": {"description": "the kind of the error", "schema": {"type": "string"}},
         "retry-after": {
             "description": "seconds",
@@ -215,6 +225,8 @@ def _headers(method: str) -> Iterator[Schema]:
     yield _header("x-request-id", "echoed; made up when absent", identifier)
     positive = {"type": "number", "exclusiveMinimum": 0}
     yield _header("augurium-timeout-ms", _TIMEOUT, positive)
+    words = [priority.word for priority in Priority]
+    yield _header(PRIORITY_HEADER, _PRIORITY, {"type": "string", "enum": words})
 
 
 def _header(name: str, meaning: str, schema: Schema) -> Schema:

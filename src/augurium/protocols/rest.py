@@ -15,6 +15,8 @@ from augurium.core.errors import (
     Unauthenticated,
 )
 from augurium.core.identifiers import check_request_id
+from augurium.core.priority import HEADER as PRIORITY_HEADER
+from augurium.core.priority import Priority, priority_of
 from augurium.core.settings import LimitSettings
 from augurium.protocols import content_encoding
 from augurium.protocols.errors_http import quota_headers
@@ -137,12 +139,14 @@ class RestApi:
         route = found.route(request.method)
         if request.body and (encodings := request.header("content-encoding")):
             request = await content_encoding.decoded(request, encodings, self._max_body_bytes)
-        timeout_s = None
+        timeout_s, priority = None, Priority.NORMAL
         if request.method == "POST":
             check_request_id(request_id)
             timeout = request.header("augurium-timeout-ms")
             timeout_s = None if timeout is None else _timeout_s(timeout)
-        call = Call(request, found.model, timeout_s, caller, found.values)
+            said = request.header(PRIORITY_HEADER)
+            priority = priority if said is None else priority_of(said)
+        call = Call(request, found.model, timeout_s, caller, found.values, priority)
         response = await route.answer(call)
         if accepted := request.header("accept-encoding"):
             encoding = content_encoding.accepted_encoding(accepted)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from augurium.access.principal import Principal
 from augurium.core.errors import MethodNotAllowed, NotFound
 from augurium.core.identifiers import ModelRef, model_ref
+from augurium.core.priority import Priority
 from augurium.protocols.http import HttpRequest, HttpResponse, StreamedResponse
 
 MOST_CACHED_PATHS = 4096
@@ -23,7 +24,8 @@ class Call(NamedTuple):
     """A request that was routed and whose caller was let in.
 
     `model` is what the path names, `timeout_s` what `augurium-timeout-ms` says. `caller` is None
-    where nobody is asked who they are. `values` are the other variable parts of the path.
+    where nobody is asked who they are. `values` are the other variable parts of the path,
+    `priority` what `augurium-priority` says.
     """
 
     request: HttpRequest
@@ -31,6 +33,7 @@ class Call(NamedTuple):
     timeout_s: float | None = None
     caller: Principal | None = None
     values: Mapping[str, str] = {}
+    priority: Priority = Priority.NORMAL
 
     @property
     def refresh(self) -> bool:

@@ -27,6 +27,7 @@ async def answer_rows(plane: DataPlane, request: InferenceRequest) -> list[Infer
         request.deadline,
         outputs=request.outputs,
         parameters=request.parameters,
+        priority=request.priority,
     )
     async with aclosing(plane.batches(bulk)) as batches:
         return [response async for response in batches]

@@ -53,6 +53,7 @@ class RowsRest:
             source,
             self._plane.deadline(call.timeout_s),
             small=len(call.request.body or b"") <= SMALL_BODY_BYTES,
+            priority=call.priority,
         )
         if forms.answer is Form.LINES:
             return await self._lines(request)

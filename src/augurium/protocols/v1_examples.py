@@ -58,6 +58,7 @@ class V1Examples:
             self._plane.deadline(call.timeout_s),
             outputs=read.outputs,
             refresh=call.refresh,
+            priority=call.priority,
         )
         responses = await answer_rows(self._plane, request)
         found = [result for response in responses for result in read.results(response)]

@@ -72,7 +72,11 @@ class V1Rest:
             return await self._rows.predict(call, forms, instances)
         response = await self._plane.infer(
             InferenceRequest(
-                call.model, instances, self._plane.deadline(call.timeout_s), refresh=call.refresh
+                call.model,
+                instances,
+                self._plane.deadline(call.timeout_s),
+                refresh=call.refresh,
+                priority=call.priority,
             )
         )
         answer = json_response({"predictions": predictions(response)})
@@ -137,7 +141,11 @@ class V1Rest:
             self._plane.count_unread(error.kind, call.model)
             raise
         request = InferenceRequest(
-            call.model, tensors, self._plane.deadline(call.timeout_s), refresh=call.refresh
+            call.model,
+            tensors,
+            self._plane.deadline(call.timeout_s),
+            refresh=call.refresh,
+            priority=call.priority,
         )
         responses = await answer_rows(self._plane, request)
         answer = json_response({"outputs": outputs(responses)})

@@ -36,6 +36,9 @@ class WrittenAnswer(NamedTuple):
     def keep(self, answer: HttpResponse, response: InferenceResponse) -> None:
         """Remembers an answer that is JSON and was known row by row."""
         found = response.answer
+        if response.degraded:
+            # what another model knew is not this one's answer
+            return
         if found.cache == HIT and answer.headers[0] == JSON_TYPE and not answer.blobs:
             self.version.keep_written(self.key, answer.body, len(found.array(0)), found.since)
 

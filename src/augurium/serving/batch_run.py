@@ -13,6 +13,7 @@ import numpy as np
 
 from augurium.core.errors import DeadlineExceeded, ModelFailed
 from augurium.core.inference import Answer, BatchOutputs
+from augurium.core.priority import Priority
 from augurium.core.tensors import Array
 from augurium.serving.executor import Executor, RunLost
 from augurium.serving.run_parameters import ParameterizedRun
@@ -24,7 +25,7 @@ class Entry:
     `key` is equal for entries that may share a run; `timer` tells a caller whose deadline passes.
     """
 
-    __slots__ = ("deadline", "enqueued", "future", "inputs", "key", "rows", "timer")
+    __slots__ = ("deadline", "enqueued", "future", "inputs", "key", "priority", "rows", "timer")
 
     def __init__(
         self,
@@ -33,7 +34,9 @@ class Entry:
         deadline: float,
         future: "asyncio.Future[Answer]",
         key: object = None,
+        priority: Priority = Priority.NORMAL,
     ) -> None:
+        self.priority = priority
         self.inputs = inputs
         self.rows = rows
         self.key = key

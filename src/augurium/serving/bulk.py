@@ -14,6 +14,7 @@ import msgspec
 from augurium.core.errors import InvalidArgument, ModelFailed, Overloaded
 from augurium.core.identifiers import ModelRef
 from augurium.core.inference import Answer, Instances
+from augurium.core.priority import Priority
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array
 from augurium.serving.validation import Prepared
@@ -49,6 +50,7 @@ class BulkRequest(msgspec.Struct):
     id: str = ""
     outputs: Sequence[str] = ()
     parameters: Mapping[str, Any] = {}
+    priority: Priority = Priority.NORMAL
 
 
 async def answers(

@@ -15,6 +15,7 @@ import numpy as np
 
 from augurium.core.errors import AuguriumError, DeadlineExceeded, ErrorKind, ModelFailed
 from augurium.core.inference import HIT, MISS, STALE, Answer, BatchOutputs
+from augurium.core.priority import Priority
 from augurium.core.serving_policy import CachePolicy
 from augurium.core.tensors import Array, TensorSpec
 from augurium.serving import shared_rows
@@ -40,26 +41,29 @@ FAILURES = frozenset(
 
 class Rows(NamedTuple):
     """The rows of a request, `size` of them: tensors in the signature's order, the shapes of one
-    row where the signature leaves them open, and until when they must be answered.
+    row where the signature leaves them open, until when they must be answered, and how much they
+    matter.
     """
 
     inputs: Sequence[Array]
     size: int
     shapes: object
     deadline: float
+    priority: Priority = Priority.NORMAL
 
 
 class CachedAnswers:
     """Answers the rows of one version. Lives on one event loop.
 
-    `submit(inputs, rows, deadline)` makes the version compute some; `outputs` are its outputs.
+    `submit(inputs, rows, deadline, shapes, priority)` makes the version compute some; `outputs` are
+    its outputs.
     """
 
     def __init__(
         self,
         cache: PredictionCache,
         digests: RowDigests,
-        submit: Callable[[Sequence[Array], int, float], Run],
+        submit: Callable[[Sequence[Array], int, float, object, Priority], Run],
         metrics: VersionMetrics,
         outputs: Sequence[TensorSpec] = (),
     ) -> None:
@@ -97,6 +101,16 @@ class CachedAnswers:
                 raise
             self._metrics.cache_stale += 1
             return _joined(stale, STALE)
+
+    def stale(self, rows: Rows, max_age_s: float) -> Answer | None:
+        """What is known of all rows, if none of it is older."""
+        keys = self._digests.of(rows.inputs, rows.size, rows.shapes)
+        known = _younger([self._cache.row(key) for key in keys], self._cache.now() - max_age_s)
+        found = [(row, 0) for row in known if row is not None]
+        if len(found) < rows.size:
+            return None
+        self._metrics.cache_stale += 1
+        return _joined(found, STALE)
 
     def written(self, digest: bytes, policy: CachePolicy, started: float) -> bytes | None:
         """A whole answer, if all of its rows are fresh; `started` is when it was looked for."""
@@ -150,7 +164,7 @@ class CachedAnswers:
         if len(own) < rows.size:
             places = list(own.values())
             inputs = [array[places] for array in inputs]
-        run = self._submit(inputs, len(own), rows.deadline)
+        run = self._submit(inputs, len(own), rows.deadline, rows.shapes, rows.priority)
         for number, key in enumerate(own):
             self._flights[key] = run, number
         run.add_done_callback(lambda run: self._ended(run, policy, own))

@@ -122,6 +122,20 @@ class CostModel:
                 return seconds * (1 << (bucket - smaller))
         return float("inf")
 
+    def known_s(self, rows: int) -> float:
+        """The least that so many rows can take: what so many took, or the next fewer that were
+        seen; 0.0 where none were.
+        """
+        for bucket in range(rows.bit_length(), -1, -1):
+            seconds = self._seconds[bucket]
+            if seconds is not None:
+                return seconds
+        return 0.0
+
+    def shortest_s(self) -> float:
+        """What the fewest rows took that were seen; 0.0 before the first observation."""
+        return next((seconds for seconds in self._seconds if seconds is not None), 0.0)
+
 
 class LocalExecutor:
     """A model in this process."""

@@ -15,9 +15,13 @@ MOST_SIZES = 1024
 MOST_ANSWERS = 256
 PLAIN_SUMS = (
     *("loads", "evictions", "resident", "resident_bytes"),
+    *("overloaded", "concurrency_limit", "breakers_open"),
     *("cache_hits", "cache_misses", "cache_stale", "cache_hit_rows", "cache_miss_rows"),
     *("cache_shared_rows", "cache_hit_s", "cache_miss_s"),
 )
+NESTED_SUMS = ("refused", "degraded", "fallback_skipped", "fallback_exercised")
+# counts by two words
+Nested = dict[str, dict[str, int]]
 ROWS_BOUNDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0, 16384.0)
 
 
@@ -118,7 +122,12 @@ class VersionMetrics(msgspec.Struct):
     answered with what had expired. `warm_up_s` is how long its latest warm-up took. `loads` counts
     how often it was brought into memory, `evictions` how often it was put to sleep, `resident` is 1
     while it is in memory and `resident_bytes` what it takes there, `pinned` says that it stays, and
-    `problem` why it could not be loaded last.
+    `problem` why it could not be loaded last. `refused` counts requests that were refused as
+    overloaded, by reason and priority; `overloaded` is the number of engines in which it is,
+    `concurrency_limit` the sum of the limits in force, and `breakers_open` the number of engines
+    that do not ask it. `degraded` counts answers of its fallback by reason and step,
+    `fallback_skipped` steps that gave none by step and why, and `fallback_exercised` trials by step
+    and outcome; these are no requests for it.
     """
 
     model: str
@@ -147,6 +156,13 @@ class VersionMetrics(msgspec.Struct):
     resident_bytes: int = 0
     pinned: bool = False
     problem: str = ""
+    refused: Nested = {}
+    overloaded: int = 0
+    concurrency_limit: int = 0
+    degraded: Nested = {}
+    fallback_skipped: Nested = {}
+    fallback_exercised: Nested = {}
+    breakers_open: int = 0
     cache_hits: int = 0
     cache_misses: int = 0
     cache_stale: int = 0
@@ -166,6 +182,10 @@ class VersionMetrics(msgspec.Struct):
         else:
             self.cache_hits += 1
             self.cache_hit_s += seconds
+
+    def refuse(self, reason: str, priority: str) -> None:
+        """Counts a request that was refused as overloaded."""
+        count(self.refused, reason, priority)
 
     def ended(self, outcome: str, seconds: float) -> None:
         """Counts a request that has ended: with `ok` or an error kind."""
@@ -227,6 +247,8 @@ class VersionMetrics(msgspec.Struct):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.pinned = self.pinned or other.pinned
         self.problem = self.problem or other.problem
+        for name in NESTED_SUMS:
+            _add_nested(getattr(self, name), getattr(other, name))
         self.failed_s += other.failed_s
         self.last_inference_at = max(self.last_inference_at, other.last_inference_at)
         self.inferred.add(other.inferred)
@@ -238,6 +260,19 @@ class VersionMetrics(msgspec.Struct):
             if self.first_answer_s is None:
                 self.first_answer_s = _seconds()
             self.first_answer_s.add(other.first_answer_s)
+
+
+def count(counts: Nested, outer: str, inner: str) -> None:
+    """One more of a kind."""
+    own = counts.setdefault(outer, {})
+    own[inner] = own.get(inner, 0) + 1
+
+
+def _add_nested(counts: Nested, others: Nested) -> None:
+    for outer, found in others.items():
+        own = counts.setdefault(outer, {})
+        for inner, more in found.items():
+            own[inner] = own.get(inner, 0) + more
 
 
 class EngineMetrics(msgspec.Struct):

@@ -10,6 +10,7 @@ from augurium.core.errors import AuguriumError, ErrorKind, NotReady, Overloaded
 from augurium.core.identifiers import ModelRef
 from augurium.core.inference import Answer, InferenceRequest, InferenceResponse
 from augurium.serving.bulk import BulkRequest
+from augurium.serving.fair_share import FairShare
 from augurium.serving.prediction_cache import PredictionCache
 from augurium.serving.router import ModelRoutes, Router
 from augurium.serving.served_version import ServedVersion
@@ -38,7 +39,8 @@ class DataPlane:
         cache: PredictionCache | None = None,
     ) -> None:
         self._router = router
-        self._max_in_flight = max_in_flight
+        self._share = FairShare(max_in_flight, router.ready)
+        self._free = self._share.free
         self._timeout_s = timeout_s
         self._stream_timeout_s = stream_timeout_s
         self._cache = cache
@@ -93,13 +95,22 @@ class DataPlane:
         version = self._resolved(request)
         outcome: str = "ok"
         self._in_flight += 1
+        version.in_flight += 1
         try:
-            if self._in_flight > self._max_in_flight:
-                raise self._full()
+            if self._in_flight > self._free:
+                self._share.check(self._in_flight, version, request.priority)
+            if version.guard is not None:
+                return await version.guard.answer(request)
             answer = await version.submit(request)
             return version.response(request, answer)
         except AuguriumError as error:
             outcome = error.kind
+            if isinstance(error, Overloaded):
+                version.metrics.refuse(error.reason, request.priority.word)
+            if version.guard is not None:
+                degraded = await version.guard.instead(request, error)
+                if degraded is not None:
+                    return degraded
             raise
         except asyncio.CancelledError:
             outcome = ErrorKind.CANCELLED
@@ -150,14 +161,19 @@ class DataPlane:
         """The answers of a version as responses to one request."""
         outcome: str = "ok"
         self._in_flight += 1
+        version.in_flight += 1
         try:
-            if self._in_flight > self._max_in_flight:
-                raise self._full()
+            if self._in_flight > self._free:
+                self._share.check(self._in_flight, version, request.priority)
+            if version.guard is not None:
+                version.guard.enter(request.priority)
             async with aclosing(answers):
                 async for answer in answers:
                     yield version.response(request, answer)
         except AuguriumError as error:
             outcome = error.kind
+            if isinstance(error, Overloaded):
+                version.metrics.refuse(error.reason, request.priority.word)
             raise
         except (asyncio.CancelledError, GeneratorExit):
             outcome = ErrorKind.CANCELLED
@@ -175,14 +191,10 @@ class DataPlane:
             self.count_unrouted(error.kind)
             raise
 
-    def _full(self) -> Overloaded:
-        return Overloaded(
-            f"this engine works on {self._max_in_flight} requests already; try again later"
-        )
-
     def _count(self, version: ServedVersion, outcome: str, started: float) -> None:
         """A request that reached a version has ended."""
         self._in_flight -= 1
+        version.in_flight -= 1
         if not self._in_flight:
             self._idle.set()
         version.metrics.ended(outcome, time.perf_counter() - started)

@@ -119,6 +119,7 @@ class Residency:
         for key, served in self._served.items():
             self._metrics[key].pending = served.pending
             served.count_residency()
+            served.note_load()
             self._metrics[key].warm_up_s = self._loader.warm_up_s(*key)
             self._metrics[key].runner_restarts = self._restarts.get(key, 0) + served.restarts
         return EngineMetrics(list(self._metrics.values()))
@@ -263,7 +264,7 @@ class Residency:
         log.info("version ready", model=key[0], version=key[1], seconds=round(seconds, 3))
 
     def _take_policy(self, served: ServedVersion, policy: ServingPolicy) -> None:
-        served.take_policy(policy)
+        served.take_policy(policy, self._router.resolve)
         residence = served.residence
         if residence is None:
             return

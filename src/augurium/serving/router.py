@@ -2,7 +2,7 @@
 default.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from augurium.core.errors import NotFound, NotReady
@@ -58,6 +58,11 @@ class Router(Generic[V]):
     def names(self) -> Iterable[str]:
         """The models that are deployed, ready or not."""
         return self._models.keys()
+
+    def ready(self) -> Iterator[V]:
+        """Every version that can answer."""
+        for routes in self._models.values():
+            yield from routes.ready.values()
 
     def routes(self, name: str) -> ModelRoutes[V]:
         """Raises NotFound for an unknown model."""

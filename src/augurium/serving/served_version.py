@@ -12,7 +12,8 @@ from typing_extensions import Buffer
 from augurium.core.errors import DeadlineExceeded, InvalidArgument, Overloaded
 from augurium.core.inference import Answer, InferenceRequest, InferenceResponse, Instances
 from augurium.core.instances import tensors_from_instances
-from augurium.core.serving_policy import CachePolicy, ServingPolicy
+from augurium.core.priority import Priority
+from augurium.core.serving_policy import CachePolicy, FallbackPolicy, ServingPolicy
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
 from augurium.runtimes.runtime import TAKE_BYTES
@@ -20,7 +21,9 @@ from augurium.serving.batcher import Batcher
 from augurium.serving.bulk import Block, BulkRequest, answers
 from augurium.serving.bulk_runs import BulkRuns
 from augurium.serving.cached_answers import CachedAnswers, Rows
+from augurium.serving.degradable import Find
 from augurium.serving.executor import VersionExecutor
+from augurium.serving.guard import Guard
 from augurium.serving.memory_budget import Residence
 from augurium.serving.metrics import VersionMetrics
 from augurium.serving.prediction_cache import CachedContent, PredictionCache
@@ -67,6 +70,11 @@ class ServedVersion:
                 cache, self._digests, self._submit, metrics, self.signature.outputs
             )
         self._caching: CachePolicy | None = None
+        # requests the data plane works on
+        self.in_flight = 0
+        # None where the model has no limit and no fallback of its own
+        self.guard: Guard | None = None
+        self._policy = ServingPolicy()
         # its place in memory, if it has one of its own; and the same if it may have to leave it
         self.residence: Residence | None = None
         self._tenancy: Residence | None = None
@@ -99,27 +107,41 @@ class ServedVersion:
         """Checks and queues a request. Raises InvalidArgument and Overloaded at once."""
         prepared = self.prepare(request)
         if self._caching is not None and self._cached is not None:
-            rows = Rows(prepared.inputs, prepared.rows, prepared.key, request.deadline)
+            rows = Rows(
+                prepared.inputs, prepared.rows, prepared.key, request.deadline, request.priority
+            )
             return self._cached.answer(rows, self._caching, request.refresh)
-        return self._submit(prepared.inputs, prepared.rows, request.deadline, prepared.key)
+        return self._submit(
+            prepared.inputs, prepared.rows, request.deadline, prepared.key, request.priority
+        )
 
     def _submit(
-        self, inputs: Sequence[Array], rows: int, deadline: float, key: object = None
+        self,
+        inputs: Sequence[Array],
+        rows: int,
+        deadline: float,
+        key: object,
+        priority: Priority,
     ) -> "asyncio.Future[Answer]":
         """Queues rows; those of a version that is not in memory wait until it is."""
         if self._tenancy is None or self._tenancy.use():
-            return self._batcher.submit(inputs, rows, deadline, key)
+            return self._batcher.submit(inputs, rows, deadline, key, priority)
         if self._waking_rows + rows > self.desired.batching.max_queue_rows:
             raise Overloaded("Exceeds maximum queue size")
-        return asyncio.ensure_future(self._woken(inputs, rows, deadline, key))
+        return asyncio.ensure_future(self._woken(inputs, rows, deadline, key, priority))
 
     async def _woken(
-        self, inputs: Sequence[Array], rows: int, deadline: float, key: object
+        self,
+        inputs: Sequence[Array],
+        rows: int,
+        deadline: float,
+        key: object,
+        priority: Priority,
     ) -> Answer:
         self._waking_rows += rows
         try:
             await self._wake(deadline)
-            answer = self._batcher.submit(inputs, rows, deadline, key)
+            answer = self._batcher.submit(inputs, rows, deadline, key, priority)
         finally:
             self._waking_rows -= rows
             self._ended.set()
@@ -166,9 +188,53 @@ class ServedVersion:
         """Whether anything was accepted that needs the model; not what waits to be woken."""
         return bool(self._batcher.pending or self._bulk_batcher.pending or self._bulk)
 
-    def take_policy(self, policy: ServingPolicy) -> None:
-        """Serves by this policy from now on."""
+    @property
+    def max_batch_size(self) -> int:
+        """The rows of a request, at most."""
+        return self.desired.batching.max_batch_size
+
+    def stale(self, prepared: Prepared, deadline: float, max_age_s: float) -> Answer | None:
+        """What the cache remembers of these rows, if it knows all and none is older."""
+        if self._cached is None:
+            return None
+        rows = Rows(prepared.inputs, prepared.rows, prepared.key, deadline)
+        return self._cached.stale(rows, max_age_s)
+
+    def take_policy(self, policy: ServingPolicy, find: Find) -> None:
+        """Serves by this policy from now on; `find` gives the version of another model."""
+        before, self._policy = self._policy, policy
+        if (before.overload, before.fallback) != (policy.overload, policy.fallback):
+            self._take_guard(policy, find)
         self._caching = policy.cache if policy.cache.ttl_s else None
+        own, batching = policy.overload, self.desired.batching
+        target_ms, interval_ms = own.target_queue_delay_ms, own.interval_ms
+        self._batcher.set_overload(
+            (batching.target_queue_delay_ms if target_ms is None else target_ms) / 1000,
+            (batching.overload_interval_ms if interval_ms is None else interval_ms) / 1000,
+        )
+
+    def _take_guard(self, policy: ServingPolicy, find: Find) -> None:
+        """What was learnt under another policy is forgotten with it."""
+        if self.guard is not None:
+            self.guard.close()
+        own, fallback = policy.overload, policy.fallback
+        limited = own.max_concurrency or own.adaptive_concurrency
+        degrades = bool(fallback.steps) and not self.signature.streamed
+        if not degrades:
+            fallback = FallbackPolicy()
+        self.guard = Guard(self, own, fallback, find) if limited or degrades else None
+
+    def note_load(self) -> None:
+        """Brings the counters of what is now up to date."""
+        metrics, guard = self.metrics, self.guard
+        metrics.overloaded = int(self.overloaded)
+        metrics.concurrency_limit = guard.limit.limit if guard and guard.limit else 0
+        metrics.breakers_open = int(guard is not None and guard.is_open)
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether more is asked than can be answered in time, and has been for a while."""
+        return self._batcher.admission.overloaded and self._batcher.pending > 0
 
     def prepare(self, request: InferenceRequest) -> Prepared:
         """The tensors of a request as the model takes them. Raises InvalidArgument."""
@@ -212,7 +278,8 @@ class ServedVersion:
 
         def submit(inputs: Sequence[Array], rows: int, key: object) -> "asyncio.Future[Answer]":
             # one of many is large enough for a run of its own, which needs no copy
-            return batcher.submit(inputs, rows, request.deadline, key if small else alone(key))
+            shared = key if small else alone(key)
+            return batcher.submit(inputs, rows, request.deadline, shared, request.priority)
 
         def batch_rows() -> int:
             return least if small else self._bulk_runs.rows
@@ -258,16 +325,22 @@ class ServedVersion:
 
     def close(self) -> None:
         """Frees what the version holds; call it when no request can come any more."""
+        if self.guard is not None:
+            self.guard.close()
         if self.residence is not None:
             self.residence.leave()
         self._executor.close()
 
 
 def _bulk_policy(policy: BatchingPolicy, runs: BulkRuns) -> BatchingPolicy:
-    """Every batch runs when there is a thread for it; as many may wait as otherwise."""
+    """Every batch runs when there is a thread for it; as many may wait as otherwise, and as long:
+    a request has only a few of its batches in the queue.
+    """
     most = runs.most_rows
     waiting = policy.max_queue_rows * (most // policy.max_batch_size)
-    return BatchingPolicy(most, max_queue_delay_ms=0.0, max_queue_rows=waiting)
+    return BatchingPolicy(
+        most, max_queue_delay_ms=0.0, max_queue_rows=waiting, target_queue_delay_ms=0.0
+    )
 
 
 def _cacheable(signature: Signature) -> bool:

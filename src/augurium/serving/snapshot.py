@@ -22,6 +22,8 @@ class BatchingPolicy(msgspec.Struct, frozen=True):
     max_batch_size: int = 256
     max_queue_delay_ms: float = 5.0
     max_queue_rows: int = 16384
+    target_queue_delay_ms: float = 100.0
+    overload_interval_ms: float = 500.0
 
 
 class DesiredVersion(msgspec.Struct, frozen=True):

@@ -240,7 +240,8 @@ def test_how_a_model_is_served_is_shown_and_changed(run: Run, doubling_file: str
     after = run("serving", "remembered", "--cache-ttl", "60", "--cache-stale", "600")
     kept = run("serving", "remembered", "--cache-ttl", "5", "--json")
 
-    assert before.stdout.split() == ["prediction", "cache", "off"]
+    assert before.stdout.splitlines()[0].split() == ["prediction", "cache", "off"]
+    assert before.stdout.splitlines()[-1].split() == ["fallback", "none"]
     assert "remembered for 60 s" in after.stdout
     assert "600 s more" in after.stdout
     assert json.loads(kept.stdout) == {"cache": {"ttl_s": 5.0, "stale_if_error_s": 600.0}}

@@ -71,6 +71,7 @@ def test_reply_headers_tell_the_version_and_a_lesser_answer() -> None:
         "variant": None,
         "cache": "stale",
         "degraded": "stale cache",
+        "degraded_step": None,
         "request_id": "r1",
     }
 

@@ -56,6 +56,8 @@ class Version:
 
     def __init__(self) -> None:
         self.metrics = VersionMetrics("m", 1)
+        self.in_flight = 0
+        self.guard = None
 
     def submit(self, request: InferenceRequest) -> Any:
         raise InvalidArgument("came through")

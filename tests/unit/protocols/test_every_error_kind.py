@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from augurium.core import errors
-from augurium.core.errors import AuguriumError, ErrorKind
+from augurium.core.errors import AuguriumError, ErrorKind, Overloaded
 from augurium.core.inference import Answer, InferenceRequest
 from augurium.core.settings import LimitSettings
 from augurium.protocols.errors_grpc import GrpcStatus
@@ -52,6 +52,8 @@ class RefusingVersion:
 
     def __init__(self, error: Exception) -> None:
         self.metrics = VersionMetrics("m", 1)
+        self.in_flight = 0
+        self.guard = None
         self._error = error
 
     def submit(self, request: InferenceRequest) -> "asyncio.Future[Answer]":
@@ -101,8 +103,21 @@ async def test_a_kind_has_its_code_and_the_same_text_in_both_transports(kind: Er
     assert metrics.outcomes == {kind: 2}
     waits = kind in (ErrorKind.NOT_READY, ErrorKind.OVERLOADED, ErrorKind.RATE_LIMITED)
     assert ("retry-after" in dict(response.headers)) == waits
-    assert (b"retry-after" in headers) == waits
+    assert (b"retry-after" in headers) == (b"grpc-retry-pushback-ms" in headers) == waits
     assert dict(response.headers)["augurium-error"] == headers[b"augurium-error"].decode() == kind
+
+
+async def test_when_to_try_again_is_told_as_each_transport_has_it() -> None:
+    plane, metrics = plane_of(Overloaded("full", 1.2, "queue_delay"))
+    headers = dict((await over_rest(plane)).headers)
+    trailers = await over_grpc(plane)
+    assert headers["retry-after"] == trailers[b"retry-after"].decode() == "2"
+    assert trailers[b"grpc-retry-pushback-ms"] == b"1200"
+    assert metrics.refused == {"queue_delay": {"normal": 2}}
+
+    soon, _ = plane_of(Overloaded("full", 0.01))
+    assert dict((await over_rest(soon)).headers)["retry-after"] == "1"
+    assert (await over_grpc(soon))[b"grpc-retry-pushback-ms"] == b"10"
 
 
 async def test_a_fault_of_ours_tells_a_reference_and_nothing_else() -> None:

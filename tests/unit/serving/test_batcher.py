@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from augurium.core.errors import DeadlineExceeded, InvalidArgument, ModelFailed, Overloaded
 from augurium.core.inference import Answer
+from augurium.core.priority import Priority
 from augurium.core.tensors import Array
 from augurium.serving.batcher import Batcher
 from augurium.serving.metrics import VersionMetrics
@@ -265,3 +266,98 @@ def test_no_run_exceeds_the_batch_size_and_no_row_goes_to_another_caller(
         assert (metrics.rows, sum(executor.runs)) == (sum(sizes), sum(sizes))
 
     asyncio.run(scenario())
+
+
+async def test_critical_requests_leave_a_long_queue_first(make: Make) -> None:
+    executor = GatedExecutor()
+    batcher = make(executor, max_batch_size=2, max_queue_delay_ms=10_000)
+    first = [batcher.submit(rows(0), 1, FAR) for _ in range(4)]
+    for _ in range(2):
+        await executor.started.get()
+    order = [Priority.BATCH, Priority.NORMAL, Priority.NORMAL, Priority.CRITICAL]
+    asked = [batcher.submit(rows(n), 1, FAR, None, order[n]) for n in range(4)]
+    executor.gates[0].set()
+    await executor.started.get()
+    executor.gates[2].set()
+    await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+    done = [future.done() for future in asked]
+    executor.gates[1].set()
+    await executor.started.get()
+    executor.gates[3].set()
+    answers = await asyncio.gather(*asked, *first)
+    assert done == [False, True, False, True]
+    assert [answer.array(0).tolist() for answer in answers[:4]] == [[[n * 2]] for n in range(4)]
+
+
+async def test_a_full_queue_gives_up_what_matters_less(make: Make) -> None:
+    executor = GatedExecutor()
+    batcher = make(executor, max_batch_size=1, max_queue_rows=3, max_queue_delay_ms=10_000)
+    first = [batcher.submit(rows(0), 1, FAR), batcher.submit(rows(0), 1, FAR)]
+    for _ in range(2):
+        await executor.started.get()
+    old, young = (batcher.submit(rows(1), 1, FAR, None, Priority.BATCH) for _ in range(2))
+    normal = batcher.submit(rows(1), 1, FAR)
+    with pytest.raises(Overloaded):
+        batcher.submit(rows(1), 1, FAR, None, Priority.BATCH)
+    second = batcher.submit(rows(1), 1, FAR)
+    with pytest.raises(Overloaded):
+        await young
+    critical = [batcher.submit(rows(1), 1, FAR, None, Priority.CRITICAL) for _ in range(2)]
+    with pytest.raises(Overloaded):
+        await old
+    with pytest.raises(Overloaded):
+        await second
+    with pytest.raises(Overloaded):
+        batcher.submit(rows(1), 1, FAR)
+    answered = [*first, normal, *critical]
+    while not all(future.done() for future in answered):
+        for gate in executor.gates:
+            gate.set()
+        await asyncio.sleep(0.001)
+    assert batcher.pending == 0
+
+
+async def test_who_cannot_be_answered_in_time_is_refused_at_once(make: Make) -> None:
+    class Slow(DoublingExecutor):
+        def run(self, inputs: Sequence[Array]) -> list[Array]:
+            time.sleep(0.05)
+            return super().run(inputs)
+
+    batcher = make(Slow(expected_s=1.0), max_batch_size=1)
+    await asyncio.gather(*(batcher.submit(rows(1), 1, FAR) for _ in range(6)))
+    waiting = [batcher.submit(rows(1), 1, FAR) for _ in range(8)]
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded) as refused:
+        batcher.submit(rows(1), 1, time.monotonic() + 0.12)
+    assert refused.value.reason == "deadline"
+    assert refused.value.retry_after_s is not None
+    # that would be so without anybody before it
+    with pytest.raises(DeadlineExceeded):
+        batcher.submit(rows(1), 1, time.monotonic() + 0.02)
+    await asyncio.gather(*waiting)
+
+
+async def test_a_queue_that_stands_is_made_shorter_and_kept_so(make: Make) -> None:
+    class Slow(DoublingExecutor):
+        def run(self, inputs: Sequence[Array]) -> list[Array]:
+            time.sleep(0.002)
+            return super().run(inputs)
+
+    batcher = make(
+        Slow(expected_s=1.0),
+        max_batch_size=1,
+        target_queue_delay_ms=10,
+        overload_interval_ms=20,
+    )
+    asked = [batcher.submit(rows(1), 1, FAR) for _ in range(100)]
+    asked.append(batcher.submit(rows(1), 1, FAR, None, Priority.CRITICAL))
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    refused = [error.reason for error in outcomes if isinstance(error, Overloaded)]
+    assert set(refused) == {"queue_delay"}
+    assert 10 < len(refused) < 95
+    assert isinstance(outcomes[-1], Answer)
+    # who has waited longest is given up first
+    places = [n for n, outcome in enumerate(outcomes) if isinstance(outcome, Overloaded)]
+    assert places == list(range(places[0], places[0] + len(places)))
+    await batcher.submit(rows(1), 1, FAR)
+    assert not batcher.admission.overloaded

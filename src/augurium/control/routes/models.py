@@ -6,6 +6,7 @@ import msgspec
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
+from augurium.control.fallback_check import fallback_models
 from augurium.control.routes.answers import answer, described
 from augurium.control.routes.parameters import (
     ActorOf,
@@ -16,6 +17,7 @@ from augurium.control.routes.parameters import (
 )
 from augurium.core.serving_policy import ServingPolicy
 from augurium.registry.records import Model, ModelEdit
+from augurium.registry.rules import model_not_found
 
 router = APIRouter(tags=["models"])
 
@@ -61,9 +63,12 @@ def edit_model(
 
 @router.put("/models/{model}/serving", **described(Model, takes=ServingPolicy))
 async def set_serving(
-    model: ModelName, policy: PolicyBody, services: ServicesOf, actor: ActorOf
+    model: ModelName, policy: PolicyBody, services: ServicesOf, actor: ActorOf, caller: CallerOf
 ) -> Response:
     """Decides how the model is served, in every engine; what is left out has its default."""
+    for name in fallback_models(policy):
+        if not caller.sees(name):
+            raise model_not_found(name)
     return answer(await services.deployments.set_serving(model, policy, actor))
 
 

@@ -1,0 +1,107 @@
+"""A model's serving policy on the command line: what options change of it, and how it is shown."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import typer
+
+NO_STEPS = "none"
+STEP_FORMS = "model:NAME[@ALIAS], constant:FILE.json or stale:SECONDS"
+
+
+def changed(policy: Mapping[str, Any], changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The policy with what was given; None was not."""
+    found = dict(policy)
+    for section, values in changes.items():
+        said = {key: value for key, value in values.items() if value is not None}
+        if said:
+            found[section] = {**found.get(section, {}), **said}
+    if not found.get("fallback", {}).get("steps"):
+        found.pop("fallback", None)
+    return found
+
+
+def fallback_steps(words: Sequence[str]) -> list[dict[str, Any]]:
+    """The steps that are meant. Raises BadParameter."""
+    if list(words) == [NO_STEPS]:
+        return []
+    return [_step(word) for word in words]
+
+
+def policy_of_file(file: Path) -> dict[str, Any]:
+    """A whole policy. Raises BadParameter."""
+    found = _json(file)
+    if not isinstance(found, dict):
+        raise typer.BadParameter(f"{file} must hold a JSON object")
+    return found
+
+
+def _step(word: str) -> dict[str, Any]:
+    kind, _, said = word.partition(":")
+    if kind == "model" and said:
+        return {"kind": kind, "model": said}
+    if kind == "constant" and said:
+        return {"kind": kind, "outputs": _json(Path(said))}
+    if kind == "stale" and said:
+        try:
+            return {"kind": kind, "max_age_s": float(said)}
+        except ValueError:
+            raise typer.BadParameter(f"'{said}' is not a number of seconds") from None
+    raise typer.BadParameter(f"'{word}' is no step of a fallback; expected {STEP_FORMS}")
+
+
+def _json(file: Path) -> Any:
+    try:
+        return msgspec.json.decode(file.read_bytes())
+    except (OSError, msgspec.DecodeError) as error:
+        raise typer.BadParameter(f"{file} cannot be read as JSON: {error}") from error
+
+
+def shown(policy: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The policy as lines for people."""
+    cache = policy.get("cache", {})
+    ttl_s, stale_s = cache.get("ttl_s", 0), cache.get("stale_if_error_s", 0)
+    yield "prediction cache", f"answers are remembered for {ttl_s:g} s" if ttl_s else "off"
+    if ttl_s and stale_s:
+        yield "", f"and given for {stale_s:g} s more when the model cannot be asked"
+    pinned = policy.get("residency", {}).get("pinned", False)
+    yield "residency", "pinned: always in memory" if pinned else "by demand"
+    yield from _overload(policy.get("overload", {}))
+    yield from _fallback(policy.get("fallback", {}))
+
+
+def _overload(overload: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    target_ms, most = overload.get("target_queue_delay_ms"), overload.get("max_concurrency", 0)
+    if target_ms is None:
+        yield "overload", "as the node says (batching.target_queue_delay_ms)"
+    elif target_ms:
+        yield "overload", f"requests are refused when they would wait for {target_ms:g} ms"
+    else:
+        yield "overload", "requests wait until their deadline"
+    if overload.get("adaptive_concurrency"):
+        yield "concurrency", "found by watching" + (f", at most {most}" if most else "")
+    else:
+        yield "concurrency", f"at most {most} in each engine" if most else "no limit of its own"
+
+
+def _fallback(fallback: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    steps = fallback.get("steps", [])
+    yield "fallback", _named(steps[0]) if steps else "none"
+    for step in steps[1:]:
+        yield "", f"then {_named(step)}"
+    if not steps:
+        return
+    timeout_ms, share = fallback.get("timeout_ms", 0), fallback.get("exercise_fraction", 0)
+    yield "", f"after {timeout_ms:g} ms" if timeout_ms else "after three quarters of the time"
+    if share:
+        yield "", f"tried on {share:.3%} of the requests"
+
+
+def _named(step: Mapping[str, Any]) -> str:
+    if step["kind"] == "model":
+        return f"the model {step['model']}"
+    if step["kind"] == "stale":
+        return f"what is remembered, up to {step['max_age_s']:g} s old"
+    return f"the constant {msgspec.json.encode(step['outputs']).decode()}"
