@@ -1,0 +1,189 @@
+"""What overload does: `python -m benchmarks.overload` from the root of the checkout; two minutes.
+
+First how much a flood on one model takes from another: a light caller asks B on a schedule, alone
+and while wrk floods A from 64 connections, in alternating rounds. Then an open loop at twice what a
+slow model can do: how many are answered, how many refused, and how long either takes.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.helper as oh
+
+from augurium.core.errors import AuguriumError
+from benchmarks import workload as tabular
+from benchmarks.augurium_node import AuguriumNode
+from benchmarks.machine import machine_facts
+from benchmarks.peer import Ports
+from benchmarks.rest_load import SCRIPT
+from benchmarks.run import BENCH, RESULTS
+from benchmarks.server import free_ports
+from benchmarks.turn import only_one
+
+ENGINES = 2
+LIGHT_RATE = 100
+FLOOD_CONNECTIONS = 64
+WIDTH, LAYERS = 1024, 96
+# until a queue that stands is noticed, and what stood has gone
+ONSET_S = 4.0
+
+
+def main() -> int:
+    """Prints and saves the figures; 1 with a message when the node does not start."""
+    parser = argparse.ArgumentParser("benchmarks.overload", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--engines", type=int, default=ENGINES)
+    options = parser.parse_args()
+    try:
+        with only_one(BENCH):
+            found = _measured(options.rounds, options.seconds, options.engines)
+    except AuguriumError as error:
+        print(f"overload not measured: {error}", file=sys.stderr)
+        return 1
+    text = json.dumps({**found, "machine": machine_facts()}, indent=1)
+    (RESULTS / "overload.json").write_text(text + "\n")
+    print(text)
+    return 0
+
+
+def _measured(rounds: int, seconds: float, engines: int) -> dict[str, Any]:
+    home, ports = BENCH / "augurium" / "overload-home", free_ports()
+    shutil.rmtree(home, ignore_errors=True)
+    workload = tabular.build(BENCH / "tabular")
+    slow = BENCH / "slow.onnx"
+    slow.write_bytes(slow_model())
+    bodies = BENCH / "slow.jsonl"
+    bodies.write_text('{"instances": [[1.0]]}\n')
+    with AuguriumNode(home, ports, engines) as node:
+        for name in ("a", "b"):
+            node.register(workload.ubj, name)
+        node.register(slow, "slow")
+        return {
+            "engines": engines,
+            "light_rate": LIGHT_RATE,
+            "flood_fast": _flooded(ports, workload.bodies, workload.bodies, "a", rounds, seconds),
+            "flood_slow": _flooded(ports, workload.bodies, bodies, "slow", rounds, seconds),
+            "overload": _overload(ports, bodies, seconds),
+        }
+
+
+def slow_model() -> bytes:
+    """Some milliseconds for each row, whatever the batch."""
+    rng = np.random.default_rng(0)
+    matrix = onnx.numpy_helper.from_array(
+        rng.normal(size=(WIDTH, WIDTH)).astype(np.float32) / 32, "matrix"
+    )
+    wide = oh.make_tensor("wide", onnx.TensorProto.INT64, [3], [1, 8, WIDTH])
+    axes = oh.make_tensor("axes", onnx.TensorProto.INT64, [2], [1, 2])
+    nodes = [
+        oh.make_node("Unsqueeze", ["x", "last"], ["x3"]),
+        oh.make_node("Expand", ["x3", "wide"], ["h0"]),
+        *(oh.make_node("MatMul", [f"h{i}", "matrix"], [f"h{i + 1}"]) for i in range(LAYERS)),
+        oh.make_node("ReduceMean", [f"h{LAYERS}", "axes"], ["y"], keepdims=0),
+    ]
+    content = oh.make_graph(
+        nodes,
+        "slow",
+        [oh.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["batch", 1])],
+        [oh.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["batch"])],
+        [matrix, wide, axes, oh.make_tensor("last", onnx.TensorProto.INT64, [1], [2])],
+    )
+    model = oh.make_model(content, opset_imports=[oh.make_opsetid("", 18)], ir_version=9)
+    serialized: bytes = model.SerializeToString()
+    return serialized
+
+
+def _flooded(
+    ports: Ports, light: Path, flood: Path, model: str, rounds: int, seconds: float
+) -> dict[str, Any]:
+    """B's times alone and beside a flood, and what the flood got."""
+    alone, beside, flooded = [], [], []
+    for _ in range(rounds):
+        alone.append(_light(ports, light, seconds))
+        with _flood(ports, flood, model, seconds + 3) as answered:
+            time.sleep(1)
+            beside.append(_light(ports, light, seconds))
+        flooded.append(answered)
+    p99 = [median(one["p99_ms"] for one in found) for found in (alone, beside)]
+    return {
+        "p50_ms": [median(one["p50_ms"] for one in found) for found in (alone, beside)],
+        "p99_ms": p99,
+        "p99_ratio": round(p99[1] / p99[0], 2),
+        "not_answered": sum(one["refused"] + one["failed"] for one in beside),
+        "flood": flooded,
+    }
+
+
+def _light(ports: Ports, bodies: Path, seconds: float) -> dict[str, Any]:
+    return _paced(ports, "/v2/models/b/infer", bodies, LIGHT_RATE, seconds, 8)
+
+
+def _paced(
+    ports: Ports,
+    path: str,
+    bodies: Path,
+    rate: float,
+    seconds: float,
+    connections: int,
+    warmup_s: float = 0.5,
+) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.paced_calls", str(ports.rest), path, str(bodies)]
+    command += [str(rate), str(warmup_s), str(seconds), str(connections)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@contextmanager
+def _flood(ports: Ports, bodies: Path, model: str, seconds: float) -> Iterator[dict[str, Any]]:
+    """wrk on a model while this lasts; filled in with what it got when it has ended."""
+    path = f"/v2/models/{model}/infer" if model != "slow" else "/v1/models/slow:predict"
+    command = ["wrk", "-t1", f"-c{FLOOD_CONNECTIONS}", f"-d{round(seconds)}s", "-s", str(SCRIPT)]
+    command.append(f"http://127.0.0.1:{ports.rest}{path}")
+    environment = {**os.environ, "BENCH_BODIES": str(bodies)}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    found: dict[str, Any] = {}
+    yield found
+    printed, _ = process.communicate()
+    said = json.loads(printed.splitlines()[-1])
+    found.update(
+        per_s=round(said["answered"] / said["seconds"], 1),
+        refused_per_s=round(said["failed"] / said["seconds"], 1),
+        p99_ms=round(said["p99_ms"], 1),
+    )
+
+
+def _overload(ports: Ports, bodies: Path, seconds: float) -> dict[str, Any]:
+    """What the slow model can do, and what becomes of twice as much."""
+    with _flood(ports, bodies, "slow", seconds) as found:
+        time.sleep(seconds)
+    path = "/v1/models/slow:predict"
+    onset = _paced(ports, path, bodies, 2 * found["per_s"], seconds, 2000, 0.0)
+    time.sleep(1)
+    twice = _paced(ports, path, bodies, 2 * found["per_s"], 2 * seconds, 2000, ONSET_S)
+    after = _paced(ports, path, bodies, 0.5 * found["per_s"], seconds, 200)
+    share = twice["per_s"] / found["per_s"]
+    return {
+        "closed_loop": found,
+        "onset": onset,
+        "twice": twice,
+        "goodput_share": round(share, 3),
+        "after": after,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
