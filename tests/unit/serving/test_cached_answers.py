@@ -277,3 +277,15 @@ async def test_a_damaged_row_from_elsewhere_is_computed() -> None:
     other = Cached(elsewhere)
     assert await other.ask(1) == ([2], MISS)
     assert other.executor.seen == [1]
+
+
+async def test_rows_of_different_shapes_that_miss_do_not_share_a_run() -> None:
+    cached = Cached()
+
+    def ask(*row: float) -> Any:
+        inputs = [np.array([row], np.float64)]
+        rows = Rows(inputs, 1, ((len(row),),), time.monotonic() + 10)
+        return cached.answers.answer(rows, MINUTE)
+
+    found = await asyncio.gather(ask(1, 2), ask(1, 2, 3))
+    assert [answer.array(0).tolist() for answer in found] == [[[2, 4]], [[2, 4, 6]]]
