@@ -4,6 +4,10 @@ Processes that listen on the same port share its connections (SO_REUSEPORT).
 """
 
 import asyncio
+import contextlib
+import math
+import os
+import signal
 import socket
 import time
 from abc import ABC, abstractmethod
@@ -17,6 +21,11 @@ SWEEP_S = 1.0
 HANDSHAKE_TIMEOUT_S = 10.0
 # a peer that is silent for so long is asked whether it is there, so often, at most so many times
 KEEPALIVE_IDLE_S, KEEPALIVE_PROBE_S, KEEPALIVE_PROBES = 60, 10, 6
+# connections are told to come again over so long, in so many steps, when the supervisor sends the
+# signal: a thousand at once would be a thousand handshakes at once
+SHARE_OUT, SHARE_OUT_S, SHARE_OUT_STEPS = signal.SIGUSR1, 1.0, 10
+# how long a connection without a request is kept when the process stops: its first may be under way
+LINGER_S = 0.1
 # how long what was sent may stay unacknowledged, or unread behind a closed window
 UNACKNOWLEDGED_S = 120
 
@@ -56,6 +65,7 @@ class ConnectionHost(ABC, Generic[C]):
         self._connections: set[C] = set()
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
+        self._taking_in: list[asyncio.Task[tuple[asyncio.Transport, asyncio.Protocol]]] = []
 
     @abstractmethod
     def _connect(self, loop: asyncio.AbstractEventLoop) -> asyncio.Protocol:
@@ -79,20 +89,42 @@ class ConnectionHost(ABC, Generic[C]):
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stops listening; closes idle connections, and busy ones with their answers."""
+        """Stops listening; closes busy connections with their answers, and idle ones after the time
+        that a request needs which is on its way.
+        """
         self.leave()
         if self._sweeper is not None:
             self._sweeper.cancel()
+        await asyncio.gather(*self._taking_in, return_exceptions=True)
+        patience = time.monotonic() + LINGER_S
         while self._connections:
-            for connection in list(self._connections):
-                if not connection.busy:
-                    connection.close()
+            if time.monotonic() > patience:
+                for connection in list(self._connections):
+                    if not connection.busy:
+                        connection.close()
             await asyncio.sleep(0.01)
+
+    def turn_away(self) -> None:
+        """Tells every peer to go elsewhere with what comes next, while it still listens."""
+        for connection in list(self._connections):
+            connection.end()
+
+    async def share_out(self) -> None:
+        """Tells the peers there are now to come again, a few at a time, so that processes that
+        joined since get their share.
+        """
+        waiting = list(self._connections)
+        share = max(1, math.ceil(len(waiting) / SHARE_OUT_STEPS))
+        for place in range(0, len(waiting), share):
+            for connection in waiting[place : place + share]:
+                connection.end()
+            await asyncio.sleep(SHARE_OUT_S / SHARE_OUT_STEPS)
 
     def leave(self) -> None:
         """Stops listening, and tells every peer to go elsewhere with what comes next."""
         self.stopping = True
         if self._server is not None:
+            self._take_in(self._server)
             self._server.close()
             self._server = None
         for connection in list(self._connections):
@@ -106,6 +138,28 @@ class ConnectionHost(ABC, Generic[C]):
     def closed(self, connection: C) -> None:
         """A connection is gone."""
         self._connections.discard(connection)
+
+    def _take_in(self, server: asyncio.Server) -> None:
+        """Accepts the connections that are made and wait: the system would cut them off, for it
+        gives them to nobody else who listens on the port.
+        """
+        loop = asyncio.get_running_loop()
+        for listening in server.sockets:
+            waiting = socket.socket(fileno=os.dup(listening.fileno()))
+            with waiting, contextlib.suppress(OSError):
+                while True:
+                    made, _ = waiting.accept()
+                    made.setblocking(False)
+                    self._taking_in.append(
+                        loop.create_task(
+                            loop.connect_accepted_socket(
+                                lambda: self._connect(loop),
+                                made,
+                                ssl=self._tls.context if self._tls else None,
+                                ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if self._tls else None,
+                            )
+                        )
+                    )
 
     def _turn(self) -> None:
         """What is done at the start and once a second."""

@@ -9,7 +9,9 @@ listens at once, so that probes are answered while it loads.
 
 import asyncio
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -18,6 +20,7 @@ from augurium.core.logs import configure_logging
 from augurium.core.stopping import NO_LIFELINE, stop_requested
 from augurium.core.tls import server_tls
 from augurium.node.body_budget import BodyBudget
+from augurium.node.connection_host import SHARE_OUT, ConnectionHost
 from augurium.node.grpc_host import GrpcHost
 from augurium.node.http_host import HttpHost
 from augurium.protocols.grpc_api import GrpcApi
@@ -29,6 +32,9 @@ PROBE_TIMEOUT_S = 1.0
 
 async def run(config: NodeConfig, slot: str, lifeline: int) -> None:
     """Serves until told to stop, then finishes what was accepted."""
+    hosts: list[ConnectionHost[Any]] = []
+    # before control knows of this process, for then it may be told to
+    _share_out_on_signal(hosts)
     stop = await stop_requested(lifeline)
     node = config.settings.node
     engine = Engine(config, slot)
@@ -37,15 +43,37 @@ async def run(config: NodeConfig, slot: str, lifeline: int) -> None:
     if joining:
         engine.start()
         await _either(engine.loaded, stop)
+        if stop.is_set():
+            # it never listened, and need not begin
+            await engine.stop()
+            return
     async with _rest(config, engine, bodies) as rest, _grpc(config, engine, bodies) as grpc:
+        hosts += (rest, grpc)
         if not joining:
             engine.start()
         await stop.wait()
+        # who asks again meanwhile is told to do that elsewhere, so that nobody is cut off later
+        rest.turn_away()
+        grpc.turn_away()
         await engine.drain(node.drain_delay_s, node.drain_timeout_s)
         # both, before one of them waits for its last callers
         rest.leave()
         grpc.leave()
     await engine.stop()
+
+
+def _share_out_on_signal(hosts: Iterable[ConnectionHost[Any]]) -> None:
+    """Connections are shared out anew when the supervisor says that there are more engines."""
+    loop = asyncio.get_running_loop()
+    running: set[asyncio.Task[None]] = set()
+
+    def share_out() -> None:
+        for host in hosts:
+            task = loop.create_task(host.share_out())
+            running.add(task)
+            task.add_done_callback(running.discard)
+
+    loop.add_signal_handler(SHARE_OUT, share_out)
 
 
 async def _others_answer(host: str, port: int) -> bool:

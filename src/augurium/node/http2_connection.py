@@ -233,8 +233,9 @@ class Http2Connection(asyncio.Protocol):
         if not self._told:
             self._told = True
             self.write(frames.goaway(self._last, Code.NO_ERROR))
-            for stream in self._streams.values():
-                stream.tell()
+        # they look whether the server stops, each time
+        for stream in self._streams.values():
+            stream.tell()
 
     def close(self) -> None:
         """Sends what was written and closes."""

@@ -106,6 +106,8 @@ class HttpConnection(asyncio.Protocol):
         self._held_bytes = 0
         self._writable: asyncio.Event | None = None
         self._refused = False
+        # whether the next answer is the last
+        self._last = False
         self._caller: tuple[str, ...] = ()
         self._began = 0.0
         self._headers: dict[str, str] = {}
@@ -138,7 +140,8 @@ class HttpConnection(asyncio.Protocol):
             self.close()
 
     def end(self) -> None:
-        """Nothing: the next answer says that the connection closes."""
+        """The next answer says that the connection closes; one that is idle stays for that."""
+        self._last = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
@@ -317,7 +320,7 @@ class HttpConnection(asyncio.Protocol):
                 else:
                     response = await self._host.handler(request)
                 del arrived, request  # and with them its body
-                keep_alive = keep_alive and not (self._host.stopping or self._refused)
+                keep_alive = keep_alive and not (self._host.stopping or self._last)
                 if isinstance(response, StreamedResponse):
                     keep_alive = await self._send_pieces(response, keep_alive)
                 else:
@@ -405,7 +408,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _refuse(self, error: AuguriumError) -> None:
         """Answers what cannot be followed, and closes: where the next request begins is unknown."""
-        self._refused = True
+        self._refused = self._last = True
         self._waiting.clear()
         self._body, self._receiver = b"", None
         self._share.give_back(self._held_bytes)

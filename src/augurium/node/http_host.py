@@ -32,6 +32,10 @@ class HttpHost(ConnectionHost[HttpConnection]):
         self.stalled_s = STALLED_S
         self.date_line = b""
 
+    def turn_away(self) -> None:
+        """Every answer from now on is the last of its connection, also of those that still come."""
+        self.stopping = True
+
     def _connect(self, loop: asyncio.AbstractEventLoop) -> asyncio.Protocol:
         return HttpConnection(self, loop)
 
