@@ -265,6 +265,62 @@ class RunnerSettings(Section, frozen=True):
     """
 
 
+class ScalingSettings(Section, frozen=True):
+    """How many engines there are, where that follows the load. Off unless `max_engines` is set.
+
+    A target is what one engine shall have; 0 leaves it out, and the one that asks for the most
+    engines wins.
+    """
+
+    max_engines: Annotated[int, Meta(ge=0, le=256)] = 0
+    """The most engines; 0 keeps the number that `node.engines` says. Memory limits of the whole
+    node are shared out among so many.
+    """
+    min_engines: Annotated[int, Meta(ge=1, le=256)] = 1
+    """The fewest engines; a node starts with these, or with `node.engines`."""
+    target_cpu_utilization: Annotated[float, Meta(ge=0, le=64)] = 0.7
+    """CPU time per second of one engine, all its threads; 1 is a whole core."""
+    target_requests_per_s: Annotated[float, Meta(ge=0)] = 0.0
+    """Requests per second of one engine."""
+    target_queue_delay_ms: Annotated[float, Meta(ge=0)] = 0.0
+    """Mean time of a request in the queues. Above it, at most twice as many are asked for; far
+    below it, one less.
+    """
+    target_in_flight: Annotated[float, Meta(ge=0)] = 0.0
+    """Requests that one engine works on at the same time."""
+    tolerance: Annotated[float, Meta(ge=0, lt=1)] = 0.1
+    """A measure within this share of its target changes nothing."""
+    interval_s: Annotated[float, Meta(ge=0.1, le=60)] = 2.0
+    """How often it is decided. Engines report about once a second."""
+    up_window_s: Annotated[float, Meta(ge=0, le=3600)] = 6.0
+    """More engines are started when everything measured in this time asked for more."""
+    up_engines: Count = 4
+    """How many may be added in `up_period_s`."""
+    up_period_s: Annotated[float, Meta(gt=0, le=3600)] = 15.0
+    """See `up_engines`."""
+    down_window_s: Annotated[float, Meta(ge=0, le=86400)] = 300.0
+    """Engines are stopped when everything measured in this time asked for fewer."""
+    down_engines: Count = 1
+    """How many may be stopped in `down_period_s`."""
+    down_period_s: Annotated[float, Meta(gt=0, le=3600)] = 60.0
+    """See `down_engines`."""
+    stale_s: Annotated[float, Meta(ge=2)] = 10.0
+    """What an engine reported longer ago does not count. Without anything measured the number
+    stays.
+    """
+    schedules: tuple[str, ...] = ()
+    """Times with another minimum or maximum, each `DAYS HH:MM-HH:MM [ZONE] [min N] [max N]`, such
+    as `weekdays 08:00-18:00 Europe/Berlin min 4`.
+    """
+    time_zone: str = "UTC"
+    """The zone of schedules that name none."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the number may change."""
+        return self.max_engines > 0
+
+
 class LogSettings(Section, frozen=True):
     """Structured logs on standard error."""
 
@@ -284,6 +340,7 @@ class Settings(Section, frozen=True):
     importing: ImportSettings = ImportSettings()
     storage: StorageSettings = StorageSettings()
     runners: RunnerSettings = RunnerSettings()
+    scaling: ScalingSettings = ScalingSettings()
     log: LogSettings = LogSettings()
     tls: TlsSettings = TlsSettings()
     access: AccessSettings = AccessSettings()
