@@ -60,6 +60,7 @@ MANAGEMENT: dict[tuple[str, str], Need] = {
     ("GET", "/api/v1/ready"): PUBLIC,
     ("GET", "/api/v1/server"): LOOK,
     ("GET", "/api/v1/activity"): READ,
+    ("GET", "/api/v1/scaling"): LOOK,
     ("GET", "/api/v1/models"): READ,
     ("GET", _MODEL): READ,
     ("GET", f"{_MODEL}/versions"): READ,

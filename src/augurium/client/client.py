@@ -93,6 +93,10 @@ class Client(RegistryCalls, Predicting):
         """The node: its URLs and engines."""
         return self._connection.call("GET", self._api("server"), results.Server)
 
+    def scaling(self) -> results.Scaling:
+        """How many engines there are and between which numbers, the newest decision, and why."""
+        return self._connection.call("GET", self._api("scaling"), results.Scaling)
+
     def ready(self) -> results.Readiness:
         """Whether every expected engine serves the newest state."""
         response = self._connection.send("GET", self._api("ready"))

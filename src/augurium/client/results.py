@@ -213,6 +213,48 @@ class Activity(msgspec.Struct, frozen=True, kw_only=True):
     latency_bounds_s: tuple[float, ...] = ()
 
 
+class ScalingDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """How many engines there were and should be, and why: the rule in one word and a sentence.
+
+    `numbers` is what was measured, and how many engines each measure asked for.
+    """
+
+    at: datetime
+    current: int
+    wanted: int
+    cause: str
+    reason: str
+    low: int = 0
+    high: int = 0
+    numbers: dict[str, float] = {}
+
+
+class LoggedDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry of the decision log; `done` says what was begun."""
+
+    number: int
+    decision: ScalingDecision
+    done: str = ""
+
+
+class Scaling(msgspec.Struct, frozen=True, kw_only=True):
+    """The number of engines: each slot with its state (`starting`, `serving`, `draining`), the
+    bounds and targets, the newest decision, the log (newest first), and how many decisions there
+    were by direction.
+    """
+
+    enabled: bool
+    engines: dict[str, str]
+    min_engines: int
+    max_engines: int
+    targets: dict[str, float] = {}
+    schedules: tuple[str, ...] = ()
+    latest: ScalingDecision | None = None
+    decisions: tuple[LoggedDecision, ...] = ()
+    counts: dict[str, int] = {}
+    reported_s_ago: float | None = None
+
+
 class Key(msgspec.Struct, frozen=True, kw_only=True):
     """An API key without its secret. No `models` means all, no `expires_at` for ever."""
 

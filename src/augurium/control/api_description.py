@@ -6,6 +6,7 @@ import msgspec
 from fastapi import FastAPI
 
 from augurium.access.keys import IssuedKey, KeyDraft
+from augurium.control.activity import Activity
 from augurium.control.deployments import Deployment
 from augurium.control.errors import ErrorBody
 from augurium.control.import_pipeline import ImportOrder
@@ -20,6 +21,7 @@ from augurium.control.routes.garbage import CollectionOrder
 from augurium.control.routes.history import History
 from augurium.control.routes.keys import KeyList
 from augurium.control.routes.models import ModelChange, ModelList
+from augurium.control.routes.scaling import NodeScaling
 from augurium.control.routes.server import Liveness, Readiness, Server
 from augurium.control.routes.transfers import TrustOrder
 from augurium.control.routes.versions import VersionChange, VersionList
@@ -53,10 +55,12 @@ STRUCTS = (
     Liveness,
     ModelChange,
     ModelList,
+    NodeScaling,
     Profile,
     Readiness,
     SearchPage,
     Server,
+    Activity,
     Undeployment,
     VersionChange,
     TrustedKey,

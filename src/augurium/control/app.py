@@ -27,6 +27,7 @@ from augurium.control.routes import (
     models,
     profiles,
     removals,
+    scaling,
     search,
     server,
     transfers,
@@ -38,6 +39,7 @@ from augurium.core.errors import ErrorKind
 API = (
     server,
     activity,
+    scaling,
     models,
     versions,
     profiles,

@@ -18,6 +18,7 @@ from augurium.control.imports import Imports
 from augurium.control.link_hub import LinkHub
 from augurium.control.load_overrides import LoadOverrides
 from augurium.control.model_loads import ModelLoads
+from augurium.control.node_engines import NodeEngines
 from augurium.control.node_log import NodeLog
 from augurium.control.profiles import Profiles
 from augurium.control.services import Services
@@ -49,6 +50,7 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
     database = open_database(registry_url(config.settings.storage, config.home.database))
     with contextlib.closing(SqlRegistry(database, clock, artifacts.contains)) as registry:
         hub = LinkHub(config.home.link_socket)
+        engines = NodeEngines(config, hub)
         overrides = LoadOverrides(config.home.load_overrides)
         snapshots = Snapshots(registry, artifacts, config.settings.batching, hub, overrides)
         deployments = Deployments(registry, artifacts, snapshots, hub)
@@ -62,6 +64,7 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
             node=config,
             registry=registry,
             hub=hub,
+            engines=engines,
             deployments=deployments,
             imports=Imports(pipeline, clock),
             uploads=uploads,
@@ -80,7 +83,7 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
         switch = LogSwitch(config.settings.log, "control")
         loads = ModelLoads(registry, deployments, snapshots, note)
         node_log = NodeLog(switch, snapshots, hub, note)
-        desk = Desk(registry, hub, loads, node_log, artifacts, config.engines)
+        desk = Desk(registry, hub, loads, node_log, artifacts, engines)
         hub.answer_with(desk.answer)
         sweep = UploadSweep(pending_uploads(config.settings.storage, os.environ))
         async with _running(services, snapshots, sweep):

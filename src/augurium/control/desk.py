@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 import structlog
 
 from augurium.control.link_hub import LinkHub
 from augurium.control.model_index import model_index
 from augurium.control.model_loads import ModelLoads
+from augurium.control.node_engines import NodeEngines
 from augurium.control.node_log import NodeLog
 from augurium.core.errors import NotReady
 from augurium.registry.artifacts import ArtifactStore
@@ -43,10 +44,9 @@ class Desk:
         loads: ModelLoads,
         node_log: NodeLog,
         artifacts: ArtifactStore,
-        engines: Collection[str] = (),
+        engines: NodeEngines,
     ) -> None:
-        """`engines` are the slots that shall be filled."""
-        self._engines = frozenset(engines)
+        self._engines = engines
         self._registry = registry
         self._hub = hub
         self._loads = loads
@@ -91,7 +91,10 @@ class Desk:
             )
 
     def _unheard(self) -> list[str]:
-        return sorted(self._engines - {slot.hello.engine for slot in self._hub.slots()})
+        if not self._engines.known:
+            return ["the supervisor"]
+        heard = {slot.hello.engine for slot in self._hub.slots()}
+        return sorted(set(self._engines.expected) - heard)
 
 
 def _asked(versions: Iterable[VersionMetrics], question: Statistics) -> Iterable[VersionMetrics]:

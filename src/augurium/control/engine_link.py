@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 
 from augurium.serving.link import (
     Applied,
@@ -33,6 +34,7 @@ class EngineLink:
         self.hello = hello
         self.applied = Applied(-1, ())
         self.counters = EngineMetrics()
+        self.counted_at: float | None = None
         self.answered = 0
         self.open = True
         self._writer = writer
@@ -74,7 +76,7 @@ class EngineLink:
             case Applied():
                 self.applied = message
             case Counters():
-                self.counters = message.metrics
+                self.counters, self.counted_at = message.metrics, time.monotonic()
                 self.answered = max(self.answered, message.request)
             case _:
                 return False

@@ -44,6 +44,11 @@ class EngineSlots:
             slot.counters = link.counters
             slot.link = None
 
+    def retire(self, engine: str) -> None:
+        """Gives up a slot that nobody is connected to; its counters stay in the totals."""
+        slot = self._slots.pop(engine)
+        self._departed = merge([self._departed, _at_rest(slot.counters)])
+
     def all(self) -> list[EngineSlot]:
         """Every slot, ordered by name."""
         return [self._slots[name] for name in sorted(self._slots)]
@@ -66,4 +71,4 @@ def _at_rest(metrics: EngineMetrics) -> EngineMetrics:
         )
         for version in metrics.versions
     ]
-    return EngineMetrics(versions, metrics.unrouted, metrics.shared_cache_failures)
+    return msgspec.structs.replace(metrics, versions=versions)

@@ -78,6 +78,10 @@ class LinkHub:
         """Every slot that was ever filled, ordered by name."""
         return self._slots.all()
 
+    def retire(self, engine: str) -> None:
+        """Forgets a slot whose process is gone for good; what it counted stays in the sums."""
+        self._slots.retire(engine)
+
     async def change(self) -> None:
         """Returns when an engine came, went or reported something, or after `wake`."""
         await self._change.wait()

@@ -14,6 +14,7 @@ from augurium.serving.metrics import EngineMetrics, Histogram, VersionMetrics
 
 MICROSECONDS = 1e6
 MILLISECONDS = 1e3
+ENGINE_STATES = ("starting", "serving", "draining")
 REJECTED = (
     ErrorKind.OVERLOADED,
     ErrorKind.RATE_LIMITED,
@@ -188,18 +189,19 @@ VERSION_HISTOGRAMS: tuple[tuple[str, str, Callable[[VersionMetrics], Histogram],
 
 
 class NodeFacts(msgspec.Struct, frozen=True):
-    """What control itself knows; `restarts` counts per engine slot, `engines` are the counters of
-    each that is connected.
+    """What control itself knows; `restarts` counts per engine slot, `engines` by state,
+    `scaling_decisions` by direction; `counters` are those of each engine that is connected.
     """
 
     engines_connected: int
     snapshot_revision: int
     restarts: dict[str, int] = {}
-    engines: dict[str, EngineMetrics] = {}
+    engines: Mapping[str, int] = {}
+    scaling_decisions: Mapping[str, int] = {}
+    counters: Mapping[str, EngineMetrics] = {}
 
 
 ENGINE_VALUES: tuple[tuple[str, str, str, Callable[[EngineMetrics], float]], ...] = (
-    ("augurium_engine_cpu_seconds_total", "counter", "CPU of the process", lambda e: e.cpu_s),
     ("augurium_engine_memory_bytes", "gauge", "Resident memory", lambda e: e.memory_bytes),
     (
         "augurium_engine_model_budget_bytes",
@@ -239,8 +241,20 @@ def _node(page: Exposition, metrics: EngineMetrics, node: NodeFacts) -> None:
         page.sample(labels(engine=engine), count)
     for name, kind, description, value in ENGINE_VALUES:
         page.family(name, kind, description)
-        for engine, counters in node.engines.items():
+        for engine, counters in node.counters.items():
             page.sample(labels(engine=engine), value(counters))
+    page.family("augurium_engines", "gauge", "Engines by state: starting, serving, draining")
+    for state in ENGINE_STATES:
+        page.sample(labels(state=state), node.engines.get(state, 0))
+    page.family(
+        "augurium_scaling_decisions_total",
+        "counter",
+        "Decisions about the number of engines by direction: up, down, hold",
+    )
+    for direction, count in node.scaling_decisions.items():
+        page.sample(labels(direction=direction), count)
+    page.family("augurium_engine_cpu_seconds_total", "counter", "CPU time of all engines, seconds")
+    page.sample("", metrics.cpu_s)
     page.family(
         "augurium_cache_shared_failures_total",
         "counter",

@@ -60,7 +60,7 @@ async def _serve(config: NodeConfig, listener: socket.socket, lifeline: int) -> 
     from augurium.control.app import create_app
     from augurium.control.assembly import assembled
     from augurium.control.http_server import http_server, keep_certificate
-    from augurium.control.readiness import tell_readiness
+    from augurium.control.supervisor_desk import SupervisorDesk
 
     stop = await stop_requested(lifeline)
     node, tls = config.settings.node, server_tls(config.settings.tls)
@@ -68,14 +68,14 @@ async def _serve(config: NodeConfig, listener: socket.socket, lifeline: int) -> 
         server = http_server(create_app(services), math.ceil(node.drain_timeout_s), tls)
         tasks.create_task(server.serve([listener]))
         keeper = tasks.create_task(keep_certificate(tls))
-        telling = await tell_readiness(config.home.ready_socket, services, server)
+        desk = await SupervisorDesk(services, server).open(config.home.supervisor_socket)
         log.info("up", port=node.control_port)
         await stop.wait()
         services.deployments.stop()
         # /ready says no from here on; whoever watches it gets the time to see that
         await asyncio.sleep(node.drain_delay_s)
         server.should_exit = True
-        telling.close()
+        desk.close()
         keeper.cancel()
     log.info("stopped")
 

@@ -6,6 +6,7 @@ from augurium.control.access_keeper import AccessKeeper
 from augurium.control.deployments import Deployments
 from augurium.control.imports import Imports
 from augurium.control.link_hub import LinkHub
+from augurium.control.node_engines import NodeEngines
 from augurium.control.profiles import Profiles
 from augurium.control.transfers import Transfers
 from augurium.control.uploads import Uploads
@@ -23,6 +24,7 @@ class Services:
     node: NodeConfig
     registry: Registry
     hub: LinkHub
+    engines: NodeEngines
     deployments: Deployments
     imports: Imports
     uploads: Uploads

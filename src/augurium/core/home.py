@@ -46,6 +46,10 @@ class Home(msgspec.Struct, frozen=True):
         """The engines' last snapshots."""
         return self.path / "state"
 
+    def snapshot(self, engine: str) -> Path:
+        """What the engine of a slot served last; it starts with that."""
+        return self.state / f"{engine}.snapshot"
+
     @property
     def verified(self) -> Path:
         """Which files the engines hashed, and how these were then."""
@@ -90,9 +94,9 @@ class Home(msgspec.Struct, frozen=True):
         return self.state / "load-overrides.json"
 
     @property
-    def ready_socket(self) -> Path:
-        """Where control tells the supervisor what the node waits for."""
-        return short_socket_path(self.run / "ready.sock")
+    def supervisor_socket(self) -> Path:
+        """Where the supervisor and control tell each other how things stand."""
+        return short_socket_path(self.run / "supervisor.sock")
 
     def create(self) -> None:
         """Makes the folders that are missing; only the owner may look inside."""
@@ -114,12 +118,17 @@ def short_socket_path(wanted: Path) -> Path:
 class NodeConfig(msgspec.Struct, frozen=True):
     """What every process of one node needs to know; the supervisor writes it, the others read it.
 
-    `engines` are the slots to be filled, such as `engine-0`; the ports in `settings` are the ones
-    really used.
+    `engines` are the slots to be filled at the start, such as `engine-0`; the ports in `settings`
+    are the ones really used.
     """
 
     settings: Settings
     engines: tuple[str, ...]
+
+    @property
+    def most_engines(self) -> int:
+        """How many engines there may be at the same time."""
+        return max(1, len(self.engines), self.settings.scaling.max_engines)
 
     @property
     def home(self) -> Home:

@@ -304,6 +304,10 @@ class ScalingSettings(Section, frozen=True):
     """How many may be stopped in `down_period_s`."""
     down_period_s: Annotated[float, Meta(gt=0, le=3600)] = 60.0
     """See `down_engines`."""
+    leave_s: Annotated[float, Meta(ge=0, le=600)] = 10.0
+    """How long an engine that is taken away stays for callers that keep a connection and ask
+    nothing; with their next answer they are told to go elsewhere.
+    """
     stale_s: Annotated[float, Meta(ge=2)] = 10.0
     """What an engine reported longer ago does not count. Without anything measured the number
     stays.

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import structlog
 
+from augurium.node.connection_host import LEAVE
+
 FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 10.0
 HEALTHY_AFTER_S = 10.0
@@ -39,6 +41,11 @@ class Child:
         self._stopping = False
         self._process: asyncio.subprocess.Process | None = None
 
+    @property
+    def pid(self) -> int | None:
+        """The process there is, or was last; None before the first."""
+        return self._process.pid if self._process is not None else None
+
     async def run(self) -> None:
         """Starts the process again whenever it dies, with back-off; returns after `stop`."""
         backoff_s = FIRST_BACKOFF_S
@@ -46,7 +53,7 @@ class Child:
             started = time.monotonic()
             process = await self._start()
             self.exit_code = await process.wait()
-            self._let_go()
+            self.let_go()
             if self._stopping:
                 return
             if time.monotonic() - started > HEALTHY_AFTER_S:
@@ -57,12 +64,24 @@ class Child:
             await asyncio.sleep(backoff_s)
             backoff_s = min(backoff_s * 2, LONGEST_BACKOFF_S)
 
+    async def retire(self, running: "asyncio.Task[None]", patience_s: float) -> None:
+        """Asks the process to leave, and stops it when it has not after `patience_s`, or when it is
+        let go of meanwhile.
+        """
+        self._stopping = True
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(LEAVE)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(running), patience_s)
+        await self.stop(running)
+
     async def stop(self, running: "asyncio.Task[None]") -> None:
         """Closes the lifeline and waits for the process to finish what it accepted; kills it after
         the grace.
         """
         self._stopping = True
-        self._let_go()
+        self.let_go()
         try:
             await asyncio.wait_for(asyncio.shield(running), self._grace_s + KILL_MARGIN_S)
         except TimeoutError:
@@ -93,7 +112,8 @@ class Child:
         self._process = process
         return process
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Closes the lifeline: the process finishes what it accepted, and ends."""
         if self._lifeline >= 0:
             os.close(self._lifeline)
             self._lifeline = -1

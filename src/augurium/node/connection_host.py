@@ -21,8 +21,9 @@ SWEEP_S = 1.0
 HANDSHAKE_TIMEOUT_S = 10.0
 # a peer that is silent for so long is asked whether it is there, so often, at most so many times
 KEEPALIVE_IDLE_S, KEEPALIVE_PROBE_S, KEEPALIVE_PROBES = 60, 10, 6
-# connections are told to come again over so long, in so many steps, when the supervisor sends the
-# signal: a thousand at once would be a thousand handshakes at once
+# signals of the supervisor: to leave when the callers have, and to share the callers with others;
+# they are told over so long, in so many steps: a thousand at once are as many handshakes at once
+LEAVE = signal.SIGUSR2
 SHARE_OUT, SHARE_OUT_S, SHARE_OUT_STEPS = signal.SIGUSR1, 1.0, 10
 # how long a connection without a request is kept when the process stops: its first may be under way
 LINGER_S = 0.1
@@ -64,6 +65,7 @@ class ConnectionHost(ABC, Generic[C]):
         self._tls = tls
         self._connections: set[C] = set()
         self._server: asyncio.Server | None = None
+        self._emptied = asyncio.Event()
         self._sweeper: asyncio.Task[None] | None = None
         self._taking_in: list[asyncio.Task[tuple[asyncio.Transport, asyncio.Protocol]]] = []
 
@@ -138,6 +140,13 @@ class ConnectionHost(ABC, Generic[C]):
     def closed(self, connection: C) -> None:
         """A connection is gone."""
         self._connections.discard(connection)
+        if self.stopping and not self._connections:
+            self._emptied.set()
+
+    async def emptied(self) -> None:
+        """Returns when every peer is gone; for who has left."""
+        if self._connections:
+            await self._emptied.wait()
 
     def _take_in(self, server: asyncio.Server) -> None:
         """Accepts the connections that are made and wait: the system would cut them off, for it

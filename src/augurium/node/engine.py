@@ -20,7 +20,7 @@ from augurium.core.logs import configure_logging
 from augurium.core.stopping import NO_LIFELINE, stop_requested
 from augurium.core.tls import server_tls
 from augurium.node.body_budget import BodyBudget
-from augurium.node.connection_host import SHARE_OUT, ConnectionHost
+from augurium.node.connection_host import LEAVE, SHARE_OUT, ConnectionHost
 from augurium.node.grpc_host import GrpcHost
 from augurium.node.http_host import HttpHost
 from augurium.protocols.grpc_api import GrpcApi
@@ -33,17 +33,17 @@ PROBE_TIMEOUT_S = 1.0
 async def run(config: NodeConfig, slot: str, lifeline: int) -> None:
     """Serves until told to stop, then finishes what was accepted."""
     hosts: list[ConnectionHost[Any]] = []
-    # before control knows of this process, for then it may be told to
+    node, leave_s = config.settings.node, config.settings.scaling.leave_s
+    # before control knows of this process, for then the supervisor may send signals
     _share_out_on_signal(hosts)
-    stop = await stop_requested(lifeline)
-    node = config.settings.node
+    leave, stop = _leave_on_signal(), await stop_requested(lifeline)
     engine = Engine(config, slot)
     bodies = BodyBudget(config.settings.limits.max_bytes_in_flight)
     joining = await _others_answer(node.host, node.port)
     if joining:
         engine.start()
-        await _either(engine.loaded, stop)
-        if stop.is_set():
+        await _either(engine.loaded, stop, leave)
+        if stop.is_set() or leave.is_set():
             # it never listened, and need not begin
             await engine.stop()
             return
@@ -51,7 +51,7 @@ async def run(config: NodeConfig, slot: str, lifeline: int) -> None:
         hosts += (rest, grpc)
         if not joining:
             engine.start()
-        await stop.wait()
+        await _either(stop, leave)
         # who asks again meanwhile is told to do that elsewhere, so that nobody is cut off later
         rest.turn_away()
         grpc.turn_away()
@@ -59,7 +59,27 @@ async def run(config: NodeConfig, slot: str, lifeline: int) -> None:
         # both, before one of them waits for its last callers
         rest.leave()
         grpc.leave()
+        if leave.is_set():
+            await _until_all_have_left(hosts, stop, leave_s)
     await engine.stop()
+
+
+async def _until_all_have_left(
+    hosts: Iterable[ConnectionHost[Any]], stop: asyncio.Event, patience_s: float
+) -> None:
+    """Returns when no connection is left, after `patience_s`, or when there is no more time."""
+    emptied = asyncio.gather(*(host.emptied() for host in hosts))
+    waits: list[asyncio.Future[Any]] = [emptied, asyncio.ensure_future(stop.wait())]
+    await asyncio.wait(waits, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+
+
+def _leave_on_signal() -> asyncio.Event:
+    """Set when the supervisor asks this engine to go without haste: others take over."""
+    leave = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(LEAVE, leave.set)
+    return leave
 
 
 def _share_out_on_signal(hosts: Iterable[ConnectionHost[Any]]) -> None:

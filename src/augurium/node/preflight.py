@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -15,6 +16,7 @@ from augurium.core.home import Home, NodeConfig
 from augurium.core.settings import CacheSettings, NodeSettings, Settings
 from augurium.core.tls import server_tls
 from augurium.node.admittance import secured
+from augurium.scaling.node_policy import node_policy
 
 MOST_ENGINES_BY_DEFAULT = 8
 
@@ -22,8 +24,8 @@ MOST_ENGINES_BY_DEFAULT = 8
 def resolve(settings: Settings) -> NodeConfig:
     """Real port numbers, engine counts and slots.
 
-    Raises Conflict for a port that is in use, InvalidArgument for TLS files that cannot be used,
-    and what `secured` raises.
+    Raises Conflict for a port that is in use, InvalidArgument for TLS files that cannot be used and
+    for scaling that cannot be meant, and what `secured` raises.
     """
     settings = secured(settings)
     node = settings.node
@@ -32,7 +34,7 @@ def resolve(settings: Settings) -> NodeConfig:
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
-    engines = node.engines or min(cores, MOST_ENGINES_BY_DEFAULT)
+    engines = _engines(settings) or min(cores, MOST_ENGINES_BY_DEFAULT)
     resolved = msgspec.structs.replace(
         node,
         engines=engines,
@@ -44,6 +46,25 @@ def resolve(settings: Settings) -> NodeConfig:
         msgspec.structs.replace(settings, node=resolved),
         tuple(f"engine-{number}" for number in range(engines)),
     )
+
+
+def _engines(settings: Settings) -> int:
+    """How many engines the node starts with; 0 where nothing says so."""
+    scaling, wanted = settings.scaling, settings.node.engines
+    if not scaling.enabled:
+        if scaling.min_engines > 1 or scaling.schedules:
+            raise InvalidArgument(
+                "scaling.min_engines and scaling.schedules mean nothing without"
+                " scaling.max_engines, which says how many engines there may be; set that too"
+            )
+        return wanted
+    bounds = node_policy(scaling).bounds(datetime.now(UTC))
+    if wanted and not scaling.min_engines <= wanted <= scaling.max_engines:
+        raise InvalidArgument(
+            f"node.engines is {wanted}, and scaling allows {scaling.min_engines} to"
+            f" {scaling.max_engines}; it is the number the node starts with, and may be left out"
+        )
+    return max(wanted or bounds.low, bounds.low)
 
 
 @contextmanager

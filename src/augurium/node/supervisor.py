@@ -11,21 +11,26 @@ import msgspec
 import structlog
 
 from augurium import __version__
-from augurium.core.errors import AuguriumError
+from augurium.control.supervision import Report
+from augurium.core.clock import SystemClock
+from augurium.core.errors import AuguriumError, NotReady
 from augurium.core.files import write_atomically
 from augurium.core.home import NodeConfig
 from augurium.core.logs import configure_logging
 from augurium.core.settings import Settings
 from augurium.node.admittance import check_anyone_may_call
+from augurium.node.autoscaler import Autoscaler
 from augurium.node.child import Child
 from augurium.node.commands import Commands
+from augurium.node.control_window import ControlWindow
+from augurium.node.engine_fleet import EngineFleet
 from augurium.node.preflight import check_storage, locked_home, resolve
+from augurium.scaling.node_policy import node_policy
 
 EXIT_OK = 0
 EXIT_REFUSED = 1
 EXIT_AGAIN = 130
 READY_POLL_S = 0.05
-ASK_TIMEOUT_S = 2.0
 STILL_WAITING_S = 10.0
 
 log = structlog.get_logger()
@@ -55,31 +60,40 @@ class Supervisor:
         grace_s = config.settings.node.drain_delay_s + config.settings.node.drain_timeout_s
         commands = Commands(config)
         self._control = Child("control", commands.control, grace_s)
-        self._engines = [
-            Child(slot, functools.partial(commands.engine, slot), grace_s)
-            for slot in config.engines
-        ]
+        self._engines = EngineFleet(
+            config, lambda slot: Child(slot, functools.partial(commands.engine, slot), grace_s)
+        )
+        self._window = ControlWindow(config.home.supervisor_socket)
 
     async def run(self) -> int:
         """Starts everything, says when it is ready, and stops everything when told to."""
         started = time.monotonic()
         stop = asyncio.Event()
         self._listen_for_signals(stop)
-        children = [self._control, *self._engines]
-        running = {child: asyncio.create_task(child.run()) for child in children}
-        announcing = asyncio.create_task(self._announce(started))
+        control = asyncio.create_task(self._control.run())
+        self._engines.start()
+        attending = asyncio.create_task(self._attend(started))
         await stop.wait()
-        announcing.cancel()
+        attending.cancel()
         # engines first: they answer what they accepted; control stays to take their last counters
-        await asyncio.gather(*(child.stop(running[child]) for child in self._engines))
-        await self._control.stop(running[self._control])
+        await self._engines.stop()
+        await self._control.stop(control)
         return EXIT_OK
+
+    async def _attend(self, started: float) -> None:
+        """Announces the node, and goes on scaling it where that is wanted."""
+        await self._announce(started)
+        scaling = self._config.settings.scaling
+        if scaling.enabled:
+            policy = node_policy(scaling)
+            scaler = Autoscaler(self._engines, self._window, policy, SystemClock())
+            await scaler.run(scaling.interval_s)
 
     def _listen_for_signals(self, stop: asyncio.Event) -> None:
         def requested() -> None:
             if stop.is_set():
-                for child in (self._control, *self._engines):
-                    child.kill()
+                self._control.kill()
+                self._engines.kill()
                 os._exit(EXIT_AGAIN)
             stop.set()
 
@@ -107,14 +121,10 @@ class Supervisor:
     async def _waiting_for(self) -> list[str]:
         """What is not ready, as control sees it; empty when everything is."""
         try:
-            async with asyncio.timeout(ASK_TIMEOUT_S):
-                socket = str(self._config.home.ready_socket)
-                reader, writer = await asyncio.open_unix_connection(socket)
-                answer = await reader.read()
-                writer.close()
-            return msgspec.json.decode(answer, type=list[str])
-        except (OSError, msgspec.MsgspecError):
+            standing = await self._window.tell(Report(self._engines.states))
+        except NotReady:
             return ["control"]
+        return standing.waiting_for
 
 
 def _who_may_call(settings: Settings) -> str:

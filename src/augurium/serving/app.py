@@ -53,7 +53,7 @@ class Engine:
         router: Router[ServedVersion] = Router()
         self._threads = ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 1), "augurium-run")
         self._run_folder = config.home.run
-        self._keeper = SnapshotKeeper(config.home.state / f"{slot}.snapshot", self._report)
+        self._keeper = SnapshotKeeper(config.home.snapshot(slot), self._report)
         # None costs a request nothing: whoever reaches a node without keys may do everything
         self._ledger = Ledger(config.home.ledger) if config.settings.access.required else None
         self.gateway = Gateway(self._ledger) if self._ledger else None
@@ -224,7 +224,7 @@ class Engine:
 
 
 def _per_engine(config: NodeConfig) -> int:
-    return config.settings.residency.memory_bytes // max(1, len(config.engines))
+    return config.settings.residency.memory_bytes // config.most_engines
 
 
 def _shared_cache(settings: CacheSettings) -> SharedCache | None:

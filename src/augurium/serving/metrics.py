@@ -277,9 +277,9 @@ def _add_nested(counts: Nested, others: Nested) -> None:
 
 class EngineMetrics(msgspec.Struct):
     """One engine's counters since it started. `unrouted` counts requests, by error kind, that
-    reached no version, `shared_cache_failures` how often the shared cache could not be asked.
-    The process's own CPU seconds and memory, and what its versions may take (0: no limit), are not
-    added up.
+    reached no version, `shared_cache_failures` how often the shared cache could not be asked,
+    `cpu_s` is the CPU time of its process, all threads. Its memory, and what its versions may take
+    of that (0: no limit), are not added up.
     """
 
     versions: list[VersionMetrics] = []
@@ -294,12 +294,13 @@ def merge(reports: list[EngineMetrics]) -> EngineMetrics:
     """The sum over engines, one entry per model and version, ordered by name and number."""
     merged: dict[tuple[str, int], VersionMetrics] = {}
     unrouted: dict[str, int] = {}
-    failures = 0
+    failures, cpu_s = 0, 0.0
     for report in reports:
         failures += report.shared_cache_failures
+        cpu_s += report.cpu_s
         for metrics in report.versions:
             key = (metrics.model, metrics.version)
             merged.setdefault(key, VersionMetrics(metrics.model, metrics.version)).add(metrics)
         for kind, count in report.unrouted.items():
             unrouted[kind] = unrouted.get(kind, 0) + count
-    return EngineMetrics([merged[key] for key in sorted(merged)], unrouted, failures)
+    return EngineMetrics([merged[key] for key in sorted(merged)], unrouted, failures, cpu_s)

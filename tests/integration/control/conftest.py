@@ -289,7 +289,7 @@ def until_waiting_for(
 
     async def until(reasons: list[str]) -> None:
         async with asyncio.timeout(PATIENCE_S):
-            while waiting_for(node, services.hub, stopping=False) != reasons:
+            while waiting_for(node.engines, services.hub, stopping=False) != reasons:
                 await services.hub.change()
 
     return until

@@ -121,7 +121,9 @@ async def test_whoever_needs_no_key_does_not_learn_which_models_there_are(
     async with assembled(keyed) as services:
         services.hub.push(Snapshot(1, (DesiredModel("iris", (iris,)),)))
         await connect_engine_to(node.home.link_socket, "engine-0", slow={("iris", 1)})
-        while waiting_for(keyed, services.hub, stopping=False) != ["engine-0 is loading iris@1"]:
+        while waiting_for(keyed.engines, services.hub, stopping=False) != [
+            "engine-0 is loading iris@1"
+        ]:
             await services.hub.change()
         transport = httpx.ASGITransport(create_app(services))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as api:

@@ -20,6 +20,8 @@ def commands_of(group: Any, prefix: str = "") -> dict[str, Any]:
     for name, command in group.commands.items():
         grouped = hasattr(command, "commands")
         found |= commands_of(command, f"{name} ") if grouped else {prefix + name: command}
+        if grouped and command.invoke_without_command:
+            found[prefix + name] = command
     return found
 
 

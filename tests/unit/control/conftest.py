@@ -17,6 +17,7 @@ from augurium.control.deployments import Deployments
 from augurium.control.import_pipeline import ImportPipeline, Progress
 from augurium.control.imports import Imports
 from augurium.control.link_hub import LinkHub
+from augurium.control.node_engines import NodeEngines
 from augurium.control.profiles import Profiles
 from augurium.control.services import Services
 from augurium.control.snapshots import Snapshots
@@ -124,10 +125,12 @@ def services(
     snapshots = Snapshots(registry, artifacts, BatchingSettings(), hub)
     pipeline = ImportPipeline(registry, artifacts, _no_importer, settings.importing, tmp_path)
     uploads = Uploads(artifacts, MAX_ARTIFACT_BYTES)
+    node = NodeConfig(settings, ("engine-0", "engine-1"))
     return Services(
-        node=NodeConfig(settings, ("engine-0", "engine-1")),
+        node=node,
         registry=registry,
         hub=hub,
+        engines=NodeEngines(node, hub),
         deployments=Deployments(registry, artifacts, snapshots, hub),
         imports=Imports(pipeline, clock),
         uploads=uploads,

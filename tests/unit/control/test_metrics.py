@@ -158,11 +158,10 @@ def test_only_versions_that_were_asked_have_histograms() -> None:
 
 
 def test_engines_tell_what_they_take() -> None:
-    engine = EngineMetrics(cpu_s=1.5, memory_bytes=2**20, budget_bytes=10**9)
-    page = _samples(render(EngineMetrics(), NodeFacts(1, 1, engines={"engine-0": engine})))
+    engine = EngineMetrics(memory_bytes=2**20, budget_bytes=10**9)
+    page = _samples(render(EngineMetrics(), NodeFacts(1, 1, counters={"engine-0": engine})))
 
     (label,) = {labels for name, labels in page if name == "augurium_engine_memory_bytes"}
-    assert page["augurium_engine_cpu_seconds", label] == 1.5
     assert page["augurium_engine_memory_bytes", label] == 2**20
     assert page["augurium_engine_model_budget_bytes", label] == 10**9
 

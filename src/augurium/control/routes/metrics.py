@@ -25,7 +25,9 @@ async def get_metrics(request: Request, services: ServicesOf) -> Response:
         engines_connected=len(hub.links()),
         snapshot_revision=hub.snapshot.revision,
         restarts={slot.hello.engine: slot.restarts for slot in hub.slots()},
-        engines={link.hello.engine: link.counters for link in hub.links()},
+        engines=services.engines.counts,
+        scaling_decisions=services.engines.scaling.counts,
+        counters={link.hello.engine: link.counters for link in hub.links()},
     )
     # a thousand models make a long page; it must not hold up the loop
     compressed = "gzip" in request.headers.get("accept-encoding", "")

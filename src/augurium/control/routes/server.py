@@ -63,7 +63,7 @@ async def get_server(request: Request, services: ServicesOf, caller: CallerOf) -
         grpc_url=f"{host}:{node.grpc_port}",
         control_url=f"{settings.url_scheme}://{host}:{node.control_port}",
         engines=[_engine(slot, caller) for slot in services.hub.slots()],
-        expected_engines=list(services.node.engines),
+        expected_engines=list(services.engines.expected),
         keys_required=services.access.required,
     )
     return answer(server)
@@ -80,7 +80,9 @@ async def get_readiness(services: ServicesOf) -> Response:
     """200 when every expected engine serves what is wanted, otherwise 503 with what is missing."""
     # open to everyone, who must not learn which models there are
     names_models = not services.access.required
-    reasons = waiting_for(services.node, services.hub, services.deployments.stopping, names_models)
+    reasons = waiting_for(
+        services.engines.expected, services.hub, services.deployments.stopping, names_models
+    )
     return answer(Readiness(not reasons, reasons), 503 if reasons else 200)
 
 
