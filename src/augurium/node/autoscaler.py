@@ -97,7 +97,9 @@ class Autoscaler:
 
 def _log(logged: LoggedDecision) -> None:
     decision = logged.decision
-    log.info(
+    # why nothing changes may alternate where a measure is near its target
+    say = log.debug if decision.direction == "hold" else log.info
+    say(
         "scaling",
         direction=decision.direction,
         engines=decision.current,
