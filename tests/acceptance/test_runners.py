@@ -17,6 +17,7 @@ from xgboost import XGBRegressor
 from tests.support.node import Node
 
 RESTARTS = 'augurium_runner_restarts_total{model="describe",version="1"}'
+EXITS = 'augurium_runner_exits_total{model="describe",version="1",cause="crash"}'
 INSTANCES = [{"x": 1.5, "city": "rome"}, {"x": 2.5, "city": "oslo"}]
 
 
@@ -105,6 +106,7 @@ def test_a_runner_that_is_killed_comes_back_and_is_counted(own: Node, home: Path
     assert runners(home) == [second]
 
     wait_for(lambda: f"{RESTARTS} 1" in metrics(own))
+    assert f"{EXITS} 1" in metrics(own)
 
 
 def test_undeploying_ends_the_runner_and_deploying_starts_another(own: Node, home: Path) -> None:

@@ -284,6 +284,10 @@ def _requests(page: Exposition, versions: list[VersionMetrics]) -> None:
                 for inner, count in found.items():
                     said = labels(**{pairs[0]: outer, pairs[1]: inner})
                     page.sample(f"{_of(version)},{said}", count)
+    page.family("augurium_runner_exits_total", "counter", "Ends of its runner by cause")
+    for version in versions:
+        for cause, count in version.runner_exits.items():
+            page.sample(f"{_of(version)},{labels(cause=cause)}", count)
     page.family("nv_inference_request_failure", "counter", "Failed requests by Triton's reasons")
     for version in versions:
         for reason, count in _failures(version).items():

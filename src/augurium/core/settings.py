@@ -259,6 +259,14 @@ class RunnerSettings(Section, frozen=True):
     """How long a runner waits for engines to come back after the last one was lost."""
     load_timeout_s: Annotated[float, Meta(gt=0)] = 120.0
     """How long a version may take to load in its runner."""
+    liveness_s: Annotated[float, Meta(gt=0)] = 10.0
+    """A runner that says nothing for so long while it has work is ended, and started again."""
+    memory_bytes: Annotated[int, Meta(ge=0)] = 0
+    """Memory (resident set) above which a runner is ended, and started again; 0: no limit."""
+    shared_memory_bytes: Annotated[int, Meta(ge=0)] = 64 * 1024 * 1024
+    """Address space for large tensors between one engine and one version in a runner, used only as
+    far as it is needed; 0: tensors cross by sockets.
+    """
     max_streams: Count = 32
     """Streams of answers that one engine reads from one version at the same time; more are refused
     as overloaded.

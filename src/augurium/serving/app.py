@@ -32,7 +32,7 @@ from augurium.serving.recorded_traffic_file import load_traffic, save_traffic
 from augurium.serving.residency import Residency
 from augurium.serving.resident_list import ResidentList
 from augurium.serving.router import Router
-from augurium.serving.runner_process import sweep
+from augurium.serving.runner_place import sweep
 from augurium.serving.served_version import ServedVersion
 from augurium.serving.shared_cache import SharedCache
 from augurium.serving.snapshot import Snapshot

@@ -6,8 +6,8 @@ neighbours get their answers.
 
 import asyncio
 import time
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -15,8 +15,26 @@ from augurium.core.errors import DeadlineExceeded, ModelFailed
 from augurium.core.inference import Answer, BatchOutputs
 from augurium.core.priority import Priority
 from augurium.core.tensors import Array
-from augurium.serving.executor import Executor, RunLost
+from augurium.serving.executor import AsyncExecutor, Executor, RunLost
 from augurium.serving.run_parameters import ParameterizedRun
+
+NOTHING: Mapping[str, Any] = {}
+
+
+class Rows(Protocol):
+    """Some rows that may share a run with others that have an equal `key`."""
+
+    @property
+    def inputs(self) -> Sequence[Array]: ...
+
+    @property
+    def rows(self) -> int: ...
+
+    @property
+    def key(self) -> object: ...
+
+
+AnyRows = TypeVar("AnyRows", bound=Rows)
 
 
 class Entry:
@@ -74,14 +92,14 @@ class Execution(NamedTuple):
     output_s: float
 
 
-class BatchResult(NamedTuple):
+class BatchResult(NamedTuple, Generic[AnyRows]):
     """What became of every entry of a batch, and the model runs that took."""
 
-    outcomes: list[tuple[Entry, Answer | Exception]]
+    outcomes: list[tuple[AnyRows, Answer | Exception]]
     executions: list[Execution]
 
 
-def run_batch(executor: Executor, batch: list[Entry]) -> BatchResult:
+def run_batch(executor: Executor, batch: list[AnyRows]) -> BatchResult[AnyRows]:
     """Runs the entries together. Blocking; may be called on any thread; raises nothing."""
     started = time.perf_counter()
     try:
@@ -104,7 +122,64 @@ def run_batch(executor: Executor, batch: list[Entry]) -> BatchResult:
     return BatchResult(outcomes, [execution])
 
 
-def _gathered(batch: list[Entry]) -> tuple[int, Sequence[Array]]:
+class BatchUnderWay(Generic[AnyRows]):
+    """The same by an executor that says when it is done; `ended` is called on its event loop."""
+
+    def __init__(
+        self,
+        executor: AsyncExecutor,
+        batch: list[AnyRows],
+        deadline: float,
+        ended: Callable[[BatchResult[AnyRows]], None],
+    ) -> None:
+        self._executor = executor
+        self._batch = batch
+        self._deadline = deadline
+        self._ended = ended
+        self._first_half: BatchResult[AnyRows] | None = None
+
+    def begin(self) -> None:
+        """Returns at once. `deadline` is when nobody waits for the answers any more."""
+        self._started = time.perf_counter()
+        try:
+            self._rows, inputs = _gathered(self._batch)
+        except Exception as error:  # a fault of ours: see run_batch
+            self._ended(BatchResult([(entry, error) for entry in self._batch], []))
+            return
+        self._gathered = time.perf_counter()
+        key = self._batch[0].key
+        parameters = key.parameters if isinstance(key, ParameterizedRun) else NOTHING
+        self._executor.begin(inputs, parameters, self._deadline, self._answered)
+
+    def _answered(self, found: list[Array] | Exception) -> None:
+        batch = self._batch
+        if isinstance(found, list) and len(batch) > 1:
+            found = _checked(found, self._rows)
+        if not isinstance(found, Exception):
+            ran = time.perf_counter()
+            outcomes = _split(batch, BatchOutputs(found))
+            waited_s, ran_s = self._gathered - self._started, ran - self._gathered
+            done_s = time.perf_counter() - ran
+            execution = Execution(self._rows, len(batch), waited_s, ran_s, done_s)
+            self._ended(BatchResult(outcomes, [execution]))
+        elif len(batch) == 1 or isinstance(found, RunLost) or not isinstance(found, ModelFailed):
+            self._ended(BatchResult([(entry, found) for entry in batch], []))
+        else:
+            half = len(batch) // 2
+            for part in (batch[:half], batch[half:]):
+                BatchUnderWay(self._executor, part, self._deadline, self._half_ended).begin()
+
+    def _half_ended(self, result: BatchResult[AnyRows]) -> None:
+        first = self._first_half
+        if first is None:
+            self._first_half = result
+            return
+        self._ended(
+            BatchResult(first.outcomes + result.outcomes, first.executions + result.executions)
+        )
+
+
+def _gathered(batch: Sequence[Rows]) -> tuple[int, Sequence[Array]]:
     """The number of rows of a batch, and its inputs."""
     if len(batch) == 1:
         return batch[0].rows, batch[0].inputs
@@ -113,25 +188,31 @@ def _gathered(batch: list[Entry]) -> tuple[int, Sequence[Array]]:
 
 
 def _execute(
-    executor: Executor, batch: list[Entry], rows: int, inputs: Sequence[Array]
+    executor: Executor, batch: Sequence[Rows], rows: int, inputs: Sequence[Array]
 ) -> list[Array]:
     key = batch[0].key
     outputs = key.run(inputs) if isinstance(key, ParameterizedRun) else executor.run(inputs)
-    if len(batch) == 1:
-        return outputs
+    found = outputs if len(batch) == 1 else _checked(outputs, rows)
+    if isinstance(found, ModelFailed):
+        raise found
+    return found
+
+
+def _checked(outputs: list[Array], rows: int) -> list[Array] | ModelFailed:
+    """The outputs, if they can be taken apart."""
     for output in outputs:
         if output.shape[:1] != (rows,):
-            raise ModelFailed(
+            return ModelFailed(
                 f"the model answered {list(output.shape)} for a batch of {rows} rows;"
                 " register it with a fixed batch dimension if its rows are not independent"
             )
     return outputs
 
 
-def _split(batch: list[Entry], outputs: BatchOutputs) -> list[tuple[Entry, Answer | Exception]]:
+def _split(batch: list[AnyRows], outputs: BatchOutputs) -> list[tuple[AnyRows, Answer | Exception]]:
     if len(batch) == 1:
         return [(batch[0], Answer(outputs))]
-    answers: list[tuple[Entry, Answer | Exception]] = []
+    answers: list[tuple[AnyRows, Answer | Exception]] = []
     start = 0
     for entry in batch:
         stop = start + entry.rows

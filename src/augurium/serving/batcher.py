@@ -3,7 +3,8 @@
 It is work-conserving. While nothing runs, whatever arrived in one turn of the event loop runs at
 the end of that turn (`idle`). While something runs, requests collect; another run starts beside it
 when they fill a batch (`full`) or the oldest has waited `max_queue_delay_ms` (`delay`), up to
-`max_concurrent_runs`.
+`max_concurrent_runs`. An executor in another process is given its next runs ahead: what waits there
+is put together there.
 
 The batcher owns its queue and lives on one event loop; each entry carries its own future, so there
 is no table to fall out of step. Callers that left and deadlines that passed are dropped before a
@@ -24,8 +25,8 @@ from augurium.core.inference import Answer
 from augurium.core.priority import Priority
 from augurium.core.tensors import Array
 from augurium.serving.admission import Admission
-from augurium.serving.batch_run import BatchResult, Entry, run_batch
-from augurium.serving.executor import INLINE_LIMIT_S, Executor
+from augurium.serving.batch_run import BatchResult, BatchUnderWay, Entry, run_batch
+from augurium.serving.executor import INLINE_LIMIT_S, AsyncExecutor, Executor
 from augurium.serving.metrics import VersionMetrics
 from augurium.serving.snapshot import BatchingPolicy
 
@@ -59,7 +60,10 @@ class Batcher:
         self._metrics = metrics
         self._loop = loop
         self._threads = threads
-        self._max_concurrent_runs = max_concurrent_runs
+        self._elsewhere = executor if isinstance(executor, AsyncExecutor) else None
+        # as long as fewer go on, nothing waits
+        self._runs_ahead = self._elsewhere.runs_ahead if self._elsewhere else 1
+        self._max_concurrent_runs = max(max_concurrent_runs, self._runs_ahead)
         self._queue: deque[Entry] = deque()
         self._queued_rows = 0
         # entries in the queue that are not of normal priority, and rows of critical ones
@@ -94,7 +98,7 @@ class Batcher:
                 f"inference request batch-size must be <= {policy.max_batch_size}, got {rows};"
                 " split the request or raise the version's max_batch_size"
             )
-        if self._running or self._queued_rows + rows > self._unasked_rows:
+        if self._running >= self._runs_ahead or self._queued_rows + rows > self._unasked_rows:
             self._admit(rows, deadline, priority)
         entry = Entry(inputs, rows, deadline, self._loop.create_future(), key, priority)
         self._queue.append(entry)
@@ -150,7 +154,7 @@ class Batcher:
         return Overloaded("Exceeds maximum queue size", wait_s or None)
 
     def _schedule(self) -> None:
-        if not self._running or (
+        if self._running < self._runs_ahead or (
             self._queued_rows >= self._policy.max_batch_size
             and self._running < self._max_concurrent_runs
         ):
@@ -186,7 +190,7 @@ class Batcher:
             self._tell_drained()
 
     def _release_reason(self) -> str | None:
-        if not self._running:
+        if self._running < self._runs_ahead:
             return "idle"
         if self._queued_rows >= self._policy.max_batch_size:
             return "full"
@@ -195,7 +199,7 @@ class Batcher:
         return None
 
     def _wait_for_more(self) -> None:
-        if not self._running:
+        if self._running < self._runs_ahead:
             self._flush_due = True
             self._loop.call_soon(self._flush)
             return
@@ -287,9 +291,12 @@ class Batcher:
             self._critical_rows -= entry.rows
 
     def _start(self, batch: list[Entry], rows: int, reason: str) -> bool:
-        """Runs a batch here (True) or on a thread (False)."""
+        """Runs a batch here (True), or on a thread or in another process (False)."""
         releases = self._metrics.releases
         releases[reason] = releases.get(reason, 0) + 1
+        if self._elsewhere is not None:
+            self._begin(self._elsewhere, batch, rows)
+            return False
         if self._executor.expected_s(rows) <= INLINE_LIMIT_S:
             self._finish(run_batch(self._executor, batch))
             return True
@@ -298,23 +305,55 @@ class Batcher:
         for entry in batch:
             self._arm(entry)
         run = self._loop.run_in_executor(self._threads, run_batch, self._executor, batch)
-        run.add_done_callback(functools.partial(self._run_ended, batch, rows, time.monotonic()))
+        run.add_done_callback(functools.partial(self._thread_ended, batch, rows, time.monotonic()))
         return False
 
-    def _run_ended(
-        self, batch: list[Entry], rows: int, started: float, run: "asyncio.Future[BatchResult]"
+    def _begin(self, executor: AsyncExecutor, batch: list[Entry], rows: int) -> None:
+        self._running += 1
+        self._running_entries += len(batch)
+        deadline = 0.0
+        for entry in batch:
+            self._arm(entry)
+            deadline = max(deadline, entry.deadline)
+        # those that were there before are in the time of this one too
+        ended = functools.partial(
+            self._elsewhere_ended, batch, rows, time.monotonic(), self._running
+        )
+        BatchUnderWay(executor, batch, deadline, ended).begin()
+
+    def _elsewhere_ended(
+        self,
+        batch: list[Entry],
+        rows: int,
+        started: float,
+        at_once: int,
+        result: BatchResult[Entry],
     ) -> None:
-        self.admission.rate.ran(rows, time.monotonic() - started)
+        self._run_ended(batch, rows, (time.monotonic() - started) / at_once, result)
+
+    def _thread_ended(
+        self,
+        batch: list[Entry],
+        rows: int,
+        started: float,
+        run: "asyncio.Future[BatchResult[Entry]]",
+    ) -> None:
+        self._run_ended(batch, rows, time.monotonic() - started, run.result())
+
+    def _run_ended(
+        self, batch: list[Entry], rows: int, seconds: float, result: BatchResult[Entry]
+    ) -> None:
+        self.admission.rate.ran(rows, seconds)
         self._running -= 1
         self._running_entries -= len(batch)
-        self._finish(run.result())
+        self._finish(result)
         if self._delay_timer is not None:
             self._delay_timer.cancel()
             self._delay_timer = None
         if not self._flush_due:
             self._flush()
 
-    def _finish(self, result: BatchResult) -> None:
+    def _finish(self, result: BatchResult[Entry]) -> None:
         for execution in result.executions:
             self._metrics.ran(*execution)
         for entry, outcome in result.outcomes:

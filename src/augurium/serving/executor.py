@@ -1,4 +1,5 @@
-"""Runs batches: at once on the event loop when that is short, on a thread when it is not.
+"""Runs batches: at once on the event loop when that is short, on a thread when it is not, or in
+another process.
 
 ONNX Runtime releases the interpreter lock, so a thread leaves the loop free; but handing a batch
 over costs about as much as a short run, so runs that are expected to stay below `INLINE_LIMIT_S`
@@ -7,7 +8,7 @@ are not handed over.
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor as ThreadPool
 from typing import Any, Protocol, runtime_checkable
 
@@ -42,6 +43,31 @@ class Recorder(Protocol):
         ...
 
 
+@runtime_checkable
+class AsyncExecutor(Executor, Protocol):
+    """An executor that need not be waited for: it tells the event loop when a batch is done.
+
+    It is given up to `runs_ahead` batches before one of them is done, without waiting for more
+    rows.
+    """
+
+    @property
+    def runs_ahead(self) -> int: ...
+
+    def begin(
+        self,
+        inputs: Sequence[Array],
+        parameters: Mapping[str, Any],
+        deadline: float,
+        done: Callable[[list[Array] | Exception], None],
+    ) -> None:
+        """Begins a model run, on an event loop, where `done` is called with what `run` gives or
+        raises: later, once, whatever happens. `deadline` is when nobody waits for it any more, in
+        seconds of the monotonic clock.
+        """
+        ...
+
+
 class VersionExecutor(Executor, Protocol):
     """What a loaded version brings along. `threads` are its own for its runs, None to share those
     of the engine; `restarts` counts how often it had to be started again.
@@ -55,6 +81,15 @@ class VersionExecutor(Executor, Protocol):
 
     def close(self) -> None:
         """Frees what the version holds. No run may come after it."""
+        ...
+
+
+@runtime_checkable
+class ExitCounter(Protocol):
+    """An executor whose process may end."""
+
+    def count_exits_in(self, exits: dict[str, int]) -> None:
+        """Counts there from now on, by cause, the ends after which it started another process."""
         ...
 
 

@@ -16,7 +16,7 @@ from augurium.serving.executor import LocalExecutor, VersionExecutor
 from augurium.serving.integrity import CheckedFile, Damaged, check_file, read_ahead
 from augurium.serving.proven_versions import ProvenVersions
 from augurium.serving.recorded_traffic import RecordedTraffic
-from augurium.serving.runner_executor import RunnerExecutor
+from augurium.serving.runner_executor import RunLimits, RunnerExecutor
 from augurium.serving.runner_process import RunnerProcess
 from augurium.serving.snapshot import DesiredVersion
 from augurium.serving.warm_up import WarmUp
@@ -131,7 +131,8 @@ class Loader:
     def _in_runner(self, desired: DesiredVersion) -> VersionExecutor:
         process = RunnerProcess(self._run_folder, desired, self._settings)
         streams = self._settings.max_streams if desired.signature.streamed else 0
-        return RunnerExecutor(process, desired.signature, self._run_timeout_s, streams)
+        limits = RunLimits(self._run_timeout_s, self._settings.liveness_s, streams)
+        return RunnerExecutor(process, desired.signature, limits)
 
 
 def in_engine(desired: DesiredVersion) -> bool:

@@ -117,7 +117,8 @@ class VersionMetrics(msgspec.Struct):
     streams of a streamed version, at most `MOST_ANSWERS`, and `first_answer_s` is how long the
     first took. `last_inference_at` is in seconds of the wall clock. `releases` counts batches by
     why they were released: `idle`, `full` or `delay`. `runner_restarts` counts how often this
-    engine started its runner again. `cache_hits` counts requests all of whose rows were in the
+    engine started its runner again, `runner_exits` the same by why the one before had ended:
+    `crash`, `hang`, `memory` or `wire`. `cache_hits` counts requests all of whose rows were in the
     prediction cache, `cache_misses` others that asked it, `cache_stale` those of them that were
     answered with what had expired. `warm_up_s` is how long its latest warm-up took. `loads` counts
     how often it was brought into memory, `evictions` how often it was put to sleep, `resident` is 1
@@ -144,6 +145,7 @@ class VersionMetrics(msgspec.Struct):
     load_s: float = 0.0
     warm_up_s: float = 0.0
     runner_restarts: int = 0
+    runner_exits: dict[str, int] = {}
     failed_s: float = 0.0
     last_inference_at: float = 0.0
     inferred: RunSums = msgspec.field(default_factory=RunSums)
@@ -233,6 +235,8 @@ class VersionMetrics(msgspec.Struct):
             self.outcomes[kind] = self.outcomes.get(kind, 0) + count
         for reason, count in other.releases.items():
             self.releases[reason] = self.releases.get(reason, 0) + count
+        for cause, count in other.runner_exits.items():
+            self.runner_exits[cause] = self.runner_exits.get(cause, 0) + count
         self.rows += other.rows
         self.executions += other.executions
         self.pending += other.pending

@@ -26,14 +26,14 @@ class ParameterizedRun:
     say beside them. It is the `key` of their entries in a batcher, and makes the run.
     """
 
-    __slots__ = ("_content", "_executor", "_parameters", "_shapes")
+    __slots__ = ("_content", "_executor", "_shapes", "parameters")
 
     def __init__(
         self, executor: ParameterizedExecutor, shapes: object, parameters: Mapping[str, Any]
     ) -> None:
         self._executor = executor
         self._shapes = shapes
-        self._parameters = parameters
+        self.parameters = parameters
         # 1, 1.0 and true are equal, and are not the same to a model
         self._content = _encoder.encode(sorted(parameters.items(), key=lambda item: item[0]))
 
@@ -49,11 +49,11 @@ class ParameterizedRun:
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """One model run for rows of requests with this key. Blocking. Raises ModelFailed."""
-        return self._executor.run_with(inputs, self._parameters)
+        return self._executor.run_with(inputs, self.parameters)
 
     def alone(self) -> "ParameterizedRun":
         """The same for a request that shares its run with no other."""
-        return ParameterizedRun(self._executor, object(), self._parameters)
+        return ParameterizedRun(self._executor, object(), self.parameters)
 
 
 def alone(key: object) -> object:

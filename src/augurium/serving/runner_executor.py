@@ -1,73 +1,99 @@
 """Runs batches in a runner: another process, so that a crash there costs only what ran there."""
 
+import asyncio
+import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-
-import structlog
+from typing import NamedTuple
 
 from augurium.core.errors import ModelFailed
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
 from augurium.serving import runner_wire as wire
 from augurium.serving.executor import RunLost
+from augurium.serving.runner_channel import Channel
+from augurium.serving.runner_keeper import RunnerKeeper
+from augurium.serving.runner_link import Done, RunnerLink
+from augurium.serving.runner_memory import SharedMemory
 from augurium.serving.runner_process import RunnerProcess
 from augurium.serving.runner_stream import AHEAD, RunnerStream
 
-# as many runs at a time as a batcher starts
+# runs one at a time, as warm-up makes them
 THREADS = 2
-FAREWELL_S = 1.0
-FIRST_PAUSE_S = 0.1
-LONGEST_PAUSE_S = 10.0
-# while its runner rests for longer than this, a version fails at once instead of letting wait
-PATIENCE_S = 1.0
-HEALTHY_AFTER_S = 10.0
 NOTHING: Mapping[str, wire.Parameter] = {}
 
-log = structlog.get_logger()
+
+class RunLimits(NamedTuple):
+    """What a version in a runner may take: seconds for one run or one step of a stream, seconds
+    without a sign of life, streams at a time.
+    """
+
+    run_timeout_s: float
+    liveness_s: float
+    max_streams: int = 0
 
 
 class RunnerExecutor:
     """One version in its runner. Keeps the runner running until `close`.
 
-    `threads` are for its runs alone: a version that hangs takes no thread from its neighbours.
-    `restarts` counts how often it was this engine that started its runner again. A run that takes
-    longer than `run_timeout_s` costs the runner its life; so does a step of a stream. A streamed
-    version has a thread for each stream there may be.
+    Batches of an event loop go by one connection, without a thread (`begin`); runs that are waited
+    for, and streams, have one each, and `threads` of this version alone: one that hangs takes no
+    thread from its neighbours. `restarts` counts how often it was this engine that started its
+    runner again. Who takes longer than `limits` say costs the runner its life. A streamed version
+    has a thread for each stream there may be.
     """
+
+    # as many batches go to a runner before the first is back; what waits there is put together
+    runs_ahead = 4
 
     def __init__(
         self,
         process: RunnerProcess,
         signature: Signature,
-        run_timeout_s: float,
-        max_streams: int = 0,
+        limits: RunLimits,
     ) -> None:
         """Returns when the version has loaded. Blocking. Raises ModelFailed if it does not."""
-        self.threads = ThreadPoolExecutor(max_streams or THREADS, "augurium-runner")
-        self.max_streams = max_streams
+        self.threads = ThreadPoolExecutor(limits.max_streams or THREADS, "augurium-runner")
+        self.max_streams = limits.max_streams
         self._process = process
         self._signature = signature
-        self._run_timeout_s = run_timeout_s
-        self._changed = threading.Condition()
-        self._closed = False
-        self._problem = ""
-        self._idle: list[wire.Channel] = []
-        self._busy: set[wire.Channel] = set()
-        # counts the runner's comings and goings; odd while it is there
-        self._generation = 0
+        self._run_timeout_s = limits.run_timeout_s
+        self._liveness_s = limits.liveness_s
+        self._lock = threading.Lock()
+        self._idle: list[Channel] = []
+        self._busy: set[Channel] = set()
         self._last_id = 0
-        self._lifeline = process.connect()
-        self._came(self._lifeline)
-        self._first_starts = process.starts
-        threading.Thread(target=self._keep, args=(self._lifeline,), daemon=True).start()
+        self._link: RunnerLink | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._keeper = RunnerKeeper(process)
+        self._keeper.told = self._told
 
     @property
     def restarts(self) -> int:
-        return self._process.starts - self._first_starts
+        return self._process.restarts
+
+    def count_exits_in(self, exits: dict[str, int]) -> None:
+        """See `ExitCounter`."""
+        self._process.exits = exits
+
+    def begin(
+        self,
+        inputs: Sequence[Array],
+        parameters: Mapping[str, wire.Parameter],
+        deadline: float,
+        done: Done,
+    ) -> None:
+        """See `AsyncExecutor.begin`. Always on the same event loop."""
+        if self._link is None:
+            self._loop = asyncio.get_running_loop()
+            self._link = RunnerLink(
+                self._loop, self, self._check, self._run_timeout_s, self._liveness_s
+            )
+        self._link.begin(inputs, parameters, deadline, done)
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         return self.run_with(inputs, NOTHING)
@@ -85,13 +111,13 @@ class RunnerExecutor:
             answer, outputs = _ask(channel, run, parts, deadline)
             sound = True
         except TimeoutError:
-            channel.kill_peer()
+            self._process.end(channel, "hang")
             raise RunLost(
                 f"the model did not answer within {self._run_timeout_s:g} s; its runner was stopped"
                 " and is started again"
             ) from None
         except wire.WireError as error:
-            channel.kill_peer()
+            self._process.end(channel, "wire")
             raise RunLost(f"its runner answered with {error}; it is started again") from error
         except OSError as error:
             raise RunLost("the model ended its runner, which is started again") from error
@@ -123,6 +149,7 @@ class RunnerExecutor:
             self._run_timeout_s,
             partial(self._check, inputs),
             partial(self._give_back, channel, generation),
+            partial(self._process.end, channel),
         )
 
     def expected_s(self, rows: int) -> float:
@@ -131,68 +158,83 @@ class RunnerExecutor:
 
     def close(self) -> None:
         """Lets go of the runner, which ends when no other engine needs it."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+        self._keeper.told = None
+        with self._lock:
             idle, self._idle = self._idle, []
-            lifeline = self._lifeline
             for channel in self._busy:
                 channel.shut_down()
         for channel in idle:
             channel.close()
-        with suppress(OSError):
-            lifeline.send(wire.Goodbye(), (), time.monotonic() + FAREWELL_S)
-        lifeline.shut_down()
+        self._keeper.close()
+        if self._link is not None and self._loop is not None:
+            self._close_link(self._link, self._loop)
         self.threads.shutdown(wait=False)
 
+    @property
+    def there(self) -> bool:
+        """Whether the runner is there."""
+        return self._keeper.there
+
+    @property
+    def problem(self) -> str:
+        """Why nobody should wait for the runner; empty if it comes soon."""
+        return self._keeper.problem
+
+    def open(self) -> tuple[socket.socket, SharedMemory | None] | None:
+        """A connection for many runs; None when nobody listens."""
+        return self._process.open_for_many()
+
+    def end(self, connection: socket.socket, cause: str) -> None:
+        """Ends the process at the other side of a connection."""
+        self._process.end_peer(connection, cause)
+
+    @staticmethod
+    def _close_link(link: RunnerLink, loop: asyncio.AbstractEventLoop) -> None:
+        if asyncio._get_running_loop() is loop:
+            link.close()
+            return
+        try:
+            loop.call_soon_threadsafe(link.close)
+        except RuntimeError:
+            # the loop has ended, and nobody waits any more
+            link.abandon()
+
+    def _told(self) -> None:
+        if not self._keeper.there:
+            with self._lock:
+                idle, self._idle = self._idle, []
+            for channel in idle:
+                channel.close()
+        if self._link is not None and self._loop is not None:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._link.news)
+
     def _next_id(self) -> int:
-        with self._changed:
+        with self._lock:
             self._last_id += 1
             return self._last_id
 
-    def _borrow(self, deadline: float) -> tuple[wire.Channel, int]:
+    def _borrow(self, deadline: float) -> tuple[Channel, int]:
         """A connection to the runner that is there or comes next, and its generation."""
         while True:
-            with self._changed:
-                self._wait_until_there(deadline)
-                generation = self._generation
+            generation = self._keeper.wait_until_there(deadline)
+            with self._lock:
                 channel = self._idle.pop() if self._idle else None
             if channel is None:
                 channel = self._process.reconnect(deadline)
             if channel is None:
-                self._wait_for_news(generation, deadline)
+                self._keeper.wait_for_news(generation, deadline)
             elif channel.silent:
-                with self._changed:
+                with self._lock:
                     self._busy.add(channel)
                 return channel, generation
             else:
                 channel.close()
 
-    def _wait_for_news(self, generation: int, deadline: float) -> None:
-        """The runner has gone; the keeper is about to notice."""
-        remaining_s = max(0.0, deadline - time.monotonic())
-        with self._changed:
-            self._changed.wait_for(
-                lambda: generation != self._generation or self._closed, remaining_s
-            )
-
-    def _wait_until_there(self, deadline: float) -> None:
-        while True:
-            remaining_s = deadline - time.monotonic()
-            if self._closed:
-                raise ModelFailed("the version is being unloaded")
-            if remaining_s <= 0:
-                raise ModelFailed("its runner is not there yet; try again later")
-            if self._generation % 2:
-                return
-            if self._problem:
-                raise ModelFailed(self._problem)
-            self._changed.wait(remaining_s)
-
-    def _give_back(self, channel: wire.Channel, generation: int, sound: bool) -> None:
-        with self._changed:
+    def _give_back(self, channel: Channel, generation: int, sound: bool) -> None:
+        with self._lock:
             self._busy.discard(channel)
-            if sound and generation == self._generation and not self._closed:
+            if sound and generation == self._keeper.generation and not self._keeper.closed:
                 self._idle.append(channel)
                 return
         channel.close()
@@ -206,73 +248,15 @@ class RunnerExecutor:
         for spec, output in zip(specs, outputs, strict=True):
             _check_output(spec, output, rows)
 
-    def _came(self, lifeline: wire.Channel) -> None:
-        with self._changed:
-            self._lifeline = lifeline
-            self._problem = ""
-            self._generation += 1
-            self._changed.notify_all()
-
-    def _went(self, problem: str) -> None:
-        with self._changed:
-            idle, self._idle = self._idle, []
-            self._problem = problem
-            self._generation += self._generation % 2
-            self._changed.notify_all()
-        for channel in idle:
-            channel.close()
-
-    def _keep(self, lifeline: wire.Channel) -> None:
-        """Waits for the end of the runner and starts the next one, with pauses that grow."""
-        pause_s = 0.0
-        while True:
-            came = time.monotonic()
-            with suppress(OSError, wire.WireError):
-                lifeline.receive()
-            lifeline.close()
-            if self._closed:
-                return
-            lived_s = time.monotonic() - came
-            pause_s = 0.0 if lived_s > HEALTHY_AFTER_S else _longer(pause_s)
-            found = self._next(pause_s)
-            if found is None:
-                return
-            lifeline, pause_s = found
-
-    def _next(self, pause_s: float) -> tuple[wire.Channel, float] | None:
-        """The lifeline of the next runner, and the pause that came before; None when closed."""
-        problem = "the model ended its runner several times" if pause_s > PATIENCE_S else ""
-        while True:
-            self._went(f"{problem}; it is started again in {pause_s:g} s" if problem else "")
-            with self._changed:
-                if self._changed.wait_for(lambda: self._closed, pause_s):
-                    return None
-            try:
-                lifeline = self._process.connect()
-            except ModelFailed as error:
-                problem = str(error)
-                log.error("runner not started", runner=self._process.name, reason=problem)
-                pause_s = _longer(pause_s)
-                continue
-            self._came(lifeline)
-            if self._closed:
-                lifeline.close()
-                return None
-            return lifeline, pause_s
-
 
 def _ask(
-    channel: wire.Channel, run: wire.Run, parts: Sequence[bytes | memoryview], deadline: float
+    channel: Channel, run: wire.Run, parts: Sequence[bytes | memoryview], deadline: float
 ) -> tuple[wire.Ran | wire.Failed, list[Array]]:
     channel.send(run, parts, deadline)
     answer, outputs = channel.receive(deadline)
     if not isinstance(answer, wire.Ran | wire.Failed) or answer.id != run.id:
         raise wire.WireError("an answer to another question")
     return answer, outputs
-
-
-def _longer(pause_s: float) -> float:
-    return min(LONGEST_PAUSE_S, max(FIRST_PAUSE_S, 2 * pause_s))
 
 
 def _check_output(spec: TensorSpec, output: Array, rows: int | None) -> None:

@@ -1,79 +1,74 @@
-"""The runners of a node, as an engine reaches them: found by their socket, started if need be."""
+"""The runner of one version, as an engine reaches it: found by its socket, started if need be."""
 
-import fcntl
 import hashlib
 import os
 import signal
 import socket
 import subprocess
-import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
-import structlog
 
 from augurium.core.errors import ModelFailed
-from augurium.core.files import remove_folder
-from augurium.core.home import short_socket_path
 from augurium.core.settings import RunnerSettings
-from augurium.importing.sandbox import SINGLE_THREAD
 from augurium.serving import runner_wire as wire
-from augurium.serving.runner import RunnerOrder
+from augurium.serving.runner_channel import Channel
+from augurium.serving.runner_frames import FrameWriter, kill_peer, peer
+from augurium.serving.runner_memory import SharedMemory, new_memory
+from augurium.serving.runner_place import RunnerPlace, how
 from augurium.serving.snapshot import DesiredVersion
 
-PREFIX = "runner-"
-MODULE = "augurium.serving.runner"
 ATTEMPTS = 3
 EXIT_TIMEOUT_S = 5.0
-LOG_TAIL_BYTES = 1000
-PASSED_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH")
-# one run uses one core: engines send several at a time
-
-log = structlog.get_logger()
 
 
 class RunnerProcess:
     """The runner of one version, for this engine and for all others of the node.
 
     An engine that finds nobody at the version's socket binds it and starts the process, under a
-    lock; others connect at once and wait in the socket's queue until the version has loaded.
-    `starts` counts how often it was this engine.
+    lock; others connect at once and wait until the version has loaded. `restarts` counts how often
+    it was this engine that started the next process, `exits` the same by why the one before ended:
+    `hang`, `memory`, `wire` (it wrote junk), or `crash`.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        desired: DesiredVersion,
-        settings: RunnerSettings,
-    ) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, desired: DesiredVersion, settings: RunnerSettings) -> None:
         self._desired = desired
         self._settings = settings
-        self.starts = 0
-        self.name = f"{PREFIX}{desired.model}-{desired.version}-{_identity(desired)}"
-        self._socket_file = short_socket_path(folder / f"{self.name}.sock")
+        self._key = f"{desired.model}-{desired.version}-{_identity(desired)}"
+        self._place = RunnerPlace(
+            folder,
+            self._key,
+            tuple(file for file in (desired.path, desired.weights_path) if file),
+            settings,
+        )
+        self._started_once = False
+        self.exits: dict[str, int] = {}
+        self.restarts = 0
 
-    def connect(self) -> wire.Channel:
+    @property
+    def name(self) -> str:
+        return self._place.name
+
+    def connect(self) -> Channel:
         """A connection to the loaded version; starts the process if there is none. Blocking.
 
         Raises ModelFailed when the version does not load.
         """
+        place = self._place
         deadline = time.monotonic() + self._settings.load_timeout_s
         for _ in range(ATTEMPTS):
-            with _locked(self._folder):
+            with place.locked():
                 process = None
-                connection = self._reach()
+                connection = place.reach()
                 if connection is None:
-                    process = self._start()
-                    connection = self._reach()
+                    process = self._start(place)
+                    connection = place.reach()
             if connection is None:
                 raise self._ended_early(process)
             try:
-                return self._greeted(wire.Channel(connection), deadline)
+                return self._greeted(connection, deadline)
             except TimeoutError:
                 raise self._too_slow(process) from None
             except (OSError, wire.WireError) as error:
@@ -82,18 +77,78 @@ class RunnerProcess:
                 # it was about to end when we came; the next round starts another
         raise ModelFailed("its runner ends again and again before it is ready")
 
-    def reconnect(self, deadline: float) -> wire.Channel | None:
+    def reconnect(self, deadline: float) -> Channel | None:
         """One more connection to a process that runs; None when nobody listens."""
-        connection = self._reach()
+        place = self._place
+        connection = place.reach()
         if connection is None:
             return None
         try:
-            return self._greeted(wire.Channel(connection), deadline)
+            return self._greeted(connection, deadline)
         except (OSError, wire.WireError):
             return None
 
-    def _greeted(self, channel: wire.Channel, deadline: float) -> wire.Channel:
+    def open_for_many(self) -> tuple[socket.socket, SharedMemory | None] | None:
+        """A connection for many runs under way, which does not block and has yet to be greeted;
+        None when nobody listens.
+        """
+        place = self._place
+        connection = place.reach(wait=False)
+        if connection is None:
+            return None
+        size = self._settings.shared_memory_bytes
+        descriptor = new_memory(size) if size else None
+        memory = None
         try:
+            passed = [] if descriptor is None else [descriptor]
+            socket.send_fds(connection, [wire.MANY], passed)
+            if descriptor is not None:
+                memory = SharedMemory(descriptor)
+            FrameWriter(connection).write(self._want())
+        except OSError:
+            connection.close()
+            return None
+        return connection, memory
+
+    def end(self, channel: Channel, cause: str) -> None:
+        """Ends the process at the other side at once, and says why."""
+        self._place.note_cause(cause)
+        channel.kill_peer()
+
+    def end_peer(self, connection: socket.socket, cause: str) -> None:
+        """The same for a bare connection."""
+        self._place.note_cause(cause)
+        kill_peer(connection)
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is a limit to the memory of the process."""
+        return self._settings.memory_bytes > 0
+
+    def check_memory(self) -> None:
+        """Ends the process if it takes more than it may."""
+        # of a connection that was made before the process listened itself, the kernel says that
+        # the engine is at both sides
+        connection = self._place.reach(wait=False)
+        if connection is None:
+            return
+        with connection, suppress(OSError, ValueError):
+            if _resident_bytes(peer(connection)) > self._settings.memory_bytes:
+                self.end_peer(connection, "memory")
+
+    def _start(self, place: RunnerPlace) -> "subprocess.Popen[bytes]":
+        cause = place.take_cause()
+        process = place.start()
+        if self._started_once:
+            self.restarts += 1
+            self.exits[cause] = self.exits.get(cause, 0) + 1
+        return process
+
+    def _greeted(self, connection: socket.socket, deadline: float) -> Channel:
+        channel = Channel(connection)
+        try:
+            connection.send(wire.ONE_AT_A_TIME)
+            channel.send(self._want(), (), deadline)
             hello, _ = channel.receive(deadline)
             if not isinstance(hello, wire.Hello):
                 raise wire.WireError("no greeting")
@@ -102,92 +157,25 @@ class RunnerProcess:
         except BaseException:
             channel.close()
             raise
+        self._started_once = True
         return channel
 
-    def _reach(self) -> socket.socket | None:
-        connection = socket.socket(socket.AF_UNIX)
-        try:
-            connection.connect(str(self._socket_file))
-        except OSError:
-            connection.close()
-            return None
-        return connection
-
-    def _start(self) -> "subprocess.Popen[bytes]":
-        work = self._folder / self.name
-        remove_folder(work)
-        try:
-            work.mkdir(mode=0o700)
-            with self._listening() as listener, self._log_file.open("wb") as output:
-                process = subprocess.Popen(
-                    [sys.executable, "-s", "-P", "-m", MODULE],
-                    cwd=work,
-                    env=self._environment(work),
-                    stdin=subprocess.PIPE,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    pass_fds=(listener.fileno(),),
-                )
-                self._hand_over(process, listener.fileno())
-        except OSError as error:
-            raise ModelFailed(f"its runner cannot be started: {error.strerror}") from error
-        self.starts += 1
-        log.info("runner started", runner=self.name, pid=process.pid)
-        threading.Thread(target=self._reap, args=(process,), daemon=True).start()
-        return process
-
-    def _hand_over(self, process: "subprocess.Popen[bytes]", listener: int) -> None:
+    def _want(self) -> wire.Want:
         desired = self._desired
-        order = RunnerOrder(
-            listener=listener,
-            runtime=desired.runtime,
-            path=desired.path,
-            digest=desired.digest,
-            weights_path=desired.weights_path,
-            weights_digest=desired.weights_digest,
-            options=desired.options,
-            inputs=tuple(spec.name for spec in desired.signature.inputs),
-            outputs=tuple(spec.name for spec in desired.signature.outputs),
-            idle_s=self._settings.idle_s,
-            load_timeout_s=self._settings.load_timeout_s,
+        return wire.Want(
+            self._key,
+            desired.runtime,
+            desired.path,
+            desired.digest,
+            desired.weights_path,
+            desired.weights_digest,
+            desired.options,
+            tuple(spec.name for spec in desired.signature.inputs),
+            tuple(spec.name for spec in desired.signature.outputs),
+            desired.signature.batched,
+            desired.batching.max_batch_size,
+            desired.batching.max_queue_delay_ms / 1000,
         )
-        # a process that died before it read this is found out by its closed socket
-        if process.stdin is not None:
-            with suppress(BrokenPipeError), process.stdin as stream:
-                stream.write(msgspec.json.encode(order))
-
-    @contextmanager
-    def _listening(self) -> Iterator[socket.socket]:
-        self._socket_file.unlink(missing_ok=True)
-        with socket.socket(socket.AF_UNIX) as listener:
-            # before the bind, so that nobody else can connect for a moment
-            os.fchmod(listener.fileno(), 0o600)
-            listener.bind(str(self._socket_file))
-            self._socket_file.chmod(0o600)
-            listener.listen(wire.BACKLOG)
-            yield listener
-
-    def _environment(self, work: Path) -> dict[str, str]:
-        passed = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
-        private = {"HOME": str(work), "TMPDIR": str(work), "LANG": "C.UTF-8"}
-        return {**passed, **private, **SINGLE_THREAD}
-
-    @property
-    def _log_file(self) -> Path:
-        return self._folder / f"{self.name}.log"
-
-    def _reap(self, process: "subprocess.Popen[bytes]") -> None:
-        """Waits for the end of a process this engine started, and clears up behind it."""
-        status = process.wait()
-        report = log.info if status == 0 else log.error
-        report("runner ended", runner=self.name, how=_how(status), said=_tail(self._log_file))
-        with suppress(OSError), _locked(self._folder):
-            connection = self._reach()
-            if connection is not None:
-                connection.close()
-                return
-            _remove(self._folder, self.name, self._socket_file)
 
     def _ended_early(self, process: "subprocess.Popen[bytes] | None") -> ModelFailed:
         try:
@@ -196,7 +184,7 @@ class RunnerProcess:
             return ModelFailed("its runner does not answer")
         if status == -signal.SIGALRM:
             return self._too_slow(None)
-        return ModelFailed(f"its runner ended while it loaded the model ({_how(status)})")
+        return ModelFailed(f"its runner ended while it loaded the model ({how(status)})")
 
     def _too_slow(self, process: "subprocess.Popen[bytes] | None") -> ModelFailed:
         if process is not None:
@@ -206,49 +194,12 @@ class RunnerProcess:
         )
 
 
-def sweep(folder: Path) -> None:
-    """Removes what runners left that were killed together with the engines that started them."""
-    with suppress(OSError), _locked(folder):
-        for socket_file in folder.glob(f"{PREFIX}*.sock"):
-            with socket.socket(socket.AF_UNIX) as connection:
-                try:
-                    connection.connect(str(short_socket_path(socket_file)))
-                except OSError:
-                    _remove(folder, socket_file.stem, socket_file)
-
-
-def _remove(folder: Path, name: str, socket_file: Path) -> None:
-    socket_file.unlink(missing_ok=True)
-    (folder / f"{name}.log").unlink(missing_ok=True)
-    remove_folder(folder / name)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Held while somebody looks for a runner and starts one: two would be one too many."""
-    with (folder / "runners.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _identity(desired: DesiredVersion) -> str:
     content = (desired.runtime, desired.digest, desired.weights_digest, desired.options)
     return hashlib.sha256(msgspec.json.encode(content)).hexdigest()[:8]
 
 
-def _how(status: int) -> str:
-    if status >= 0:
-        return f"exit code {status}"
-    try:
-        return signal.Signals(-status).name
-    except ValueError:
-        return f"signal {-status}"
-
-
-def _tail(file: Path) -> str:
-    try:
-        with file.open("rb") as stream:
-            stream.seek(max(0, file.stat().st_size - LOG_TAIL_BYTES))
-            return stream.read().decode("utf-8", "replace").strip()
-    except OSError:
-        return ""
+def _resident_bytes(pid: int) -> int:
+    # proc(5): pages of the whole, and of it those that are resident
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -9,6 +9,7 @@ from augurium.core.errors import ModelFailed
 from augurium.core.tensors import Array
 from augurium.serving import runner_wire as wire
 from augurium.serving.executor import RunLost
+from augurium.serving.runner_channel import Channel
 
 # answers a runner may be ahead of its caller
 AHEAD = 8
@@ -22,22 +23,24 @@ class RunnerStream:
 
     `take` and `finish` are called on threads and may block, `stop` may be called at any time. A
     runner that says nothing for `step_timeout_s` loses its life. `give_back` is told whether the
-    connection is good for another run.
+    connection is good for another run, `end_runner` why the runner loses its life.
     """
 
     def __init__(
         self,
-        channel: wire.Channel,
+        channel: Channel,
         run_id: int,
         step_timeout_s: float,
         check: Callable[[list[Array]], None],
         give_back: Callable[[bool], None],
+        end_runner: Callable[[str], None],
     ) -> None:
         self._channel = channel
         self._id = run_id
         self._step_timeout_s = step_timeout_s
         self._check = check
         self._give_back = give_back
+        self._end_runner = end_runner
         self._reading = threading.Lock()
         # held while something is said, and while it is decided that nothing more may be
         self._saying = threading.Lock()
@@ -92,14 +95,14 @@ class RunnerStream:
             if not isinstance(message, wire.Ran | wire.Failed) or message.id != self._id:
                 raise wire.WireError("an answer to another question")
         except TimeoutError:
-            self._channel.kill_peer()
+            self._end_runner("hang")
             self._end(sound=False)
             raise RunLost(
                 f"the model gave no answer within {self._step_timeout_s:g} s; its runner was"
                 " stopped and is started again"
             ) from None
         except wire.WireError as error:
-            self._channel.kill_peer()
+            self._end_runner("wire")
             self._end(sound=False)
             raise RunLost(f"its runner answered with {error}; it is started again") from error
         except OSError as error:

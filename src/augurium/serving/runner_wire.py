@@ -1,21 +1,16 @@
 """What an engine and a runner say to each other: frames of a small header and raw tensors.
 
-A frame is the length of the header (u32) and of the payload (u64), little endian; the header in
-msgpack; and the payload, the bytes of one tensor after another, each begun on a multiple of 16. A
-BYTES tensor is a msgpack list of strings, of binary values where these are not UTF-8. Nothing in a
-frame can run code.
+A connection begins with one byte from the engine, which says what it is for, and with the memory
+both share, if they do. Then come frames: the length of the header (u32) and of the payload (u64),
+little endian; the header in msgpack; and the payload, the bytes of one tensor after another, each
+begun on a multiple of 16. The payload may lie in the shared memory instead. A BYTES tensor is a
+msgpack list of strings, of binary values where these are not UTF-8. Nothing in a frame can run
+code.
 """
 
 import math
-import os
-import select
-import signal
-import socket
 import struct
-import sys
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -33,10 +28,8 @@ BACKLOG = 128
 # frames up to this size go out as one piece and come in with one read
 SMALL_BYTES = 64 * 1024
 BYTES = np.dtype(np.object_)
-# struct ucred of unix(7): process, user, group; sys/un.h of macOS
-PEER = struct.Struct("iII")
-SOL_LOCAL = 0
-LOCAL_PEERPID = 2
+# the first byte of a connection: one run or stream at a time, or many runs under way
+ONE_AT_A_TIME, MANY = b"o", b"m"
 
 Parameter = bool | int | float | str | list[bool | int | float | str]
 
@@ -59,25 +52,34 @@ class Run(msgspec.Struct, frozen=True, array_like=True, tag=2):
     """One batch, the inputs in the signature's order.
 
     With `ahead` above 0 the answer is a stream: that many answers may come before more are asked
-    for. `parameters` are what the request says beside its tensors.
+    for. `parameters` are what the request says beside its tensors. `deadline` is when nobody waits
+    for the answer any more, in seconds of the monotonic clock of this machine; 0 if there is none.
+    `room` bytes of the shared memory from `place` on belong to this run until it is answered; the
+    tensors are in there if they are `shared`, and so may the answer's be.
     """
 
     id: int
     tensors: tuple[TensorHeader, ...] = ()
     ahead: int = 0
     parameters: Mapping[str, Parameter] = {}
+    deadline: float = 0.0
+    place: int = 0
+    room: int = 0
+    shared: bool = False
 
 
 class Ran(msgspec.Struct, frozen=True, array_like=True, tag=3):
     """The outputs of the batch `id`, in the signature's order.
 
     In a stream, every answer says that there may be `more`, and an end without tensors follows. An
-    answer without tensors that says so too means that the stream waits for its turn.
+    answer without tensors that says so too means that the stream waits for its turn. With `shared`
+    they are in the place of their run.
     """
 
     id: int
     tensors: tuple[TensorHeader, ...] = ()
     more: bool = False
+    shared: bool = False
 
 
 class Failed(msgspec.Struct, frozen=True, array_like=True, tag=4):
@@ -104,7 +106,39 @@ class Stop(msgspec.Struct, frozen=True, array_like=True, tag=7):
     id: int
 
 
-Message = Hello | Run | Ran | Failed | Goodbye | More | Stop
+class Ping(msgspec.Struct, frozen=True, array_like=True, tag=8):
+    """The engine wonders whether the runner is alive."""
+
+
+class Pong(msgspec.Struct, frozen=True, array_like=True, tag=9):
+    """It is; and its oldest run has been going on for so long, 0 if there is none."""
+
+    running_s: float = 0.0
+
+
+class Want(msgspec.Struct, frozen=True, array_like=True, tag=10):
+    """The engine's first word on each connection: the version it is for, loaded if need be.
+
+    `key` is one version's alone. `inputs` and `outputs` are the signature's names. Runs of a
+    version whose rows are independent (`batched`) are put together up to `max_rows`, and wait for
+    others `delay_s` at most while one is under way.
+    """
+
+    key: str
+    runtime: str
+    path: str
+    digest: str
+    weights_path: str | None = None
+    weights_digest: str | None = None
+    options: dict[str, str] = {}
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    batched: bool = True
+    max_rows: int = 1
+    delay_s: float = 0.0
+
+
+Message = Hello | Run | Ran | Failed | Goodbye | More | Stop | Ping | Pong | Want
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Message)
 _texts = msgspec.msgpack.Decoder(list[str | None])
@@ -115,120 +149,41 @@ class WireError(Exception):
     """The other side sent what no frame can be."""
 
 
-class Channel:
-    """One connection. One thread at a time in each direction; every wait ends at a deadline
-    (monotonic seconds).
+def encoded(message: Message, parts: Sequence[bytes | memoryview]) -> list[bytes | memoryview]:
+    """One frame in pieces, small ones in one; `parts` are its payload as `packed` made it.
 
-    Raises ConnectionError when the other side is gone, TimeoutError after the deadline, WireError
-    for a frame that is none.
+    Raises InvalidArgument for a message that no frame has room for.
     """
-
-    def __init__(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
-        self._socket = connection
-        self._buffer = bytearray(SMALL_BYTES)
-        self._view = memoryview(self._buffer)
-        self._start = self._end = 0
-        self._readable = select.poll()
-        self._readable.register(connection, select.POLLIN)
-        self._writable = select.poll()
-        self._writable.register(connection, select.POLLOUT)
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def shut_down(self) -> None:
-        """Ends both directions; a thread that waits here wakes up. `close` is still due."""
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-
-    def kill_peer(self) -> None:
-        """Ends the process at the other side at once; the kernel knows which it is."""
-        with suppress(OSError):
-            pid = _peer(self._socket)
-            if pid != os.getpid():
-                os.kill(pid, signal.SIGKILL)
-
-    @property
-    def silent(self) -> bool:
-        """Whether the other side is there and has said nothing since its last frame."""
-        return self._start == self._end and not self._readable.poll(0)
-
-    def send(self, message: Message, parts: Sequence[bytes | memoryview], deadline: float) -> None:
-        """Sends one frame; `parts` are its payload as `packed` made it."""
-        header = _encoder.encode(message)
-        size = sum(len(part) for part in parts)
-        pieces: list[bytes | memoryview] = [PREFIX.pack(len(header), size), header]
-        for part in parts:
-            pieces.append(part)
+    header = _encoder.encode(message)
+    if len(header) > MAX_HEADER_BYTES:
+        raise InvalidArgument(
+            f"what the request says beside its tensors takes {len(header)} bytes, expected"
+            f" {MAX_HEADER_BYTES} at most"
+        )
+    size = sum(len(part) + -len(part) % ALIGNMENT for part in parts)
+    pieces: list[bytes | memoryview] = [PREFIX.pack(len(header), size), header]
+    for part in parts:
+        pieces.append(part)
+        if len(part) % ALIGNMENT:
             pieces.append(bytes(-len(part) % ALIGNMENT))
-        if size <= SMALL_BYTES:
-            self._send(b"".join(pieces), deadline)
-            return
-        for piece in pieces:
-            self._send(piece, deadline)
+    return pieces if size > SMALL_BYTES else [b"".join(pieces)]
 
-    def receive(self, deadline: float = math.inf) -> tuple[Message, list[Array]]:
-        """Waits for one frame; the arrays are the receiver's own."""
-        self._fill(PREFIX.size, deadline)
-        header_bytes, _ = PREFIX.unpack_from(self._buffer, self._start)
-        self._start += PREFIX.size
-        if header_bytes > MAX_HEADER_BYTES:
-            raise WireError(f"a header of {header_bytes} bytes")
-        try:
-            message = _decoder.decode(self._take(header_bytes, deadline).data)
-        except msgspec.MsgspecError as error:
-            raise WireError(f"a header that cannot be read: {error}") from error
-        tensors = message.tensors if isinstance(message, Run | Ran) else ()
-        _check_sizes(tensors)
-        payload = self._take(sum(_padded(tensor.size_bytes) for tensor in tensors), deadline)
-        return message, list(_unpacked(tensors, payload))
 
-    def _send(self, piece: bytes | memoryview, deadline: float) -> None:
-        rest = memoryview(piece)
-        while len(rest):
-            try:
-                rest = rest[self._socket.send(rest) :]
-            except BlockingIOError:
-                _wait(self._writable, deadline)
+def decoded(header: memoryview) -> tuple[Message, int]:
+    """A message, and how many bytes of payload follow. Raises WireError."""
+    try:
+        message = _decoder.decode(header)
+    except msgspec.MsgspecError as error:
+        raise WireError(f"a header that cannot be read: {error}") from error
+    if not isinstance(message, Run | Ran) or not message.tensors:
+        return message, 0
+    check_sizes(message.tensors)
+    return message, 0 if message.shared else payload_bytes(message.tensors)
 
-    def _fill(self, count: int, deadline: float) -> None:
-        """At least `count` bytes in the buffer, which is no more than it holds."""
-        if self._start == self._end:
-            self._start = self._end = 0
-        elif self._start + count > SMALL_BYTES:
-            kept = self._end - self._start
-            self._buffer[:kept] = self._buffer[self._start : self._end]
-            self._start, self._end = 0, kept
-        while self._end - self._start < count:
-            self._end += self._read(self._view[self._end :], deadline)
 
-    def _take(self, count: int, deadline: float) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
-        """The next `count` bytes, in memory of their own."""
-        taken = np.empty(count, np.uint8)
-        have = min(count, self._end - self._start)
-        taken[:have] = self._view[self._start : self._start + have]
-        self._start += have
-        if have < count <= SMALL_BYTES:
-            # one read brings the rest of a small frame and whatever follows
-            self._fill(count - have, deadline)
-            taken[have:] = self._view[self._start : self._start + count - have]
-            self._start += count - have
-            return taken
-        while have < count:
-            have += self._read(taken.data[have:], deadline)
-        return taken
-
-    def _read(self, into: memoryview, deadline: float) -> int:
-        while True:
-            try:
-                count = self._socket.recv_into(into)
-            except BlockingIOError:
-                _wait(self._readable, deadline)
-                continue
-            if not count:
-                raise ConnectionResetError("the other side closed the connection")
-            return count
+def payload_bytes(tensors: Sequence[TensorHeader]) -> int:
+    """What the tensors take, one after another."""
+    return sum(_padded(tensor.size_bytes) for tensor in tensors)
 
 
 def packed(arrays: Sequence[Array]) -> tuple[tuple[TensorHeader, ...], list[bytes | memoryview]]:
@@ -260,7 +215,7 @@ def _content(array: Array) -> bytes | memoryview:
     return contiguous.reshape(-1).view(np.uint8).data
 
 
-def _check_sizes(tensors: Sequence[TensorHeader]) -> None:
+def check_sizes(tensors: Sequence[TensorHeader]) -> None:
     """Before anything is allocated: the other side may run a stranger's code."""
     if sum(tensor.size_bytes for tensor in tensors) > MAX_PAYLOAD_BYTES:
         raise WireError("a payload that is too large")
@@ -275,9 +230,8 @@ def _check_sizes(tensors: Sequence[TensorHeader]) -> None:
             raise WireError(f"{tensor.size_bytes} bytes for a shape of {list(tensor.shape)}")
 
 
-def _unpacked(
-    tensors: Sequence[TensorHeader], payload: "np.ndarray[tuple[int], np.dtype[np.uint8]]"
-) -> "Sequence[Array]":
+def unpacked(tensors: Sequence[TensorHeader], payload: Array) -> list[Array]:
+    """The arrays of a payload, most of them views of it. Raises WireError."""
     arrays: list[Array] = []
     position = 0
     for tensor in tensors:
@@ -286,8 +240,16 @@ def _unpacked(
         if tensor.datatype == "BYTES":
             arrays.append(_text_array(part, tensor.shape))
         else:
-            arrays.append(part.view(numpy_dtype(tensor.datatype)).reshape(tensor.shape))
+            arrays.append(_numeric_array(part, tensor))
     return arrays
+
+
+def _numeric_array(part: Array, tensor: TensorHeader) -> Array:
+    try:
+        return part.view(numpy_dtype(tensor.datatype)).reshape(tensor.shape)
+    except (ValueError, OverflowError) as error:
+        # no elements, and extents beyond what there is
+        raise WireError(f"a shape of {list(tensor.shape)}") from error
 
 
 def _text_array(part: Array, shape: tuple[int, ...]) -> Array:
@@ -319,17 +281,3 @@ def _mixed(part: Array) -> list[Any]:
 
 def _padded(size: int) -> int:
     return size + -size % ALIGNMENT
-
-
-def _peer(connection: socket.socket) -> int:
-    if sys.platform == "linux":
-        found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size)
-        return int(PEER.unpack(found)[0])
-    return connection.getsockopt(SOL_LOCAL, LOCAL_PEERPID)
-
-
-def _wait(poll: "select.poll", deadline: float) -> None:
-    remaining_s = deadline - time.monotonic()
-    if remaining_s <= 0:
-        raise TimeoutError("no answer in time")
-    poll.poll(None if remaining_s == math.inf else remaining_s * 1000)

@@ -19,10 +19,10 @@ from augurium.core.tensors import Array, TensorSpec
 from augurium.runtimes.runtime import TAKE_BYTES
 from augurium.serving.batcher import Batcher
 from augurium.serving.bulk import Block, BulkRequest, answers
-from augurium.serving.bulk_runs import BulkRuns
+from augurium.serving.bulk_runs import BulkRuns, bulk_runs
 from augurium.serving.cached_answers import CachedAnswers, Rows
 from augurium.serving.degradable import Find
-from augurium.serving.executor import VersionExecutor
+from augurium.serving.executor import ExitCounter, VersionExecutor
 from augurium.serving.guard import Guard
 from augurium.serving.memory_budget import Residence
 from augurium.serving.metrics import VersionMetrics
@@ -54,10 +54,12 @@ class ServedVersion:
         takes_bytes = desired.runtime in TAKE_BYTES
         self._validator = InputValidator(desired.model, self.signature, takes_bytes)
         self._executor = executor
+        if isinstance(executor, ExitCounter):
+            executor.count_exits_in(metrics.runner_exits)
         run_threads = executor.threads or threads
         self._batcher = Batcher(executor, policy, metrics, loop, run_threads)
         # rows of a request of many stand in a queue of their own: nobody waits behind them
-        self._bulk_runs = BulkRuns(executor, policy.max_batch_size)
+        self._bulk_runs = bulk_runs(executor, policy.max_batch_size)
         self._bulk_batcher = Batcher(
             self._bulk_runs, _bulk_policy(policy, self._bulk_runs), metrics, loop, run_threads
         )

@@ -20,7 +20,7 @@ from augurium.core.signature import Signature
 from augurium.core.tensors import TensorSpec
 from augurium.serving.executor import RunLost
 from augurium.serving.loading import Loader
-from augurium.serving.runner_process import sweep
+from augurium.serving.runner_place import sweep
 from tests.integration.serving.conftest import ANSWER, NUMBER, LoadVersion, Want, until
 
 Runners = Callable[[], list[int]]
@@ -361,7 +361,8 @@ def test_a_version_whose_framework_is_missing_says_what_to_install(
     missing = tmp_path / "packages"
     missing.mkdir()
     (missing / "cloudpickle.py").write_text("raise ModuleNotFoundError('no', name='cloudpickle')")
-    monkeypatch.setenv("PYTHONPATH", str(missing))
+    packages = f"{missing}:{os.environ.get('PYTHONPATH', '')}"
+    monkeypatch.setenv("PYTHONPATH", packages)
     loader = Loader(config)
     with pytest.raises(ModelFailed, match=r"lacks cloudpickle .*pip install 'augurium\[python\]'"):
         loader.load(want(twice))

@@ -17,8 +17,9 @@ from hypothesis.extra import numpy as arrays
 from augurium.core.errors import InvalidArgument
 from augurium.core.tensors import BFLOAT16, NUMPY_DTYPES
 from augurium.serving import runner_wire as wire
+from augurium.serving.runner_channel import Channel
 
-Pair = tuple[wire.Channel, socket.socket]
+Pair = tuple[Channel, socket.socket]
 
 
 def soon() -> float:
@@ -29,14 +30,14 @@ def soon() -> float:
 def pair() -> Iterator[Pair]:
     """A channel and the bare socket at its other side."""
     ours, theirs = socket.socketpair()
-    channel = wire.Channel(ours)
+    channel = Channel(ours)
     yield channel, theirs
     channel.close()
     theirs.close()
 
 
 def there_and_back(tensors: list[Any]) -> list[Any]:
-    ours, theirs = (wire.Channel(end) for end in socket.socketpair())
+    ours, theirs = (Channel(end) for end in socket.socketpair())
     headers, parts = wire.packed(tensors)
     sending = threading.Thread(target=ours.send, args=(wire.Run(7, headers), parts, soon()))
     sending.start()
@@ -92,7 +93,7 @@ def test_a_received_tensor_may_be_written(pair: Pair) -> None:
 
 
 def test_frames_that_arrive_together_are_told_apart() -> None:
-    ours, theirs = (wire.Channel(end) for end in socket.socketpair())
+    ours, theirs = (Channel(end) for end in socket.socketpair())
     for number in range(20):
         headers, parts = wire.packed([np.full(number, number, np.int64)])
         ours.send(wire.Ran(number, headers), parts, soon())
@@ -128,7 +129,7 @@ def run_header(*tensors: tuple[str, tuple[int, ...], int]) -> bytes:
     [
         frame(b"junk"),
         frame(b"", claimed=2**31),
-        frame(msgspec.msgpack.encode([9])),
+        frame(msgspec.msgpack.encode([99])),
         frame(run_header(("FP32", (2,), 4)), bytes(16)),
         frame(run_header(("FP32", (-1,), -4)), bytes(16)),
         frame(run_header(("FP32", (2**40, 2**40), 2**62)), bytes(16)),
@@ -151,7 +152,7 @@ def test_junk_is_told_from_a_frame(content: bytes, pair: Pair) -> None:
 @settings(max_examples=300, deadline=None)
 def test_no_junk_causes_anything_but_an_end(content: bytes) -> None:
     ours, theirs = socket.socketpair()
-    channel = wire.Channel(ours)
+    channel = Channel(ours)
     theirs.sendall(content)
     theirs.close()
 
