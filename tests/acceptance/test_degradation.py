@@ -317,8 +317,9 @@ def test_killed_runners_cost_no_answer(frail: Node, frail_home: Path, model: str
     for thread in asking:
         thread.join()
     assert killed
+    # what a runner had begun is the fallback's; what it had not is asked of the next runner
     assert wrong == []
-    assert any(marked)
+    assert not all(marked)
     assert not marked[-1]
 
 
