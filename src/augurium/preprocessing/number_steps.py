@@ -81,9 +81,7 @@ def _write(w: GraphWriter, x: str, steps: tuple[Any, ...]) -> str:
         case f.Limit():
             return _limited(w, x, steps)
         case f.Logarithm(plus_one=plus_one):
-            return _rounded(
-                w, w.node("Log", [w.node("Add", [x, w.doubles([1.0])]) if plus_one else x])
-            )
+            return _rounded(w, _log_of_one_plus(w, x) if plus_one else w.node("Log", [x]))
         case f.BoxCox():
             negative = w.node("Less", [x, w.doubles([0.0])])
             known = w.node("Where", [negative, w.doubles([np.nan]), x])
@@ -115,6 +113,21 @@ def _limited(w: GraphWriter, x: str, steps: tuple[Any, ...]) -> str:
     if max(low) > -INFINITY:
         x = w.node("Max", [x, w.doubles(low)])
     return w.node("Min", [x, w.doubles(high)]) if min(high) < INFINITY else x
+
+
+def _log_of_one_plus(w: GraphWriter, x: str) -> str:
+    """ln(1 + x), also where x is so small that 1 + x loses most of it.
+
+    Source: N. J. Higham, "Accuracy and Stability of Numerical Algorithms" (2002), section 1.14.1:
+    what the addition lost is lost alike from the logarithm and from what it is divided by.
+    """
+    one = w.doubles([1.0])
+    total = w.node("Add", [x, one])
+    log, added = w.node("Log", [total]), w.node("Sub", [total, one])
+    exact = w.node("Div", [w.node("Mul", [x, log]), added])
+    nothing = w.node("Equal", [added, w.doubles([0.0])])
+    small = w.node("Less", [w.node("Abs", [x]), w.doubles([0.5])])
+    return w.node("Where", [small, w.node("Where", [nothing, x, exact]), log])
 
 
 def _powers(w: GraphWriter, x: str, exponents: list[float]) -> str:

@@ -160,6 +160,15 @@ def test_any_transforms_give_what_the_reference_gives_on_hard_rows(
     assert_graph_agrees(fitted, hard_table(seed, rows=1))
 
 
+def test_the_logarithm_of_one_plus_hardly_anything_is_not_lost() -> None:
+    chain = (Log("a"), Log("a", plus_one=False))
+    fitted = Preprocessing(chain).fit({"a": np.array([1.0, 2.0, 3.0], np.float32)})
+    near = (1e-20, 1e-9, 1e-5, 0.1, 0.49, 0.51, 1e10, -0.4, -0.6)
+
+    # the second logarithm makes the difference between 1e-30 and 0 infinite
+    assert_graph_agrees(fitted, {"a": np.array([*HARD_NUMBERS[1:], *near], np.float32)})
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.text(max_size=12) | st.none(), min_size=1, max_size=20), st.integers(0, 9))
 def test_any_text_is_hashed_and_looked_up_as_the_reference_does(
