@@ -181,7 +181,9 @@ def test_a_node_takes_up_what_was_in_memory_and_is_ready_before(
     crowded.stop()
     again = start(folder / "home", *flags(folder, BUDGET))
     assert again.ask("/v2/health/ready").status == 200
-    assert until(lambda: resident(again) == before)
+    # the last used first; as many as there is room for, as they are measured this time
+    assert until(lambda: "table6" in resident(again))
+    assert resident(again) <= before
     assert [predict(again, value) for value in range(MODELS)] == list(range(MODELS))
     again.stop()
 

@@ -75,6 +75,7 @@ class Engine:
             cache,
             self._budget_bytes,
             LoadMark(config.home.state / f"{slot}.loading"),
+            config.most_engines,
         )
         self._residents = ResidentList(config.home.state / f"{slot}.residents")
         self._collector = Collector()

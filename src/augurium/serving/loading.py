@@ -142,8 +142,7 @@ def in_engine(desired: DesiredVersion) -> bool:
 
 def may_sleep(desired: DesiredVersion) -> bool:
     """Whether a version may be out of memory while it is served."""
-    signature = desired.signature
-    return in_engine(desired) and not signature.streamed and not signature.takes_parameters
+    return not desired.signature.streamed and not desired.signature.takes_parameters
 
 
 def files_bytes(desired: DesiredVersion) -> int:

@@ -41,7 +41,8 @@ class Resident:
 
     `load` loads it, blocking, and `unload` lets go of it; `size_bytes` is what its files take until
     it was measured. While it is `in_use` it is not unloaded, and never while it is `pinned`.
-    `metrics` counts what becomes of it.
+    `metrics` counts what becomes of it. What lives in another process says itself what it takes
+    (`takes`), and loads on `threads` of its own, beside others.
     """
 
     def __init__(
@@ -52,8 +53,12 @@ class Resident:
         unload: Callable[[], None],
         in_use: Callable[[], bool] = lambda: False,
         metrics: VersionMetrics | None = None,
+        takes: Callable[[], int] | None = None,
+        threads: ThreadPoolExecutor | None = None,
     ) -> None:
         self.name = name
+        self.takes = takes
+        self.threads = threads
         self.size_bytes = size_bytes
         self.load = load
         self.unload = unload
@@ -162,38 +167,51 @@ class MemoryBudget:
         resident.awake, resident.gone = False, True
 
     async def _take_turn(self, resident: Resident, loading: Loading) -> None:
-        async with self._turn:
-            try:
+        try:
+            async with self._turn:
                 if not resident.awake:
                     await self._make_room(resident)
-                    await self._load(resident)
-                    self._let_go_of_excess(resident)
-            except Exception as error:
-                loading.done.set_exception(error)
-                loading.done.exception()  # seen, also if all who waited have left
-            else:
-                loading.done.set_result(None)
+                    # its room is kept while it loads
+                    self._residents.add(resident)
+                    if resident.takes is None:
+                        await self._load(resident)
+                        await self._arrived(resident, loading)
+                        return
+            await self._load(resident)
+            async with self._turn:
+                await self._arrived(resident, loading)
+        except Exception as error:
+            if not resident.awake:
+                self._residents.discard(resident)
+            loading.done.set_exception(error)
+            loading.done.exception()  # seen, also if all who waited have left
             resident.loading = None
-            # all who waited put their rows into its queue before it may have to go again
-            while loading.waiting:  # noqa: ASYNC110
-                await asyncio.sleep(0)
 
-    async def _load(self, resident: Resident) -> None:
-        began = self._now()
-        try:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._loads, self._load_measured, resident)
-        except AuguriumError as error:
-            raise self._failed(resident, error) from error
+    async def _arrived(self, resident: Resident, loading: Loading) -> None:
+        """It is in memory from now on, and those who waited for it go on."""
         if resident.gone:
             resident.unload()
             raise NotReady(f"{resident.name} is not served any more")
+        resident.awake, resident.failure, resident.rest_s = True, None, FIRST_REST_S
+        self.used(resident)
+        self._let_go_of_excess(resident)
+        loading.done.set_result(None)
+        resident.loading = None
+        # all who waited put their rows into its queue before it may have to go again
+        while loading.waiting:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+    async def _load(self, resident: Resident) -> None:
+        began = self._now()
+        loading = self._load_measured if resident.takes is None else _load_elsewhere
+        try:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(resident.threads or self._loads, loading, resident)
+        except AuguriumError as error:
+            raise self._failed(resident, error) from error
         resident.load_s = self._now() - began
         resident.metrics.loads += 1
         resident.metrics.load_s = resident.load_s
-        resident.awake, resident.failure, resident.rest_s = True, None, FIRST_REST_S
-        self.used(resident)
-        self._residents.add(resident)
         log.info(
             "version loaded",
             version=resident.name,
@@ -216,6 +234,11 @@ class MemoryBudget:
                 " residency.memory_bytes or pin less"
             )
         going = self._chosen(resident.size_bytes)
+        staying = self.used_bytes - sum(other.size_bytes for other in going)
+        if staying + resident.size_bytes > self.limit_bytes:
+            raise Overloaded(
+                f"no memory for {resident.name} while others are loading; try again later"
+            )
         for other in going:
             # requests for it wait from now on, and those it has accepted are answered
             other.awake = False
@@ -253,8 +276,7 @@ class MemoryBudget:
         """Back within the limit, when what was loaded took more than its files; as far as others
         are idle.
         """
-        others = (other for other in self._residents - {loaded} if not other.pinned)
-        for other in sorted(others, key=self._worth):
+        for other in sorted(self._movable - {loaded}, key=self._worth):
             if self.used_bytes <= self.limit_bytes:
                 return
             if not other.in_use():
@@ -264,13 +286,18 @@ class MemoryBudget:
     def _chosen(self, size_bytes: int) -> list[Resident]:
         """Those that make room for so many bytes: idle ones first, and the least worth of them."""
         used, going = self.used_bytes, []
-        movable = (other for other in self._residents if not other.pinned)
-        for other in sorted(movable, key=lambda one: (one.in_use(), self._worth(one))):
+        movable = sorted(self._movable, key=lambda one: (one.in_use(), self._worth(one)))
+        for other in movable:
             if used + size_bytes <= self.limit_bytes:
                 break
             going.append(other)
             used -= other.size_bytes
         return going
+
+    @property
+    def _movable(self) -> set[Resident]:
+        """What may leave: not what is loading still, and not what is pinned."""
+        return {other for other in self._residents if other.awake and not other.pinned}
 
     async def _idle(self, going: list[Resident]) -> None:
         """Returns when nobody uses them; raises TimeoutError when that takes too long."""
@@ -300,3 +327,10 @@ class MemoryBudget:
         resident.rest_s = min(LONGEST_REST_S, 2 * resident.rest_s)
         log.error("load failed", version=resident.name, reason=str(error))
         return failure
+
+
+def _load_elsewhere(resident: Resident) -> None:
+    """Loads what lives in another process, and asks what it takes. Blocking."""
+    resident.load()
+    if resident.takes is not None:
+        resident.size_bytes = max(resident.size_bytes, resident.takes())

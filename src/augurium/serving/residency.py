@@ -21,6 +21,7 @@ from augurium.serving.prediction_cache import PredictionCache
 from augurium.serving.router import BEING_LOADED, ModelRoutes, Router
 from augurium.serving.served_version import ServedVersion
 from augurium.serving.sleeping_executor import SleepingExecutor
+from augurium.serving.sleeping_runner import SleepingRunner
 from augurium.serving.snapshot import DesiredVersion, Snapshot, VersionState
 from augurium.serving.version_forms import served_version
 
@@ -49,10 +50,12 @@ class Residency:
         cache: PredictionCache | None = None,
         memory_bytes: int = 0,
         mark: LoadMark | None = None,
+        engines: int = 1,
     ) -> None:
         """`memory_bytes` are for the versions that may sleep, 0 for no limit; `mark` remembers what
-        ended an engine.
+        ended an engine. One of `engines` that share runners.
         """
+        self._engines = engines
         self._router = router
         self._loop = loop
         self._threads = threads
@@ -193,7 +196,7 @@ class Residency:
     async def _load(self, key: Key, desired: DesiredVersion, proven: bool) -> None:
         started = time.perf_counter()
         try:
-            if may_sleep(desired):
+            if may_sleep(desired) and (self._limited or in_engine(desired)):
                 await self._settle(key, desired, proven)
                 return
             executor = await self._loaded(desired)
@@ -210,7 +213,7 @@ class Residency:
         """Gives a version its place in the budget: in memory, unless that is limited and it is
         proven.
         """
-        executor = SleepingExecutor()
+        executor = SleepingExecutor() if in_engine(desired) else SleepingRunner(self._engines)
         resident = Resident(
             f"{desired.model}@{desired.version}",
             files_bytes(desired),
@@ -218,6 +221,11 @@ class Residency:
             executor.sleep,
             metrics=self._metrics.setdefault(key, VersionMetrics(*key)),
         )
+        if isinstance(executor, SleepingRunner):
+            runner = executor
+            resident.takes = lambda: runner.memory_bytes
+            resident.threads = self._runner_loads
+            resident.size_bytes //= self._engines
         residence = Residence(self._budget, resident)
         try:
             if not self._limited or not proven:

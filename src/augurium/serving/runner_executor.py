@@ -24,6 +24,7 @@ from augurium.serving.runner_stream import AHEAD, RunnerStream
 
 # runs one at a time, as warm-up makes them
 THREADS = 2
+RUNS_AHEAD = 4
 NOTHING: Mapping[str, wire.Parameter] = {}
 
 
@@ -48,7 +49,7 @@ class RunnerExecutor:
     """
 
     # as many batches go to a runner before the first is back; what waits there is put together
-    runs_ahead = 4
+    runs_ahead = RUNS_AHEAD
 
     def __init__(
         self,
@@ -75,6 +76,11 @@ class RunnerExecutor:
     @property
     def restarts(self) -> int:
         return self._process.restarts
+
+    @property
+    def memory_bytes(self) -> int:
+        """What the runner takes now, 0 while there is none."""
+        return self._process.memory_bytes
 
     def count_exits_in(self, exits: dict[str, int]) -> None:
         """See `ExitCounter`."""

@@ -125,6 +125,16 @@ class RunnerProcess:
         """Whether there is a limit to the memory of the process."""
         return self._settings.memory_bytes > 0
 
+    @property
+    def memory_bytes(self) -> int:
+        """The resident size of the process, 0 if there is none."""
+        connection = self._place.reach()
+        if connection is None:
+            return 0
+        with connection, suppress(OSError, ValueError):
+            return _resident_bytes(peer(connection))
+        return 0
+
     def check_memory(self) -> None:
         """Ends the process if it takes more than it may."""
         # of a connection that was made before the process listened itself, the kernel says that

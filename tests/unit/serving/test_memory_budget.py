@@ -171,6 +171,36 @@ async def test_only_what_is_asleep_and_has_room_fits(house: House) -> None:
     assert [one.fits for one in fits] == [False, True, False]
 
 
+async def test_what_loads_in_another_process_holds_up_nobody_and_keeps_its_room(
+    house: House,
+) -> None:
+    gate, others = threading.Event(), ThreadPoolExecutor(2)
+
+    def load() -> None:
+        gate.wait(10)
+
+    slow = Resident(
+        "slow", 5 * MIB, load, lambda: house.events.append("-slow"),
+        takes=lambda: 6 * MIB, threads=others,
+    )  # fmt: skip
+    waking = asyncio.ensure_future(house.budget.wake(slow))
+    a, b = house.version("a", 3), house.version("b", 3)
+    await house.ask(a)
+    assert not waking.done()
+    # beside the room that is kept there is none for both
+    await house.ask(b)
+    assert house.events == ["+a", "-a", "+b"]
+    with pytest.raises(Overloaded, match="while others are loading"):
+        await house.ask(house.version("large", 6))
+    gate.set()
+    await waking
+    # it says itself what it takes, and that counts
+    assert (slow.awake, slow.size_bytes) == (True, 6 * MIB)
+    await house.ask(a)
+    assert house.budget.used_bytes <= 10 * MIB
+    others.shutdown()
+
+
 async def test_all_who_wait_share_one_load_whoever_leaves(house: House) -> None:
     house.gate.clear()
     a = house.version("a", 1)

@@ -1,0 +1,66 @@
+"""An executor whose runner comes and goes with its version's place in memory."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from augurium.core.errors import Internal
+from augurium.core.tensors import Array
+from augurium.serving.executor import VersionExecutor
+from augurium.serving.runner_executor import RUNS_AHEAD, RunnerExecutor
+from augurium.serving.sleeping_executor import SleepingExecutor
+
+
+class SleepingRunner(SleepingExecutor):
+    """Stands for a version in its runner, which may be there or not. No run may come while it is
+    not. `engines` is by how many of them its memory is shared.
+    """
+
+    runs_ahead = RUNS_AHEAD
+
+    def __init__(self, engines: int) -> None:
+        super().__init__()
+        self._engines = engines
+        self._runner: RunnerExecutor | None = None
+        self._exits: dict[str, int] = {}
+        # of runners that this one had before
+        self._restarts = 0
+
+    @property
+    def restarts(self) -> int:  # type: ignore[override]
+        return self._restarts + (self._runner.restarts if self._runner else 0)
+
+    @property
+    def memory_bytes(self) -> int:
+        """This engine's part of what the runner takes."""
+        return self._runner.memory_bytes // self._engines if self._runner else 0
+
+    def wake(self, executor: VersionExecutor) -> None:
+        super().wake(executor)
+        if isinstance(executor, RunnerExecutor):
+            executor.count_exits_in(self._exits)
+            self._runner = executor
+
+    def sleep(self) -> None:
+        self._restarts, self._runner = self.restarts, None
+        super().sleep()
+
+    def count_exits_in(self, exits: dict[str, int]) -> None:
+        """See `ExitCounter`."""
+        self._exits = exits
+        if self._runner is not None:
+            self._runner.count_exits_in(exits)
+
+    def begin(
+        self,
+        inputs: Sequence[Array],
+        parameters: Mapping[str, Any],
+        deadline: float,
+        done: Callable[[list[Array] | Exception], None],
+    ) -> None:
+        """See `AsyncExecutor.begin`."""
+        if self._runner is None:
+            error = Internal("a version ran that is not in memory")
+            asyncio.get_running_loop().call_soon(done, error)
+            return
+        self._runner.begin(inputs, parameters, deadline, done)
