@@ -71,11 +71,13 @@ def rows_run(node: Node, model: str) -> int:
     return int(statistics(node, model)["inference_count"])
 
 
-def over_grpc(node: Node, model: str, *values: float) -> triton_grpc.InferResult:
+def over_grpc(
+    node: Node, model: str, *values: float, headers: dict[str, str] | None = None
+) -> triton_grpc.InferResult:
     tensor = triton_grpc.InferInput("x", [len(values)], "FP64")
     tensor.set_data_from_numpy(np.array(values, np.float64))
     with triton_grpc.InferenceServerClient(node.grpc) as client:
-        return client.infer(model, [tensor])
+        return client.infer(model, [tensor], headers=headers)
 
 
 def word(result: triton_grpc.InferResult) -> str:
@@ -120,6 +122,15 @@ def test_no_cache_asks_the_model(caching: Node, model: str) -> None:
     assert fresh.headers["augurium-cache"] == "miss"
     assert rows_run(caching, model) == 2
     assert v2(caching, model, 8).headers["augurium-cache"] == "hit"
+
+
+def test_no_cache_asks_the_model_over_grpc_too(caching: Node, model: str) -> None:
+    over_grpc(caching, model, 8)
+    fresh = over_grpc(caching, model, 8, headers={"cache-control": "no-cache"})
+
+    assert word(fresh) == "miss"
+    assert rows_run(caching, model) == 2
+    assert word(over_grpc(caching, model, 8)) == "hit"
 
 
 def test_hits_and_misses_are_counted_apart(caching: Node, model: str) -> None:

@@ -43,6 +43,7 @@ class EchoCalls:
         authorization: str | None = None,
         certificate_names: tuple[str, ...] = (),
         priority: str | None = None,
+        cache_control: str | None = None,
     ) -> bytes:
         self.timeout_s = timeout_s
         if path == "/e/Echo":

@@ -81,6 +81,7 @@ class GrpcCalls(Protocol):
         authorization: str | None = None,
         certificate_names: tuple[str, ...] = (),
         priority: str | None = None,
+        cache_control: str | None = None,
     ) -> Message:
         """Answers one unary call; `timeout_s` is what is left of the caller's deadline."""
         ...
@@ -255,9 +256,14 @@ class GrpcHost(ConnectionHost[Http2Connection]):
             raise TooLarge(f"the message is larger than {self._max_message_bytes} bytes")
         message = await self._unframed(stream.body, headers.get("grpc-encoding"))
         stream.body = b""
-        priority = headers.get(PRIORITY_HEADER)
         return await self._api.call(
-            stream.head.path, message, limit_s, authorization, names, priority
+            stream.head.path,
+            message,
+            limit_s,
+            authorization,
+            names,
+            headers.get(PRIORITY_HEADER),
+            headers.get("cache-control"),
         )
 
     @asynccontextmanager

@@ -13,10 +13,9 @@ from augurium.access.gateway import Gateway
 from augurium.access.principal import Principal
 from augurium.core.errors import AuguriumError, Internal, Unauthenticated, Unimplemented
 from augurium.core.identifiers import new_id
-from augurium.core.priority import priority_of
 from augurium.protocols.grpc_frames import Message
 from augurium.protocols.grpc_health import Health
-from augurium.protocols.grpc_methods import StreamCall, Streaming, Unary
+from augurium.protocols.grpc_methods import NO_WISHES, StreamCall, Streaming, Unary, wishes_of
 from augurium.protocols.grpc_reflection import Reflection
 from augurium.protocols.oip_grpc import OipGrpc
 from augurium.protocols.oip_grpc_extensions import OipGrpcExtensions
@@ -79,10 +78,12 @@ class GrpcApi:
         authorization: str | None = None,
         certificate_names: tuple[str, ...] = (),
         priority: str | None = None,
+        cache_control: str | None = None,
     ) -> Message:
         """Answers one unary call; `timeout_s` is what is left of the caller's deadline.
 
-        `authorization` is the header of that name, `priority` that of `augurium-priority`.
+        `authorization` and `cache_control` are the headers of those names, `priority` that of
+        `augurium-priority`.
         """
         method = self._unary.get(path)
         caller = None
@@ -91,8 +92,9 @@ class GrpcApi:
         if method is None:
             raise Unimplemented(f"method {path[:128]} is not implemented")
         try:
-            if priority is not None and method.ranked is not None:
-                return await method.ranked(message, timeout_s, caller, priority_of(priority))
+            wishes = wishes_of(priority, cache_control)
+            if wishes is not NO_WISHES and method.wishing is not None:
+                return await method.wishing(message, timeout_s, caller, wishes)
             return await method.answer(message, timeout_s, caller)
         except AuguriumError:
             raise

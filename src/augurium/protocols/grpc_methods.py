@@ -9,7 +9,7 @@ from typing_extensions import Buffer
 
 from augurium.access.principal import Principal
 from augurium.core.errors import InvalidArgument
-from augurium.core.priority import Priority
+from augurium.core.priority import Priority, priority_of
 from augurium.protocols.grpc_frames import Message
 from augurium.serving.router import unknown_model
 
@@ -17,7 +17,17 @@ M = TypeVar("M", bound=ProtocolMessage)
 
 # a message, what is left of the caller's time in seconds, and who the caller is
 Answer = Callable[[Buffer, float | None, Principal | None], Awaitable[Message]]
-RankedAnswer = Callable[[Buffer, float | None, Principal | None, Priority], Awaitable[Message]]
+
+
+class Wishes(NamedTuple):
+    """How a call wants to be answered: its priority, and with nothing from a cache (`refresh`)."""
+
+    priority: Priority = Priority.NORMAL
+    refresh: bool = False
+
+
+NO_WISHES = Wishes()
+WishingAnswer = Callable[[Buffer, float | None, Principal | None, Wishes], Awaitable[Message]]
 
 
 class StreamCall(NamedTuple):
@@ -35,13 +45,13 @@ class StreamCall(NamedTuple):
 class Unary(NamedTuple):
     """A method with one message each way; `operation` is what `access/rights.py` calls it.
 
-    `ranked` answers a call whose metadata name a priority, where that matters.
+    `wishing` answers a call whose metadata say how it wants to be answered, where that matters.
     """
 
     path: str
     operation: str
     answer: Answer
-    ranked: RankedAnswer | None = None
+    wishing: WishingAnswer | None = None
 
 
 class Streaming(NamedTuple):
@@ -50,6 +60,17 @@ class Streaming(NamedTuple):
     path: str
     operation: str
     answers: Callable[[StreamCall], AsyncGenerator[Message, None]]
+
+
+def wishes_of(priority: str | None, cache_control: str | None) -> Wishes:
+    """What the metadata `augurium-priority` and `cache-control` say; NO_WISHES without them.
+
+    `no-cache` has the meaning of RFC 9111, section 5.2.1.4. Raises InvalidArgument.
+    """
+    if priority is None and cache_control is None:
+        return NO_WISHES
+    ranked = Priority.NORMAL if priority is None else priority_of(priority)
+    return Wishes(ranked, cache_control is not None and "no-cache" in cache_control.lower())
 
 
 def parsed(kind: type[M], content: Buffer) -> M:

@@ -5,13 +5,12 @@ from typing_extensions import Buffer
 from augurium.access.principal import Principal
 from augurium.core.errors import AuguriumError, NotFound
 from augurium.core.identifiers import ModelRef, model_ref
-from augurium.core.priority import Priority
 from augurium.core.tensors import TensorSpec
 from augurium.protocols import oip, oip_messages
 from augurium.protocols.classification import classified
 from augurium.protocols.generated import inference_pb2 as pb
 from augurium.protocols.grpc_frames import Message
-from augurium.protocols.grpc_methods import Unary, check_seen, parsed
+from augurium.protocols.grpc_methods import NO_WISHES, Unary, Wishes, check_seen, parsed
 from augurium.serving.plane import DataPlane
 
 _Tensor = pb.ModelMetadataResponse.TensorMetadata
@@ -40,8 +39,9 @@ class OipGrpc:
         content: Buffer,
         timeout_s: float | None,
         caller: Principal | None,
-        priority: Priority = Priority.NORMAL,
+        wishes: Wishes = NO_WISHES,
     ) -> Message:
+        priority = wishes.priority
         try:
             wire = oip_messages.parse(content)
             message = wire.message
@@ -53,7 +53,9 @@ class OipGrpc:
                 timeout_s = _shorter(timeout_s, oip.timeout_s(parameters))
                 priority = oip.priority_in(parameters, priority)
             deadline = self._plane.deadline(timeout_s)
-            request = oip_messages.decode(wire, parameters, deadline, priority)
+            request = oip_messages.decode(
+                wire, parameters, deadline, Wishes(priority, wishes.refresh)
+            )
             counts = oip_messages.class_counts(message) if message.outputs else {}
             oip.check_classes(self._plane, request.model, counts)
         except AuguriumError as error:

@@ -18,7 +18,6 @@ from augurium.core.inference import (
     InferenceRequest,
     InferenceResponse,
 )
-from augurium.core.priority import Priority
 from augurium.core.protobuf_fields import split, varint
 from augurium.core.tensors import Array, element_count, numpy_dtype
 from augurium.core.texts import text_of
@@ -26,6 +25,7 @@ from augurium.core.values import array_from_values
 from augurium.protocols.classification import PARAMETER, wanted
 from augurium.protocols.generated import inference_pb2 as pb
 from augurium.protocols.grpc_frames import Message, Part, pieces
+from augurium.protocols.grpc_methods import NO_WISHES, Wishes
 from augurium.protocols.oip import MAX_OUTPUTS, check_parameters, model_parameters
 from augurium.protocols.raw_tensors import array_content, array_from_bytes
 
@@ -108,7 +108,7 @@ def decode(
     wire: WireRequest,
     parameters: dict[str, Any],
     deadline: float,
-    priority: Priority = Priority.NORMAL,
+    wishes: Wishes = NO_WISHES,
 ) -> InferenceRequest:
     """Raises InvalidArgument for inputs that do not fit together."""
     message = wire.message
@@ -126,7 +126,8 @@ def decode(
         request_id,
         outputs,
         parameters,
-        priority=priority,
+        refresh=wishes.refresh,
+        priority=wishes.priority,
     )
 
 
