@@ -28,6 +28,11 @@ class ProvenVersions:
     def knows(self, desired: DesiredVersion) -> bool:
         return (self._folder / _name(desired)).exists()
 
+    def others_know(self, desired: DesiredVersion) -> bool:
+        """Whether another engine of this node proved it."""
+        name = _name(desired)
+        return any((folder / name).exists() for folder in _folders(self._folder.parent))
+
     def add(self, desired: DesiredVersion) -> None:
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -45,6 +50,13 @@ class ProvenVersions:
         for note in gone:
             note.unlink(missing_ok=True)
         return len(gone)
+
+
+def _folders(parent: Path) -> list[Path]:
+    try:
+        return [folder for folder in parent.iterdir() if folder.is_dir()]
+    except OSError:
+        return []
 
 
 def _name(desired: DesiredVersion) -> str:

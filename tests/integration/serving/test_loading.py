@@ -180,11 +180,10 @@ def test_a_version_is_proven_once_per_engine(desired: DesiredVersion, config: No
     assert again.run([np.array([5])])[0].tolist() == [5]
 
 
-def test_traffic_warms_up_the_next_version(desired: DesiredVersion, config: NodeConfig) -> None:
-    loader = Loader(config)
-    loader.load(desired).run([np.array([4095])])
+def smaller_table() -> bytes:
+    """A model whose table ends at 100."""
     smaller = np.zeros(100, np.float32)
-    content = onnx.helper.make_model(
+    content: bytes = onnx.helper.make_model(
         oh.make_graph(
             [oh.make_node("Gather", ["w", "x"], ["y"])],
             "g",
@@ -195,9 +194,32 @@ def test_traffic_warms_up_the_next_version(desired: DesiredVersion, config: Node
         opset_imports=[oh.make_opsetid("", 17)],
         ir_version=8,
     ).SerializeToString()
+    return content
+
+
+def test_traffic_warms_up_the_next_version(desired: DesiredVersion, config: NodeConfig) -> None:
+    loader = Loader(config)
+    loader.load(desired).run([np.array([4095])])
     folder = Path(desired.path).parent
-    following = version_of(content, folder, signature=desired.signature)
+    following = version_of(smaller_table(), folder, signature=desired.signature)
     with pytest.raises(ModelFailed, match="warm-up failed on recent requests"):
         loader.load(msgspec.structs.replace(following, model="table", version=2))
     # another model's requests are none of its business
     loader.load(msgspec.structs.replace(following, model="other"))
+
+
+def test_an_engine_believes_another_unless_it_has_requests_of_its_own_to_try(
+    desired: DesiredVersion, config: NodeConfig
+) -> None:
+    first, second = Loader(config, engine="engine-0"), Loader(config, engine="engine-1")
+    folder = Path(desired.path).parent
+    following = version_of(smaller_table(), folder, signature=desired.signature)
+    following = msgspec.structs.replace(following, model="table", version=2)
+    first.load(following)
+
+    second.load(following)
+    assert not (config.home.proven / "engine-1").exists()
+    # from a row of its callers on, its own word counts
+    second.load(desired).run([np.array([4095])])
+    with pytest.raises(ModelFailed, match="warm-up failed on recent requests"):
+        second.load(following)
