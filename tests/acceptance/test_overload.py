@@ -107,7 +107,8 @@ def test_at_twice_the_load_as_many_are_answered_and_soon(busy: Node, model: str)
     assert len(answered) + len(refused) == len(found)
     # the test shares its machine with others
     assert len(answered) > 0.5 * capacity * 4.0
-    assert answered[int(len(answered) * 0.99)] < 3.0
+    # all who wait would wait for 3 s in the middle and for 6 s at the end
+    assert answered[len(answered) // 2] < 2.0
     assert all(int(asked.retry_after or 0) >= 1 for asked in refused)
     assert metric(busy, "augurium_refused_total", model=model, priority="normal") == len(refused)
     # and then it is over
