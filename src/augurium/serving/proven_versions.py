@@ -1,5 +1,6 @@
 """Which versions went through their warm-up on this machine, so that they need not do so again."""
 
+import functools
 import hashlib
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -74,6 +75,7 @@ def _name(desired: DesiredVersion) -> str:
     return hashlib.sha256(msgspec.json.encode(what)).hexdigest()[:40]
 
 
+@functools.cache
 def _versions(runtime: str) -> list[str]:
     found = []
     for package in ("augurium", "numpy", PACKAGES.get(runtime, runtime)):

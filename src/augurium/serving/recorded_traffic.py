@@ -54,16 +54,21 @@ class ModelRows:
     def __init__(self) -> None:
         self.rows: list[RecordedRow] = []
         self.sizes: deque[int] = deque(maxlen=MOST_SIZES)
+        self.size_bytes = 0
 
-    @property
-    def size_bytes(self) -> int:
-        return sum(row.size_bytes for row in self.rows)
-
-    def add(self, row: RecordedRow) -> None:
-        if len(self.rows) < MOST_ROWS and self.size_bytes + row.size_bytes <= MOST_MODEL_BYTES:
+    def add(self, row: RecordedRow) -> int:
+        """By how many bytes they have become more."""
+        change = row.size_bytes
+        if len(self.rows) < MOST_ROWS and self.size_bytes + change <= MOST_MODEL_BYTES:
             self.rows.append(row)
         elif self.rows:
-            self.rows[random.randrange(len(self.rows))] = row  # noqa: S311 - a sample, not a secret
+            place = random.randrange(len(self.rows))  # noqa: S311 - a sample, not a secret
+            change -= self.rows[place].size_bytes
+            self.rows[place] = row
+        else:
+            return 0
+        self.size_bytes += change
+        return change
 
 
 class RecordedTraffic:
@@ -74,6 +79,8 @@ class RecordedTraffic:
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._models: OrderedDict[str, ModelRows] = OrderedDict()
+        # a sum over a thousand models for every row would take a third of an engine's time
+        self._size_bytes = 0
         self._lock = threading.Lock()
 
     def recorder(self, model: str, signature: Signature) -> "Recorder | None":
@@ -88,10 +95,11 @@ class RecordedTraffic:
     def add(self, model: str, row: RecordedRow) -> None:
         """Keeps a row."""
         with self._lock:
-            self._models.setdefault(model, ModelRows()).add(row)
+            self._size_bytes += self._models.setdefault(model, ModelRows()).add(row)
             self._models.move_to_end(model)
-            while sum(rows.size_bytes for rows in self._models.values()) > self._most_bytes:
-                self._models.popitem(last=False)
+            while self._size_bytes > self._most_bytes:
+                _, oldest = self._models.popitem(last=False)
+                self._size_bytes -= oldest.size_bytes
 
     def rows(self, model: str, signature: Signature) -> list[RecordedRow]:
         """Rows of a model that a version with this signature takes."""
