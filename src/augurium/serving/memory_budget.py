@@ -169,14 +169,16 @@ class MemoryBudget:
     async def _take_turn(self, resident: Resident, loading: Loading) -> None:
         try:
             async with self._turn:
+                # what had to go, and could not in time, is there still
                 if not resident.awake:
                     await self._make_room(resident)
                     # its room is kept while it loads
                     self._residents.add(resident)
                     if resident.takes is None:
                         await self._load(resident)
-                        await self._arrived(resident, loading)
-                        return
+                if resident.awake or resident.takes is None:
+                    await self._arrived(resident, loading)
+                    return
             await self._load(resident)
             async with self._turn:
                 await self._arrived(resident, loading)

@@ -107,6 +107,21 @@ async def test_what_has_to_go_takes_nothing_more_and_goes_when_it_is_idle(house:
     assert a.awake
 
 
+async def test_what_stays_after_all_is_not_loaded_twice(house: House) -> None:
+    a, b = house.version("a", 6), house.version("b", 6)
+    await house.ask(a)
+    house.busy.add("a")
+    pushing = asyncio.ensure_future(house.budget.wake(b))
+    await asyncio.sleep(0.01)
+    # it was about to go when it was asked for
+    waiting = asyncio.ensure_future(house.budget.wake(a))
+    with pytest.raises(Overloaded):
+        await pushing
+    await waiting
+    assert house.events == ["+a"]
+    assert a.awake
+
+
 async def test_nothing_goes_in_vain(house: House) -> None:
     small, large, larger = (
         house.version(name, mib) for name, mib in (("small", 1), ("large", 8), ("larger", 9.5))
