@@ -71,6 +71,7 @@ class Residency:
         self._served: dict[Key, ServedVersion] = {}
         self._loading: dict[Key, asyncio.Task[None]] = {}
         self._failed: dict[Key, str] = {}
+        self._publish_due = False
         # how many versions have gone
         self.retired = 0
         self._draining: set[asyncio.Task[None]] = set()
@@ -195,6 +196,9 @@ class Residency:
 
     async def _load(self, key: Key, desired: DesiredVersion, proven: bool) -> None:
         started = time.perf_counter()
+        # a thousand that begin asleep are told in one turn; what replaces another must be the one
+        # that is asked before the other goes
+        publish = self._publish_soon if proven and key not in self._served else self._publish
         try:
             if may_sleep(desired) and (self._limited or in_engine(desired)):
                 await self._settle(key, desired, proven)
@@ -207,7 +211,7 @@ class Residency:
             self._swap_in(key, desired, executor, time.perf_counter() - started)
         finally:
             self._loading.pop(key, None)
-            self._publish()
+            publish()
 
     async def _settle(self, key: Key, desired: DesiredVersion, proven: bool) -> None:
         """Gives a version its place in the budget: in memory, unless that is limited and it is
@@ -289,8 +293,15 @@ class Residency:
         self._draining.add(task)
         task.add_done_callback(self._draining.discard)
 
+    def _publish_soon(self) -> None:
+        """Publishes at the end of this turn of the loop, once."""
+        if not self._publish_due:
+            self._publish_due = True
+            self._loop.call_soon(self._publish)
+
     def _publish(self) -> None:
         """Gives the router the new table and tells control."""
+        self._publish_due = False
         routes = {}
         for model in self._snapshot.models:
             ready, unready = {}, {}
