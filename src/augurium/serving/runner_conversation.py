@@ -14,12 +14,10 @@ from augurium.serving import runner_wire as wire
 from augurium.serving.runner_channel import Channel
 from augurium.serving.runner_frames import Frame, FrameReader, FrameWriter
 from augurium.serving.runner_held import HeldModel
-from augurium.serving.runner_memory import SharedMemory
+from augurium.serving.runner_memory import SHARED_BYTES, SharedMemory
 from augurium.serving.runner_queue import ModelRuns, RunQueue, said
 
 ANSWER_TIMEOUT_S = 60.0
-# below this, a socket is as fast as shared memory
-SHARED_BYTES = 32 * 1024
 
 
 class Conversation:

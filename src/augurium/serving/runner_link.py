@@ -17,11 +17,9 @@ from augurium.core.tensors import Array
 from augurium.serving import runner_wire as wire
 from augurium.serving.executor import RunLost
 from augurium.serving.runner_frames import Frame, FrameReader, FrameWriter
-from augurium.serving.runner_memory import Places, SharedMemory
+from augurium.serving.runner_memory import SHARED_BYTES, Places, SharedMemory
 
 TICK_S = 0.25
-# below this, copying through a socket costs little more than finding a place in shared memory
-SHARED_BYTES = 32 * 1024
 NOT_THERE = "its runner is not there yet; try again later"
 
 Done = Callable[[list[Array] | Exception], None]

@@ -17,6 +17,9 @@ import numpy as np
 from augurium.core.tensors import Array
 from augurium.serving import runner_wire as wire
 
+# below this, copying through a socket costs little more than finding a place in shared memory
+SHARED_BYTES = 32 * 1024
+
 # the first page is for the runner to say how far it is
 PAGE = 4096
 STARTED = np.dtype("<u8")
