@@ -47,7 +47,7 @@ class HeldModel:
         except Exception as error:  # the edge of the process: whoever connects hears the reason
             self.problem = _reason(error)
             return
-        self.runs = ModelRuns(model, want.inputs, want.outputs)
+        self.runs = ModelRuns(model, want.inputs, want.outputs, want.datatypes)
         self.queue = RunQueue(self.runs, want, self._most_runs, self._told)
 
     def came(self) -> None:

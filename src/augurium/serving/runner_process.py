@@ -185,6 +185,7 @@ class RunnerProcess:
             desired.signature.batched,
             desired.batching.max_batch_size,
             desired.batching.max_queue_delay_ms / 1000,
+            tuple(spec.datatype for spec in desired.signature.outputs),
         )
 
     def _ended_early(self, process: "subprocess.Popen[bytes] | None") -> ModelFailed:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from augurium.core.errors import AuguriumError, ModelFailed
 from augurium.core.inference import Answer
-from augurium.core.tensors import Array
+from augurium.core.tensors import Array, numpy_dtype
 from augurium.runtimes.runtime import LoadedModel, ParameterizedModel
 from augurium.serving import runner_wire as wire
 from augurium.serving.batch_run import BatchResult, run_batch
@@ -50,12 +50,21 @@ class Job:
 
 
 class ModelRuns:
-    """A model in this process; what it raises is a ModelFailed, whatever it raises."""
+    """A model in this process; what it raises is a ModelFailed, whatever it raises, and so is an
+    answer of other `datatypes` than its outputs have: rows that ran with those are asked again.
+    """
 
-    def __init__(self, model: LoadedModel, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    def __init__(
+        self,
+        model: LoadedModel,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        datatypes: Sequence[str] = (),
+    ) -> None:
         self.model = model
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
+        self._dtypes = [numpy_dtype(datatype) for datatype in datatypes]
         self._cost = CostModel()
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
@@ -72,6 +81,9 @@ class ModelRuns:
                 outputs = self.model.run(named, self.outputs)
         except Exception as error:  # the edge of the process: frameworks raise what they like
             raise ModelFailed(said(error)) from error
+        for name, dtype, output in zip(self.outputs, self._dtypes, outputs, strict=False):
+            if output.dtype != dtype:
+                raise ModelFailed(f"output '{name}' came as {output.dtype}, expected {dtype}")
         rows = inputs[0].shape[0] if inputs and inputs[0].ndim else 1
         self._cost.observe(rows, time.perf_counter() - started)
         return outputs

@@ -119,7 +119,8 @@ class Pong(msgspec.Struct, frozen=True, array_like=True, tag=9):
 class Want(msgspec.Struct, frozen=True, array_like=True, tag=10):
     """The engine's first word on each connection: the version it is for, loaded if need be.
 
-    `key` is one version's alone. `inputs` and `outputs` are the signature's names. Runs of a
+    `key` is one version's alone. `inputs` and `outputs` are the signature's names, `datatypes`
+    those of the outputs; without them the answers are not looked at. Runs of a
     version whose rows are independent (`batched`) are put together up to `max_rows`, and wait for
     others `delay_s` at most while one is under way.
     """
@@ -136,6 +137,7 @@ class Want(msgspec.Struct, frozen=True, array_like=True, tag=10):
     batched: bool = True
     max_rows: int = 1
     delay_s: float = 0.0
+    datatypes: tuple[str, ...] = ()
 
 
 Message = Hello | Run | Ran | Failed | Goodbye | More | Stop | Ping | Pong | Want
