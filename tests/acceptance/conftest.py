@@ -1,6 +1,6 @@
 """A running node with real models, shared by the acceptance tests; each test leaves it serving."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -73,8 +73,9 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., No
     """Starts nodes; they are stopped at the end."""
     nodes: list[Node] = []
 
-    def start(home: Path | None = None, *flags: str) -> Node:
-        nodes.append(Node(home or tmp_path_factory.mktemp("node") / "home", *flags))
+    def start(home: Path | None = None, *flags: str, prefix: Sequence[str] = ()) -> Node:
+        place = home or tmp_path_factory.mktemp("node") / "home"
+        nodes.append(Node(place, *flags, prefix=prefix))
         return nodes[-1]
 
     yield start

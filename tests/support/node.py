@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,10 +32,13 @@ class Reply(NamedTuple):
 
 
 class Node:
-    """`augurium serve` in a process of its own, on free ports."""
+    """`augurium serve` in a process of its own, on free ports.
 
-    def __init__(self, home: Path, *flags: str) -> None:
-        command = [AUGURIUM, "serve", "--home", str(home)]
+    `prefix` stands before the command.
+    """
+
+    def __init__(self, home: Path, *flags: str, prefix: Sequence[str] = ()) -> None:
+        command = [*prefix, AUGURIUM, "serve", "--home", str(home)]
         command += ["--port", "0", "--grpc-port", "0", "--control-port", "0", *flags]
         self.log = (home.parent / f"{home.name}.log").open("ab")
         self.process = subprocess.Popen(

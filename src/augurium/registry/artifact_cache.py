@@ -12,7 +12,7 @@ from augurium.core.errors import InsufficientStorage
 from augurium.core.files import sha256_of_file, sync_folder, write_atomically
 from augurium.core.identifiers import new_id
 from augurium.registry.artifact_names import digest_of, is_digest, key_of
-from augurium.registry.staging import disk_errors, sweep
+from augurium.registry.staging import NO_ROOM, disk_errors, sweep
 
 NANOSECONDS = 1_000_000_000
 READ_ONLY = stat.S_IRUSR | stat.S_IRGRP
@@ -97,7 +97,7 @@ class ArtifactCache:
                     self._make_room(size_bytes)
                     file.touch(mode=0o600)
                     os.truncate(file, size_bytes)
-                _allocate(file, size_bytes)
+                self._allocate(file, size_bytes)
             yield file
         finally:
             file.unlink(missing_ok=True)
@@ -166,18 +166,40 @@ class ArtifactCache:
         surplus = used + size_bytes - self._max_bytes
         if surplus <= 0:
             return
-        pinned = set(self._pinned())
-        for file, found in sorted(copies, key=self._used_at):
-            if file.name not in pinned and _unlink_unless_held(file):
-                (self._used / file.name).unlink(missing_ok=True)
-                surplus -= found.st_size
-                if surplus <= 0:
-                    return
+        for freed_bytes in self._drop(copies):
+            surplus -= freed_bytes
+            if surplus <= 0:
+                return
         raise InsufficientStorage(
             f"copies of artifacts may take {self._max_bytes} bytes on this node (storage."
             f"cache_bytes), and {surplus} more are needed beside those in use; raise the limit or "
             "undeploy versions"
         )
+
+    def _drop(self, copies: Iterable[tuple[Path, os.stat_result]]) -> Iterator[int]:
+        """Drops a copy that is not in use with every step, and says what that freed."""
+        pinned = set(self._pinned())
+        for file, found in sorted(copies, key=self._used_at):
+            if file.name not in pinned and _unlink_unless_held(file):
+                (self._used / file.name).unlink(missing_ok=True)
+                yield found.st_size
+
+    def _allocate(self, file: Path, size_bytes: int) -> None:
+        """Takes the room on the disk; where there is none, copies that are not in use make way."""
+        while True:
+            try:
+                _allocate(file, size_bytes)
+            except OSError as error:
+                if error.errno not in NO_ROOM:
+                    raise
+                with self._locked():
+                    if next(self._drop(_sizes((self._folder / "sha256").glob("*/*"))), 0):
+                        continue
+                raise InsufficientStorage(
+                    f"the disk of this node's copies of artifacts has no room for {size_bytes} "
+                    f"bytes more; free some space at {self._folder} or undeploy versions"
+                ) from error
+            return
 
 
 def _seal(digest: str) -> int:

@@ -1,31 +1,19 @@
 """Disks that are full or read-only: really so, on a small file system where one may be mounted."""
 
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from augurium.core.settings import StorageSettings
 from augurium.registry.artifact_location import open_artifacts
+from tests.support.disk import Disk, small_disk
 from tests.support.s3_server import S3Server
 
 RunProgram = Callable[..., Any]
 LARGEST_FILE_BYTES = 200_000
-MOUNT_THEN_RUN = 'mount -t tmpfs -o size=4m tmpfs "$1" && shift && exec "$@"'
-
-
-class Disk(NamedTuple):
-    """An empty folder, and what must stand before a command so that it is a 4 MiB file system."""
-
-    folder: Path
-    prefix: tuple[str, ...]
-
-    @property
-    def mounted(self) -> bool:
-        return bool(self.prefix)
 
 
 @pytest.fixture
@@ -34,19 +22,7 @@ def disk() -> Iterator[Disk]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
-        for flags in (["--mount"], ["--user", "--map-root-user", "--mount"]):
-            prefix = ("unshare", *flags, "sh", "-c", MOUNT_THEN_RUN, "sh", name)
-            if can_run([*prefix, "true"]):
-                yield Disk(folder, prefix)
-                return
-        yield Disk(folder, ())
-
-
-def can_run(command: list[str]) -> bool:
-    try:
-        return subprocess.run(command, capture_output=True).returncode == 0
-    except FileNotFoundError:
-        return False
+        yield small_disk(folder, "4m")
 
 
 def test_a_full_disk_refuses_new_content_and_keeps_the_old(
@@ -83,12 +59,15 @@ def test_a_read_only_disk_refuses_new_content_and_keeps_the_old(
     assert report["content"] == "content"
 
 
-def test_a_full_disk_refuses_a_copy_of_a_remote_file_and_takes_one_that_fits(
+def test_a_full_disk_refuses_a_copy_of_a_remote_file_and_takes_those_that_fit(
     run_program: RunProgram, disk: Disk, s3: S3Server, tmp_path: Path
 ) -> None:
     settings = StorageSettings(artifacts_url=s3.url(tmp_path.name), s3_endpoint=s3.endpoint)
     store = open_artifacts(settings, tmp_path / "unused", tmp_path / "cache", {})
-    large, small = store.put([bytes(8 * 1024**2)], 2**24), store.put([b"x" * 100_000], 2**24)
+    large = store.put([bytes(8 * 1024**2)], 2**24)
+    # of a disk of 4 MiB, or files of 200 000 bytes: each has room when the one before has gone
+    size = 3 * 1024**2 if disk.mounted else 100_000
+    fitting = [store.put([letter * size], 2**24).digest for letter in (b"x", b"y", b"z")]
     limit = () if disk.mounted else (LARGEST_FILE_BYTES,)
 
     report = run_program(
@@ -97,11 +76,11 @@ def test_a_full_disk_refuses_a_copy_of_a_remote_file_and_takes_one_that_fits(
         settings.artifacts_url,
         s3.endpoint,
         large.digest,
-        small.digest,
+        ",".join(fitting),
         *limit,
         prefix=disk.prefix,
     )
 
     assert report["refused"].startswith("insufficient_storage: the disk")
     assert report["left"] == []
-    assert report["small"] == 100_000
+    assert report["sizes"] == [size] * 3

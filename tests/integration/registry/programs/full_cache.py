@@ -1,8 +1,9 @@
-"""Fetches a file for which the disk of the cache has no room, then one for which it has.
+"""Fetches a file for which the disk of the cache has no room, then others of which each has room
+where the one before makes way.
 
-Arguments: an empty folder; the store's URL; its endpoint; the digests of the large and the small
-file; the largest file the folder may hold, if it is not a small disk of its own. Prints what
-happened.
+Arguments: an empty folder; the store's URL; its endpoint; the digest of the large file; those of
+the others, with commas between; the largest file the folder may hold, if it is not a small disk of
+its own. Prints what happened.
 """
 
 import json
@@ -16,7 +17,7 @@ from augurium.registry.artifact_location import open_artifacts
 
 
 def main(
-    folder: Path, url: str, endpoint: str, large: str, small: str, max_file_bytes: str = ""
+    folder: Path, url: str, endpoint: str, large: str, fitting: str, max_file_bytes: str = ""
 ) -> None:
     settings = StorageSettings(artifacts_url=url, s3_endpoint=endpoint)
     store = open_artifacts(settings, folder / "unused", folder / "cache", {})
@@ -29,7 +30,8 @@ def main(
     except AuguriumError as error:
         refused = f"{error.kind}: {error}"
     left = [path.name for path in (folder / "cache" / "staging").iterdir()]
-    report = {"refused": refused, "left": left, "small": len(store.local_path(small).read_bytes())}
+    sizes = [len(store.local_path(digest).read_bytes()) for digest in fitting.split(",")]
+    report = {"refused": refused, "left": left, "sizes": sizes}
     sys.stdout.write(json.dumps(report))
 
 
