@@ -1,6 +1,7 @@
 """A thousand models on one node: `python -m benchmarks.crowd` from the root of the checkout.
 
     python -m benchmarks.crowd [--models 1000] [--budget-gb 2] [--zipf-s 60] [--rounds 3]
+                               [--engines 2] [--no-neighbours]
 
 Models of 1 to 10 MB, all different, twice as many bytes as may be in memory. Measures the time to
 ready, without a past and after a restart; the first hit of every cold model; the rate of a warm
@@ -36,7 +37,6 @@ from benchmarks.run import BENCH, RESULTS
 from benchmarks.server import free_ports
 from benchmarks.turn import only_one
 
-ENGINES = 2
 CONNECTIONS = 16
 ROUND_S = 4.0
 WARM_UP_S = 1.0
@@ -104,6 +104,8 @@ def _parsed() -> argparse.Namespace:
     parser.add_argument("--budget-gb", type=float, default=2.0)
     parser.add_argument("--zipf-s", type=float, default=60.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--engines", type=int, default=2)
+    parser.add_argument("--no-neighbours", action="store_true")
     return parser.parse_args()
 
 
@@ -113,12 +115,18 @@ def _measured(chosen: argparse.Namespace) -> dict[str, object]:
     crowd = settle(folder / "home", chosen.models)
     settle(folder / "alone", 1)
     config = folder / "augurium.toml"
-    config.write_text(f"[residency]\nmemory_bytes = {round(chosen.budget_gb * 1e9)}\n")
+    config.write_text(
+        f"[residency]\nmemory_bytes = {round(chosen.budget_gb * 1e9)}\n"
+        f"neighbours = {str(not chosen.no_neighbours).lower()}\n"
+    )
     shutil.rmtree(folder / "home" / "state", ignore_errors=True)
-    with _node(folder / "home", config) as node:
+    with _node(folder / "home", config, chosen.engines) as node:
         without_past_s = node.ready_s
         first_hits = _first_hits(node, crowd)
-    with _node(folder / "home", config) as node, _node(folder / "alone", config) as alone:
+    with (
+        _node(folder / "home", config, chosen.engines) as node,
+        _node(folder / "alone", config, chosen.engines) as alone,
+    ):
         _wait_until_quiet(node)
         warm = _warm(node, alone, chosen.rounds)
         zipf = _zipf(node, crowd, chosen.zipf_s)
@@ -126,6 +134,8 @@ def _measured(chosen: argparse.Namespace) -> dict[str, object]:
     return {
         "models": crowd.models,
         "model_bytes": crowd.bytes,
+        "engines": chosen.engines,
+        "neighbours": not chosen.no_neighbours,
         "budget_bytes": round(chosen.budget_gb * 1e9),
         "ready_without_past_s": round(without_past_s, 2),
         "ready_after_restart_s": round(after_restart_s, 2),
@@ -136,8 +146,8 @@ def _measured(chosen: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def _node(home: Path, config: Path) -> AuguriumNode:
-    return AuguriumNode(home, free_ports(), ENGINES, "--config", str(config))
+def _node(home: Path, config: Path, engines: int) -> AuguriumNode:
+    return AuguriumNode(home, free_ports(), engines, "--config", str(config))
 
 
 @contextmanager

@@ -33,6 +33,11 @@ VERSION_COUNTERS: tuple[tuple[str, str, Callable[[VersionMetrics], float]], ...]
     ("augurium_loads_total", "Times it was brought into memory for a request", lambda v: v.loads),
     ("augurium_evictions_total", "Times it was put to sleep", lambda v: v.evictions),
     (
+        "augurium_passed_on_requests_total",
+        "Requests that the engine which has it in memory answered for another",
+        lambda v: v.passed_on,
+    ),
+    (
         "augurium_cache_hits_total",
         "Requests answered from the prediction cache alone",
         lambda v: v.cache_hits,

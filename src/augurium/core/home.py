@@ -78,6 +78,14 @@ class Home(msgspec.Struct, frozen=True):
         """Where control listens for engines."""
         return short_socket_path(self.run / "link.sock")
 
+    def neighbour_socket(self, engine: str) -> Path:
+        """Where the engine of a slot answers for the others."""
+        return short_socket_path(self.run / f"{engine}.sock")
+
+    def load_note(self, engine: str) -> Path:
+        """What the engine of a slot is loading."""
+        return self.state / f"{engine}.loading"
+
     @property
     def ledger(self) -> Path:
         """When credentials were used, for their rates; shared by the processes of the node."""

@@ -131,7 +131,10 @@ class ResidencySettings(Section, frozen=True):
     memory_bytes: Annotated[int, Meta(ge=0)] = 0
     """Memory for models in all engines together. Above it, what was not asked for longest is put to
     sleep, and loaded again by the next request for it; 0 keeps every deployed version loaded.
-    Versions in runners do not count.
+    """
+    neighbours: bool = True
+    """Where memory is limited and there are several engines, a version that is asked for seldom is
+    in one of them, which answers for all; false: each loads its own.
     """
 
 

@@ -23,9 +23,10 @@ from augurium.serving.collector import Collector
 from augurium.serving.control_link import ControlLink
 from augurium.serving.link import Applied, Hello
 from augurium.serving.linked_control import LinkedControl
-from augurium.serving.load_mark import LoadMark
+from augurium.serving.load_mark import LoadMark, is_loading
 from augurium.serving.loading import Loader
 from augurium.serving.metrics import EngineMetrics
+from augurium.serving.neighbours import Neighbours
 from augurium.serving.plane import DataPlane
 from augurium.serving.prediction_cache import PredictionCache
 from augurium.serving.recorded_traffic_file import load_traffic, save_traffic
@@ -35,7 +36,7 @@ from augurium.serving.router import Router
 from augurium.serving.runner_place import sweep
 from augurium.serving.served_version import ServedVersion
 from augurium.serving.shared_cache import SharedCache
-from augurium.serving.snapshot import Snapshot
+from augurium.serving.snapshot import DesiredVersion, Snapshot
 from augurium.serving.snapshot_keeper import SnapshotKeeper
 
 # an engine that is killed starts with what it held so long before
@@ -66,6 +67,7 @@ class Engine:
         self._traffic = self._loader.traffic
         keeps = config.settings.warm_up.keep_traffic
         self._traffic_file = config.home.state / f"{slot}.traffic" if keeps else None
+        self._neighbours = self._found_neighbours(config, slot)
         self._residency = Residency(
             router,
             loop,
@@ -74,8 +76,9 @@ class Engine:
             self._changed,
             cache,
             self._budget_bytes,
-            LoadMark(config.home.state / f"{slot}.loading"),
+            LoadMark(config.home.load_note(slot)),
             config.most_engines,
+            self._neighbours,
         )
         self._residents = ResidentList(config.home.state / f"{slot}.residents")
         self._collector = Collector()
@@ -101,6 +104,8 @@ class Engine:
         self._loader.sweep()
         self._load_traffic()
         self._take(self._keeper.load(), proven=True)
+        if self._neighbours is not None:
+            self._neighbours.start()
         self._link.start()
         self._tasks = [
             asyncio.create_task(self._note_residents()),
@@ -114,10 +119,15 @@ class Engine:
         self.plane.stopping = True
         await asyncio.sleep(delay_s)
         try:
-            await asyncio.wait_for(self.plane.drain(), timeout_s)
+            await asyncio.wait_for(self._answered(), timeout_s)
         except TimeoutError:
             log.error("drain gave up", timeout_s=timeout_s)
             self.plane.cut_streams()
+
+    async def _answered(self) -> None:
+        await self.plane.drain()
+        if self._neighbours is not None:
+            await self._neighbours.leave()
 
     async def stop(self) -> None:
         """Lets go of control, loads and threads."""
@@ -128,6 +138,8 @@ class Engine:
         await self._keeper.finish()
         if self.loaded.is_set():
             self._residents.write(self._residency.awake())
+        if self._neighbours is not None:
+            await self._neighbours.stop()
         await self._residency.stop()
         self._save_traffic()
         if self._shared_cache is not None:
@@ -135,6 +147,24 @@ class Engine:
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._ledger is not None:
             self._ledger.close()
+
+    def _found_neighbours(self, config: NodeConfig, slot: str) -> Neighbours | None:
+        """The other engines, where a version need not be in all of them."""
+        wanted = config.settings.residency.neighbours and self._budget_bytes > 0
+        if not wanted or config.most_engines == 1:
+            return None
+        slots = [f"engine-{number}" for number in range(config.most_engines)]
+
+        home = config.home
+
+        def find(model: str, version: int) -> ServedVersion | None:
+            return self._residency.find(model, version)
+
+        def was_loading(slot: str, desired: DesiredVersion) -> bool:
+            name = f"{desired.model}@{desired.version}"
+            return is_loading(home.load_note(slot), name, desired.digest)
+
+        return Neighbours(self._loop, slot, slots, home.neighbour_socket, find, was_loading)
 
     def _told(self, snapshot: Snapshot) -> None:
         """Takes what control pushes; where the log begins is not kept for the next start."""

@@ -35,6 +35,15 @@ class LoadNote(msgspec.Struct):
     deaths: dict[str, Deaths] = {}
 
 
+def is_loading(file: Path, version: str, digest: str) -> bool:
+    """Whether an engine's note, read by another, says that it is loading this version."""
+    try:
+        found = msgspec.json.decode(file.read_bytes(), type=LoadNote)
+    except (OSError, msgspec.MsgspecError):
+        return False
+    return found.loading == _key(version, digest)
+
+
 class LoadMark:
     """Keeps one engine from ending again and again for the same version.
 
@@ -61,7 +70,7 @@ class LoadMark:
     @contextmanager
     def loading(self, version: str, digest: str) -> Iterator[None]:
         """Around a load. Raises ModelFailed at once for what is refused now."""
-        key = f"{version} {digest}"
+        key = _key(version, digest)
         self._refuse(key)
         self._write(key)
         try:
@@ -105,3 +114,7 @@ class LoadMark:
                 os.pwrite(descriptor, content.ljust(self._longest), 0)
             finally:
                 os.close(descriptor)
+
+
+def _key(version: str, digest: str) -> str:
+    return f"{version} {digest}"

@@ -21,6 +21,10 @@ FIRST_REST_S = 1.0
 LONGEST_REST_S = 60.0
 # how long what has to go may take to finish what it accepted
 PATIENCE_S = 5.0
+# what it takes the engines of a node to pass a request on, in seconds of their loops
+HOP_S = 0.0002
+# of its budget: what one copy may take, and all of them together
+LARGEST_COPY, MOST_COPIES = 1 / 4, 1 / 2
 # freed memory goes back to the system in such pieces: each time costs milliseconds
 PIECE_BYTES = 32 * 1024**2
 DRAIN_POLL_S = 0.002
@@ -42,7 +46,8 @@ class Resident:
     `load` loads it, blocking, and `unload` lets go of it; `size_bytes` is what its files take until
     it was measured. While it is `in_use` it is not unloaded, and never while it is `pinned`.
     `metrics` counts what becomes of it. What lives in another process says itself what it takes
-    (`takes`), and loads on `threads` of its own, beside others.
+    (`takes`), and loads on `threads` of its own, beside others. One that another engine holds as
+    well is a `copy`: without it, requests are passed on.
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class Resident:
         self.in_use = in_use
         self.metrics = metrics or VersionMetrics(name, 0)
         self.measured = False
+        self.copy: Callable[[], bool] = lambda: False
         self.awake = False
         self.pinned = False
         self.gone = False
@@ -98,6 +104,14 @@ class Residence:
         """Whether it is asleep and there is room for it beside all that is in memory."""
         room_bytes = self._budget.limit_bytes - self._budget.used_bytes
         return not self.resident.awake and self.resident.size_bytes <= room_bytes
+
+    @property
+    def may_copy(self) -> bool:
+        """Whether it is small enough to be here beside what only this engine holds."""
+        limit, size = self._budget.limit_bytes, self.resident.size_bytes
+        return (
+            size <= LARGEST_COPY * limit and size + self._budget.copied_bytes <= MOST_COPIES * limit
+        )
 
     def leave(self) -> None:
         """It is not served any more."""
@@ -133,6 +147,11 @@ class MemoryBudget:
     def used_bytes(self) -> int:
         """What the versions in memory take."""
         return sum(resident.size_bytes for resident in self._residents)
+
+    @property
+    def copied_bytes(self) -> int:
+        """What of that other engines hold as well."""
+        return sum(resident.size_bytes for resident in self._residents if resident.copy())
 
     async def wake(self, resident: Resident) -> None:
         """Returns when it is in memory; all who wait share one load.
@@ -316,11 +335,13 @@ class MemoryBudget:
         log.info("version put to sleep", version=resident.name, bytes=resident.size_bytes)
 
     def _worth(self, resident: Resident) -> float:
-        """What keeping it saves: seconds of loading, by how long nobody asked, by what it takes
-        (GreedyDual-Size: Cao and Irani, "Cost-Aware WWW Proxy Caching Algorithms", 1997).
+        """What keeping it saves: seconds of loading, or of passing a request on, by how long nobody
+        asked, by what it takes (GreedyDual-Size: Cao and Irani, "Cost-Aware WWW Proxy Caching
+        Algorithms", 1997).
         """
         idle_s = self._now() - resident.used_at
-        return resident.load_s / ((idle_s + 0.001) * max(1, resident.size_bytes))
+        saved_s = min(HOP_S, resident.load_s) if resident.copy() else resident.load_s
+        return saved_s / ((idle_s + 0.001) * max(1, resident.size_bytes))
 
     def _failed(self, resident: Resident, error: AuguriumError) -> NotReady:
         """What is told until it is tried again."""

@@ -14,7 +14,7 @@ SECONDS_BOUNDS = (
 MOST_SIZES = 1024
 MOST_ANSWERS = 256
 PLAIN_SUMS = (
-    *("loads", "evictions", "resident", "resident_bytes"),
+    *("loads", "evictions", "resident", "resident_bytes", "passed_on"),
     *("overloaded", "concurrency_limit", "breakers_open"),
     *("cache_hits", "cache_misses", "cache_stale", "cache_hit_rows", "cache_miss_rows"),
     *("cache_shared_rows", "cache_hit_s", "cache_miss_s"),
@@ -121,7 +121,8 @@ class VersionMetrics(msgspec.Struct):
     `crash`, `hang`, `memory` or `wire`. `cache_hits` counts requests all of whose rows were in the
     prediction cache, `cache_misses` others that asked it, `cache_stale` those of them that were
     answered with what had expired. `warm_up_s` is how long its latest warm-up took. `loads` counts
-    how often it was brought into memory, `evictions` how often it was put to sleep, `resident` is 1
+    how often it was brought into memory, `evictions` how often it was put to sleep,
+    `passed_on` how many requests another engine answered, `resident` is 1
     while it is in memory and `resident_bytes` what it takes there, `pinned` says that it stays, and
     `problem` why it could not be loaded last. `refused` counts requests that were refused as
     overloaded, by reason and priority; `overloaded` is the number of engines in which it is,
@@ -154,6 +155,7 @@ class VersionMetrics(msgspec.Struct):
     first_answer_s: Histogram | None = None
     loads: int = 0
     evictions: int = 0
+    passed_on: int = 0
     resident: int = 0
     resident_bytes: int = 0
     pinned: bool = False

@@ -6,17 +6,20 @@ import time
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
 import msgspec
 import structlog
 
 from augurium.core.errors import AuguriumError
 from augurium.core.serving_policy import ServingPolicy
+from augurium.serving.elsewhere import Elsewhere
 from augurium.serving.executor import VersionExecutor
 from augurium.serving.load_mark import LoadMark
 from augurium.serving.loading import Loader, files_bytes, in_engine, may_sleep
 from augurium.serving.memory_budget import MemoryBudget, Residence, Resident
 from augurium.serving.metrics import EngineMetrics, VersionMetrics
+from augurium.serving.neighbours import Neighbours
 from augurium.serving.prediction_cache import PredictionCache
 from augurium.serving.router import BEING_LOADED, ModelRoutes, Router
 from augurium.serving.served_version import ServedVersion
@@ -51,10 +54,13 @@ class Residency:
         memory_bytes: int = 0,
         mark: LoadMark | None = None,
         engines: int = 1,
+        neighbours: Neighbours | None = None,
     ) -> None:
         """`memory_bytes` are for the versions that may sleep, 0 for no limit; `mark` remembers what
-        ended an engine. One of `engines` that share runners.
+        ended an engine. One of `engines` that share runners, and answer for each other if they are
+        `neighbours`.
         """
+        self._neighbours = neighbours if memory_bytes else None
         self._engines = engines
         self._router = router
         self._loop = loop
@@ -268,12 +274,23 @@ class Residency:
         replaced = self._served.get(key)
         served = served_version(desired, executor, metrics, self._loop, self._threads, self._cache)
         if residence is not None:
-            served.move_in(residence, self._limited)
+            elsewhere = None
+            if self._neighbours is not None and in_engine(desired):
+                residence.resident.copy = partial(self._is_copy, desired)
+                elsewhere = Elsewhere(desired, residence, self._neighbours, metrics)
+            served.move_in(residence, self._limited, elsewhere)
         self._served[key] = served
         self._take_policy(served, self._policies().get(key[0], ServingPolicy()))
         if replaced is not None:
             self._retire(replaced)
         log.info("version ready", model=key[0], version=key[1], seconds=round(seconds, 3))
+
+    def find(self, model: str, version: int) -> ServedVersion | None:
+        """A version that serves, or None."""
+        return self._served.get((model, version))
+
+    def _is_copy(self, desired: DesiredVersion) -> bool:
+        return self._neighbours is not None and not self._neighbours.is_home(desired)
 
     def _take_policy(self, served: ServedVersion, policy: ServingPolicy) -> None:
         served.take_policy(policy, self._router.resolve)

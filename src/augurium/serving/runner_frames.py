@@ -32,7 +32,7 @@ class Frame(NamedTuple):
     def arrays(self) -> list[Array]:
         """Raises WireError."""
         message = self.message
-        if not isinstance(message, wire.Run | wire.Ran) or not message.tensors:
+        if not isinstance(message, wire.Tensors) or not message.tensors:
             return []
         return wire.unpacked(message.tensors, self.payload)
 

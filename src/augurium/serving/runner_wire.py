@@ -1,11 +1,12 @@
-"""What an engine and a runner say to each other: frames of a small header and raw tensors.
+"""What the processes of a data plane say to each other, an engine and a runner or two engines:
+frames of a small header and raw tensors.
 
-A connection begins with one byte from the engine, which says what it is for, and with the memory
-both share, if they do. Then come frames: the length of the header (u32) and of the payload (u64),
-little endian; the header in msgpack; and the payload, the bytes of one tensor after another, each
-begun on a multiple of 16. The payload may lie in the shared memory instead. A BYTES tensor is a
-msgpack list of strings, of binary values where these are not UTF-8. Nothing in a frame can run
-code.
+A connection to a runner begins with one byte from the engine, which says what it is for, and with
+the memory both share, if they do. Then come frames: the length of the header (u32) and of the
+payload (u64), little endian; the header in msgpack; and the payload, the bytes of one tensor after
+another, each begun on a multiple of 16. The payload may lie in the shared memory instead. A BYTES
+tensor is a msgpack list of strings, of binary values where these are not UTF-8. Nothing in a frame
+can run code.
 """
 
 import math
@@ -16,7 +17,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from augurium.core.errors import InvalidArgument
+from augurium.core.errors import ErrorKind, InvalidArgument
+from augurium.core.priority import Priority
 from augurium.core.tensors import DATATYPES, Array, numpy_dtype
 
 PREFIX = struct.Struct("<IQ")
@@ -90,7 +92,9 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag=4):
 
 
 class Goodbye(msgspec.Struct, frozen=True, array_like=True, tag=5):
-    """The engine leaves for good: without another engine, the runner need not wait."""
+    """The engine leaves for good: a runner without another need not wait, and other engines ask it
+    for nothing more.
+    """
 
 
 class More(msgspec.Struct, frozen=True, array_like=True, tag=6):
@@ -140,7 +144,33 @@ class Want(msgspec.Struct, frozen=True, array_like=True, tag=10):
     datatypes: tuple[str, ...] = ()
 
 
-Message = Hello | Run | Ran | Failed | Goodbye | More | Stop | Ping | Pong | Want
+class Ask(msgspec.Struct, frozen=True, array_like=True, tag=11):
+    """One engine asks another for the answer to rows of a version, which has this file. `deadline`
+    as in `Run`. The answer is a `Ran` or a `Refused`.
+    """
+
+    id: int
+    model: str
+    version: int
+    digest: str
+    tensors: tuple[TensorHeader, ...] = ()
+    deadline: float = 0.0
+    priority: Priority = Priority.NORMAL
+
+
+class Refused(msgspec.Struct, frozen=True, array_like=True, tag=12):
+    """The other engine's answer to `id` is an error; without a `kind`, it does not answer for that
+    version, now or ever.
+    """
+
+    id: int
+    kind: ErrorKind | None = None
+    message: str = ""
+    retry_after_s: float | None = None
+
+
+Message = Hello | Run | Ran | Failed | Goodbye | More | Stop | Ping | Pong | Want | Ask | Refused
+Tensors = Run | Ran | Ask
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Message)
 _texts = msgspec.msgpack.Decoder(list[str | None])
@@ -177,10 +207,11 @@ def decoded(header: memoryview) -> tuple[Message, int]:
         message = _decoder.decode(header)
     except msgspec.MsgspecError as error:
         raise WireError(f"a header that cannot be read: {error}") from error
-    if not isinstance(message, Run | Ran) or not message.tensors:
+    if not isinstance(message, Tensors) or not message.tensors:
         return message, 0
     check_sizes(message.tensors)
-    return message, 0 if message.shared else payload_bytes(message.tensors)
+    apart = not isinstance(message, Ask) and message.shared
+    return message, 0 if apart else payload_bytes(message.tensors)
 
 
 def payload_bytes(tensors: Sequence[TensorHeader]) -> int:

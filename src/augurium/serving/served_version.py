@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from concurrent.futures import Executor as ThreadPool
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 
 import msgspec
 from typing_extensions import Buffer
@@ -22,6 +22,7 @@ from augurium.serving.bulk import Block, BulkRequest, answers
 from augurium.serving.bulk_runs import BulkRuns, bulk_runs
 from augurium.serving.cached_answers import CachedAnswers, Rows
 from augurium.serving.degradable import Find
+from augurium.serving.elsewhere import Elsewhere
 from augurium.serving.executor import ExitCounter, VersionExecutor
 from augurium.serving.guard import Guard
 from augurium.serving.memory_budget import Residence
@@ -80,6 +81,7 @@ class ServedVersion:
         # its place in memory, if it has one of its own; and the same if it may have to leave it
         self.residence: Residence | None = None
         self._tenancy: Residence | None = None
+        self._elsewhere: Elsewhere | None = None
         self._waking_rows = 0
         # requests of many rows: between two of their batches the batchers are empty
         self._bulk = 0
@@ -124,13 +126,18 @@ class ServedVersion:
         deadline: float,
         key: object,
         priority: Priority,
+        pass_on: bool = True,
     ) -> "asyncio.Future[Answer]":
-        """Queues rows; those of a version that is not in memory wait until it is."""
+        """Queues rows; those of a version that is not in memory wait until it is, or until an
+        engine that has it has answered them.
+        """
         if self._tenancy is None or self._tenancy.use():
             return self._batcher.submit(inputs, rows, deadline, key, priority)
         if self._waking_rows + rows > self.desired.batching.max_queue_rows:
             raise Overloaded("Exceeds maximum queue size")
-        return asyncio.ensure_future(self._woken(inputs, rows, deadline, key, priority))
+        return asyncio.ensure_future(
+            self._woken(inputs, rows, deadline, key, priority, self._elsewhere if pass_on else None)
+        )
 
     async def _woken(
         self,
@@ -139,9 +146,15 @@ class ServedVersion:
         deadline: float,
         key: object,
         priority: Priority,
+        elsewhere: Elsewhere | None,
     ) -> Answer:
         self._waking_rows += rows
         try:
+            if elsewhere is not None:
+                async with _until(deadline):
+                    found = await elsewhere.answer(inputs, deadline, priority)
+                if found is not None:
+                    return found
             await self._wake(deadline)
             answer = self._batcher.submit(inputs, rows, deadline, key, priority)
         finally:
@@ -153,12 +166,20 @@ class ServedVersion:
         """Returns when the version is in memory. Raises NotReady, Overloaded, DeadlineExceeded."""
         if self._tenancy is None:
             return
-        try:
-            async with asyncio.timeout(deadline - time.monotonic()):
-                if not self._tenancy.use():
-                    await self._tenancy.wake()
-        except TimeoutError as error:
-            raise DeadlineExceeded("Request timeout expired") from error
+        async with _until(deadline):
+            if not self._tenancy.use():
+                await self._tenancy.wake()
+
+    def answer_here(
+        self, inputs: Sequence[Array], deadline: float, priority: Priority
+    ) -> "asyncio.Future[Answer]":
+        """The answer to rows that another engine has checked, inputs in the signature's order; they
+        are not passed on. Raises Overloaded at once.
+        """
+        prepared = self._validator.arranged(inputs)
+        return self._submit(
+            prepared.inputs, prepared.rows, deadline, prepared.key, priority, pass_on=False
+        )
 
     @property
     def caches(self) -> bool:
@@ -180,9 +201,14 @@ class ServedVersion:
         if self._cached is not None:
             self._cached.keep_written(digest, CachedContent(content, rows, since))
 
-    def move_in(self, residence: Residence, limited: bool) -> None:
-        """Has this place in memory from now on; where that is `limited`, only when it is needed."""
+    def move_in(
+        self, residence: Residence, limited: bool, elsewhere: Elsewhere | None = None
+    ) -> None:
+        """Has this place in memory from now on; where that is `limited`, only when it is needed and
+        is not to be had `elsewhere`.
+        """
         residence.resident.in_use = self._in_use
+        self._elsewhere = elsewhere
         self.residence = residence
         self._tenancy = residence if limited else None
 
@@ -332,6 +358,16 @@ class ServedVersion:
         if self.residence is not None:
             self.residence.leave()
         self._executor.close()
+
+
+@asynccontextmanager
+async def _until(deadline: float) -> AsyncGenerator[None, None]:
+    """Raises DeadlineExceeded when that comes first."""
+    try:
+        async with asyncio.timeout(deadline - time.monotonic()):
+            yield
+    except TimeoutError as error:
+        raise DeadlineExceeded("Request timeout expired") from error
 
 
 def _bulk_policy(policy: BatchingPolicy, runs: BulkRuns) -> BatchingPolicy:

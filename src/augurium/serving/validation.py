@@ -47,7 +47,10 @@ class InputValidator:
         """
         if len(inputs) != len(self._specs) or not self._names.issuperset(inputs):
             inputs = self._completed(inputs)
-        ordered = [self._checked(spec, inputs[spec.name]) for spec in self._specs]
+        return self.arranged([self._checked(spec, inputs[spec.name]) for spec in self._specs])
+
+    def arranged(self, ordered: Sequence[Array]) -> Prepared:
+        """The same of tensors that were checked one by one, in the signature's order."""
         if not self._batched:
             return Prepared(ordered, 1, object())
         rows = ordered[0].shape[0]

@@ -77,6 +77,30 @@ async def test_what_takes_long_to_load_stays_longer(house: House) -> None:
     assert house.events == ["+dear", "+cheap", "-cheap", "+new"]
 
 
+async def test_a_copy_goes_before_what_only_this_engine_holds(house: House) -> None:
+    only, copy, new = (house.version(name, 4) for name in ("only", "copy", "new"))
+    copy.copy = lambda: True
+    await house.ask(only, copy)
+    house.now += 5
+    house.budget.used(copy)
+    house.now += 1
+    await house.ask(new)
+    assert house.events == ["+only", "+copy", "-copy", "+new"]
+
+
+async def test_a_copy_that_is_asked_all_the_time_outlasts_what_nobody_asks_for(
+    house: House,
+) -> None:
+    only, copy, new = (house.version(name, 4) for name in ("only", "copy", "new"))
+    copy.copy = lambda: True
+    house.load_s = 0.01
+    await house.ask(only, copy)
+    house.now += 1000
+    house.budget.used(copy)
+    await house.budget.wake(new)
+    assert house.events == ["+only", "+copy", "-only", "+new"]
+
+
 async def test_what_is_in_use_stays_and_who_finds_no_room_is_told(house: House) -> None:
     a, b, c = (house.version(name, 4) for name in "abc")
     await house.ask(a, b)
