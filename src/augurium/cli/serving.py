@@ -7,7 +7,7 @@ import typer
 
 from augurium.cli.arguments import JsonFlag
 from augurium.cli.output import print_fields, print_json
-from augurium.cli.serving_policy import changed, fallback_steps, policy_of_file, shown
+from augurium.cli.serving_policy import Isolation, changed, fallback_steps, policy_of_file, shown
 
 
 def serving(
@@ -30,6 +30,25 @@ def serving(
         bool | None,
         typer.Option(
             "--pin/--no-pin", help="Keep it in memory, where memory is limited, whatever happens."
+        ),
+    ] = None,
+    isolation: Annotated[
+        Isolation | None,
+        typer.Option(
+            help="Runners: share a process with others of the framework, have one alone, or as"
+            " the framework is by itself.",
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=0, max=1024, help="Runners: threads within one run; 0 for one."
+        ),
+    ] = None,
+    cpus: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST", help="Runners: the CPUs they may use, such as 0-3,8; '' for all."
         ),
     ] = None,
     target_delay: Annotated[
@@ -93,6 +112,7 @@ def serving(
     changes: dict[str, dict[str, Any]] = {
         "cache": {"ttl_s": cache_ttl, "stale_if_error_s": cache_stale},
         "residency": {"pinned": pin},
+        "placement": {"isolation": isolation, "threads": threads, "cpus": cpus},
         "overload": {
             "target_queue_delay_ms": target_delay,
             "max_concurrency": max_concurrency,

@@ -1,6 +1,7 @@
 """A model's serving policy on the command line: what options change of it, and how it is shown."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,16 @@ import msgspec
 import typer
 
 NO_STEPS = "none"
+MANY_THREADS = 2
 STEP_FORMS = "model:NAME[@ALIAS], constant:FILE.json or stale:SECONDS"
+
+
+class Isolation(StrEnum):
+    """What may be said on the command line; `auto` takes back what was said."""
+
+    shared = "shared"
+    dedicated = "dedicated"
+    auto = "auto"
 
 
 def changed(policy: Mapping[str, Any], changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -18,6 +28,8 @@ def changed(policy: Mapping[str, Any], changes: Mapping[str, Mapping[str, Any]])
         said = {key: value for key, value in values.items() if value is not None}
         if said:
             found[section] = {**found.get(section, {}), **said}
+    if found.get("placement", {}).get("isolation") == Isolation.auto:
+        found["placement"] = {**found["placement"], "isolation": None}
     if not found.get("fallback", {}).get("steps"):
         found.pop("fallback", None)
     return found
@@ -68,8 +80,17 @@ def shown(policy: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "", f"and given for {stale_s:g} s more when the model cannot be asked"
     pinned = policy.get("residency", {}).get("pinned", False)
     yield "residency", "pinned: always in memory" if pinned else "by demand"
+    yield "placement", _placement(policy.get("placement", {}))
     yield from _overload(policy.get("overload", {}))
     yield from _fallback(policy.get("fallback", {}))
+
+
+def _placement(placement: Mapping[str, Any]) -> str:
+    isolation, threads = placement.get("isolation"), placement.get("threads", 0)
+    said = f"{isolation} runner" if isolation else "as its framework is"
+    if threads >= MANY_THREADS:
+        said += f", {threads} threads in a run"
+    return said + (f", on CPUs {placement['cpus']}" if placement.get("cpus") else "")
 
 
 def _overload(overload: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

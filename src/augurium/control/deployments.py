@@ -16,6 +16,7 @@ from augurium.control.engine_link import FAILED
 from augurium.control.fallback_check import check_fallback
 from augurium.control.link_hub import LinkHub
 from augurium.control.load_watch import LoadWatch
+from augurium.control.placement_check import check_placement
 from augurium.control.snapshots import Snapshots
 from augurium.control.turns import Turns
 from augurium.core.errors import AuguriumError, Conflict, NotFound, Unprocessable
@@ -154,10 +155,12 @@ class Deployments:
     async def set_serving(self, model: str, policy: ServingPolicy, actor: str) -> Model:
         """Decides how a model is served, from now on and in every engine.
 
-        Raises NotFound, and InvalidArgument and Conflict for a fallback that cannot be.
+        Raises NotFound, and InvalidArgument and Conflict for a fallback or a placement that cannot
+        be.
         """
         async with self._turns.of(model):
             await asyncio.to_thread(check_fallback, self._registry, model, policy)
+            await asyncio.to_thread(check_placement, self._registry, model, policy.placement)
             await _complete(self._registry.edit_model, model, ModelEdit(serving=policy), actor)
             await self._publish()
         return await asyncio.to_thread(self._registry.model, model)

@@ -13,15 +13,19 @@ from augurium.access.access import Access
 from augurium.control.link_hub import LinkHub
 from augurium.control.load_overrides import LoadOverrides
 from augurium.core.errors import AuguriumError
+from augurium.core.serving_policy import PlacementPolicy
 from augurium.core.settings import BatchingSettings
 from augurium.registry.artifacts import ArtifactStore
 from augurium.registry.records import Artifact, Version
 from augurium.registry.registry import Registry
+from augurium.runtimes.runtime import IN_ENGINE
 from augurium.serving.snapshot import BatchingPolicy, DesiredModel, DesiredVersion, Snapshot
 
 BATCHING_PREFIX = "batching."
 # every engine is told of every version at once
 MOST_EXAMPLE_BYTES = 8 * 1024
+ANYWHERE = PlacementPolicy()
+
 log = structlog.get_logger()
 
 
@@ -75,8 +79,13 @@ class Snapshots:
         deployed = self._registry.deployed()
         # first, so that fetching the files of one version does not drop those of another
         self._artifacts.pin(_loaded_files(deployed))
+        models = self._registry.models()
+        placements = {model.name: model.serving.placement for model in models}
         by_model = groupby(deployed, key=attrgetter("model"))
-        versions = {model: tuple(map(self._desired, group)) for model, group in by_model}
+        versions = {
+            model: tuple(self._desired(one, placements.get(model, ANYWHERE)) for one in group)
+            for model, group in by_model
+        }
         return tuple(
             DesiredModel(
                 model.name,
@@ -85,11 +94,11 @@ class Snapshots:
                 model.aliases,
                 model.serving,
             )
-            for model in self._registry.models()
+            for model in models
             if model.name in versions
         )
 
-    def _desired(self, version: Version) -> DesiredVersion:
+    def _desired(self, version: Version, placement: PlacementPolicy) -> DesiredVersion:
         return DesiredVersion(
             model=version.model,
             version=version.version,
@@ -106,6 +115,8 @@ class Snapshots:
             },
             batching=self._policy(version),
             examples=_examples(version),
+            # engines run what is theirs the same way wherever others are
+            placement=ANYWHERE if version.runtime in IN_ENGINE else placement,
         )
 
     def _path(self, version: Version, artifact: Artifact) -> str:

@@ -1,6 +1,6 @@
 """How a model is served, beyond which versions: what may be decided per model, at any time."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
@@ -22,6 +22,19 @@ class ResidencyPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
     pinned: bool = False
     """Always in memory: loaded before the first request, and never put to sleep."""
+
+
+class PlacementPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """In which process a model's versions run that do not run in the engines, and on what."""
+
+    isolation: Literal["shared", "dedicated"] | None = None
+    """`shared`: in one process with others of the same framework; `dedicated`: in a process of its
+    own. None says it by the framework; Python functions and pickles are never shared.
+    """
+    threads: Annotated[int, Meta(ge=0, le=1024)] = 0
+    """Threads of the framework within one run; 0 for one."""
+    cpus: Annotated[str, Meta(max_length=1000)] = ""
+    """The CPUs its process may use, such as `0-3,8`; empty for all."""
 
 
 class OverloadPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -115,5 +128,6 @@ class ServingPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
     cache: CachePolicy = CachePolicy()
     residency: ResidencyPolicy = ResidencyPolicy()
+    placement: PlacementPolicy = PlacementPolicy()
     overload: OverloadPolicy = OverloadPolicy()
     fallback: FallbackPolicy = FallbackPolicy()

@@ -26,6 +26,7 @@ from augurium.node.control_window import ControlWindow
 from augurium.node.engine_fleet import EngineFleet
 from augurium.node.preflight import check_storage, locked_home, resolve
 from augurium.scaling.node_policy import node_policy
+from augurium.serving.runner_suspects import forget_suspects
 
 EXIT_OK = 0
 EXIT_REFUSED = 1
@@ -42,6 +43,7 @@ def serve(settings: Settings) -> int:
     try:
         config = resolve(settings)
         with locked_home(config.home):
+            forget_suspects(config.home.run)
             check_storage(config)
             check_anyone_may_call(config)
             config.home.ledger.unlink(missing_ok=True)

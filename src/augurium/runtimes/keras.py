@@ -20,9 +20,10 @@ class KerasModel:
     names of its output layers.
     """
 
-    def __init__(self, path: Path, options: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, options: Mapping[str, str], threads: int = 1) -> None:
         if options:
             raise InvalidArgument(f"keras takes no options, got {dict(options)}")
+        import_tensorflow(threads)
         self._model = _load(path)
         self.function = _function(self._model)
 

@@ -10,6 +10,9 @@ from augurium.core.tensors import Array
 
 # which of them may live in an engine process; all others live in a runner
 IN_ENGINE = frozenset({"onnx"})
+# which of them are not told how many threads a run may have; what scikit-learn and functions call
+# reads it from the environment (OMP_NUM_THREADS), and joblib has one in a confined process
+WITHOUT_THREADS = IN_ENGINE | {"python", "sklearn"}
 # which of them take BYTES that are not UTF-8; the others take texts only
 TAKE_BYTES = frozenset({"tensorflow", "keras", "python"})
 # class by runtime, and the extra that brings what it needs
@@ -71,17 +74,28 @@ class StreamingModel(LoadedModel, Protocol):
 
 
 def load(
-    runtime: str, path: Path, options: Mapping[str, str], weights: Path | None = None
+    runtime: str,
+    path: Path,
+    options: Mapping[str, str],
+    weights: Path | None = None,
+    threads: int = 1,
 ) -> LoadedModel:
     """Loads a servable file with the named runtime, whose module is imported now.
 
-    `weights` are the external weights of an ONNX file. Raises InvalidArgument for an unknown
+    `weights` are the external weights of an ONNX file. `threads` are the framework's within one
+    run; engines and functions have no use for the number. Raises InvalidArgument for an unknown
     runtime and ModelFailed when the file cannot be loaded or the runtime's packages are missing.
     """
     model = prepare(runtime)
     if weights is not None and runtime != "onnx":
         raise InvalidArgument(f"runtime '{runtime}' takes no external weights; only onnx does")
-    loaded: LoadedModel = model(path, options, weights) if weights else model(path, options)
+    loaded: LoadedModel
+    if weights is not None:
+        loaded = model(path, options, weights)
+    elif threads > 1 and runtime not in WITHOUT_THREADS:
+        loaded = model(path, options, threads)
+    else:
+        loaded = model(path, options)
     return loaded
 
 

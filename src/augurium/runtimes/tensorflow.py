@@ -22,9 +22,10 @@ class TensorflowModel:
     Inputs and outputs have the names of the signature.
     """
 
-    def __init__(self, path: Path, options: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, options: Mapping[str, str], threads: int = 1) -> None:
         if options:
             raise InvalidArgument(f"tensorflow takes no options, got {dict(options)}")
+        import_tensorflow(threads)
         with TemporaryDirectory() as folder:
             _unpack(path, Path(folder))
             # kept: the variables live as long as the object that holds them

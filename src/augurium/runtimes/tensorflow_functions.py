@@ -1,4 +1,4 @@
-"""TensorFlow functions with named inputs and outputs, one thread per run.
+"""TensorFlow functions with named inputs and outputs, by default one thread per run.
 
 Imports TensorFlow, therefore loaded in runners and in children of imports only.
 """
@@ -17,8 +17,8 @@ from augurium.core.texts import text_of
 FIRST_LINE_CHARACTERS = 300
 
 
-def import_tensorflow() -> Any:
-    """TensorFlow, silent, without devices and with one thread."""
+def import_tensorflow(threads: int = 0) -> Any:
+    """TensorFlow, silent, without devices, and with so many threads: one until somebody said."""
     # read when it is imported; it writes to standard error otherwise
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
@@ -26,10 +26,12 @@ def import_tensorflow() -> Any:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     import tensorflow
 
-    with contextlib.suppress(RuntimeError):
-        # refused once it has run something in this process
-        tensorflow.config.threading.set_intra_op_parallelism_threads(1)
-        tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+    threading = tensorflow.config.threading
+    if threads or not threading.get_intra_op_parallelism_threads():
+        with contextlib.suppress(RuntimeError):
+            # refused once it has run something in this process
+            threading.set_intra_op_parallelism_threads(threads or 1)
+            threading.set_inter_op_parallelism_threads(1)
     return tensorflow
 
 

@@ -1,4 +1,4 @@
-"""PyTorch on the CPU, one thread per run: programs of `torch.export`.
+"""PyTorch on the CPU, by default one thread per run: programs of `torch.export`.
 
 Imports PyTorch, therefore loaded in runners and in children of imports only.
 """
@@ -47,13 +47,13 @@ class TorchModel:
     Outputs have the keys of the dict it returns, or are called `output`, `output_1`, ...
     """
 
-    def __init__(self, path: Path, options: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, options: Mapping[str, str], threads: int = 1) -> None:
         if options not in ({}, BFLOAT16_OPTION):
             raise InvalidArgument(
                 f"torch takes no options but {BFLOAT16_OPTION}, got {dict(options)}"
             )
         self._widens = not options
-        torch.set_num_threads(1)
+        torch.set_num_threads(threads)
         self.program = load_program(path)
         self._module = self.program.module(check_guards=False)
         self._inputs = tensor_inputs(self.program)

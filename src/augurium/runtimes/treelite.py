@@ -1,8 +1,9 @@
-"""Treelite's interpreter of trees, one thread per run.
+"""Treelite's interpreter of trees, by default one thread per run.
 
 Options: `answers` and `classes`, see `tree_answers.py`. The file is Treelite's own binary format.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from augurium.runtimes.tree_answers import matrix_of, meaning_of, picked
 class TreeliteModel:
     """One model of trees; runs may be concurrent, because nothing in it changes."""
 
-    def __init__(self, path: Path, options: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, options: Mapping[str, str], threads: int = 1) -> None:
         self._meaning = meaning_of(options)
+        # Treelite refuses more than there are CPUs
+        self._threads = min(threads, _cpus())
         try:
             self._model = treelite.Model.deserialize(str(path))
             self._dtype = np.dtype(self._model.input_type)
@@ -33,10 +36,16 @@ class TreeliteModel:
                 f"rows of {matrix.shape[1:]} features, expected {self._model.num_feature}"
             )
         try:
-            raw = treelite.gtil.predict(self._model, matrix, nthread=1)
+            raw = treelite.gtil.predict(self._model, matrix, nthread=self._threads)
         except (treelite.TreeliteError, TypeError, ValueError) as error:
             raise ModelFailed(f"the model failed: {_first_line(error)}") from error
         return picked(self._meaning.answers(raw), outputs)
+
+
+def _cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _first_line(error: Exception) -> str:

@@ -7,8 +7,10 @@ request finds its version loaded and the moment it runs; only the loading itself
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import structlog
 
@@ -32,6 +34,13 @@ DRAIN_POLL_S = 0.002
 log = structlog.get_logger()
 
 
+class Base(NamedTuple):
+    """What versions take together, however many of them are there: a process and its framework."""
+
+    name: str
+    size_bytes: int
+
+
 class Loading:
     """A load, and how many wait for it."""
 
@@ -46,8 +55,9 @@ class Resident:
     `load` loads it, blocking, and `unload` lets go of it; `size_bytes` is what its files take until
     it was measured. While it is `in_use` it is not unloaded, and never while it is `pinned`.
     `metrics` counts what becomes of it. What lives in another process says itself what it takes
-    (`takes`), and loads on `threads` of its own, beside others. One that another engine holds as
-    well is a `copy`: without it, requests are passed on.
+    (`takes`) and what it shares with others there (`shares`), and loads on `threads` of its own,
+    beside others. One that another engine holds as well is a `copy`: without it, requests are
+    passed on.
     """
 
     def __init__(
@@ -60,8 +70,12 @@ class Resident:
         metrics: VersionMetrics | None = None,
         takes: Callable[[], int] | None = None,
         threads: ThreadPoolExecutor | None = None,
+        shares: Callable[[], Base | None] = lambda: None,
     ) -> None:
         self.name = name
+        self.shares = shares
+        # as it was when it loaded last
+        self.base: Base | None = None
         self.takes = takes
         self.threads = threads
         self.size_bytes = size_bytes
@@ -103,7 +117,7 @@ class Residence:
     def fits(self) -> bool:
         """Whether it is asleep and there is room for it beside all that is in memory."""
         room_bytes = self._budget.limit_bytes - self._budget.used_bytes
-        return not self.resident.awake and self.resident.size_bytes <= room_bytes
+        return not self.resident.awake and self._budget.needed_bytes(self.resident) <= room_bytes
 
     @property
     def may_copy(self) -> bool:
@@ -145,8 +159,17 @@ class MemoryBudget:
 
     @property
     def used_bytes(self) -> int:
-        """What the versions in memory take."""
-        return sum(resident.size_bytes for resident in self._residents)
+        """What the versions in memory take, and what they share, once."""
+        return _together(self._residents)
+
+    def needed_bytes(self, resident: Resident) -> int:
+        """What a version takes beside those that are in memory."""
+        base = resident.base
+        if base is None or any(
+            other.base and other.base.name == base.name for other in self._residents
+        ):
+            return resident.size_bytes
+        return resident.size_bytes + base.size_bytes
 
     @property
     def copied_bytes(self) -> int:
@@ -254,9 +277,10 @@ class MemoryBudget:
                 f" {pinned} of the {self.limit_bytes} that an engine may use for models; raise"
                 " residency.memory_bytes or pin less"
             )
-        going = self._chosen(resident.size_bytes)
-        staying = self.used_bytes - sum(other.size_bytes for other in going)
-        if staying + resident.size_bytes > self.limit_bytes:
+        needed_bytes = self.needed_bytes(resident)
+        going = self._chosen(needed_bytes)
+        staying = _together(self._residents.difference(going))
+        if staying + needed_bytes > self.limit_bytes:
             raise Overloaded(
                 f"no memory for {resident.name} while others are loading; try again later"
             )
@@ -307,12 +331,17 @@ class MemoryBudget:
     def _chosen(self, size_bytes: int) -> list[Resident]:
         """Those that make room for so many bytes: idle ones first, and the least worth of them."""
         used, going = self.used_bytes, []
+        sharing = Counter(other.base.name for other in self._residents if other.base)
         movable = sorted(self._movable, key=lambda one: (one.in_use(), self._worth(one)))
         for other in movable:
             if used + size_bytes <= self.limit_bytes:
                 break
             going.append(other)
             used -= other.size_bytes
+            if other.base is not None:
+                sharing[other.base.name] -= 1
+                # with the last of its versions a process goes
+                used -= 0 if sharing[other.base.name] else other.base.size_bytes
         return going
 
     @property
@@ -352,8 +381,17 @@ class MemoryBudget:
         return failure
 
 
+def _together(residents: Collection[Resident]) -> int:
+    bases: dict[str, int] = {}
+    for base in (resident.base for resident in residents):
+        if base is not None:
+            bases[base.name] = max(base.size_bytes, bases.get(base.name, 0))
+    return sum(resident.size_bytes for resident in residents) + sum(bases.values())
+
+
 def _load_elsewhere(resident: Resident) -> None:
     """Loads what lives in another process, and asks what it takes. Blocking."""
     resident.load()
+    resident.base = resident.shares()
     if resident.takes is not None:
         resident.size_bytes = max(resident.size_bytes, resident.takes())

@@ -106,7 +106,8 @@ class Residency:
             msgspec.structs.replace(
                 model,
                 versions=tuple(
-                    version
+                    # one that could not be changed is as it was
+                    self._served[model.name, version.version].desired
                     for version in model.versions
                     if (model.name, version.version) in self._served
                 ),
@@ -234,6 +235,7 @@ class Residency:
         if isinstance(executor, SleepingRunner):
             runner = executor
             resident.takes = lambda: runner.memory_bytes
+            resident.shares = lambda: runner.base
             resident.threads = self._runner_loads
             resident.size_bytes //= self._engines
         residence = Residence(self._budget, resident)

@@ -23,12 +23,17 @@ class RunnerOrder(msgspec.Struct, frozen=True, kw_only=True):
     """What a runner is told: its socket's descriptor, what it may read, and when to end by itself.
 
     It ends `idle_s` after the last engine left, and when loading takes more than `load_timeout_s`.
+    Versions may come that are not known yet where it is `shared`. A run has so many `threads`, and
+    all of them together these `cpus`, or any.
     """
 
     listener: int
     readable: tuple[str, ...]
     idle_s: float
     load_timeout_s: float
+    shared: bool = False
+    threads: int = 1
+    cpus: tuple[int, ...] = ()
 
 
 def main() -> None:
@@ -36,6 +41,9 @@ def main() -> None:
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=RunnerOrder)
     # a child begins with the mask of its parent, which may block signals
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    if order.cpus and hasattr(os, "sched_setaffinity"):
+        # threads begin with what the first one may use
+        os.sched_setaffinity(0, order.cpus)
     listener = socket.socket(fileno=order.listener)
     # again, by this process: from now on the kernel tells engines whom they talk to
     listener.listen(wire.BACKLOG)

@@ -46,9 +46,9 @@ class Conversation:
         self._blocked = blocked
         self.open = True
 
-    def greet(self) -> None:
+    def greet(self, hello: wire.Hello) -> None:
         """Raises ConnectionError."""
-        self._write(wire.Hello())
+        self._write(hello)
 
     def read(self) -> None:
         """Takes what has come. Raises ConnectionError and WireError."""
@@ -123,10 +123,10 @@ class Attendant:
         self._runs = runs
         self._runtime = runtime
 
-    def attend(self) -> bool:
+    def attend(self, hello: wire.Hello) -> bool:
         """Returns when the engine has left; whether it said goodbye."""
         try:
-            self._channel.send(wire.Hello(), (), time.monotonic() + ANSWER_TIMEOUT_S)
+            self._channel.send(hello, (), time.monotonic() + ANSWER_TIMEOUT_S)
             while True:
                 message, arrays = self._channel.receive()
                 if isinstance(message, wire.Run):

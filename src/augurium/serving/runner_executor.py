@@ -19,7 +19,7 @@ from augurium.serving.runner_channel import Channel
 from augurium.serving.runner_keeper import RunnerKeeper
 from augurium.serving.runner_link import Done, RunnerLink
 from augurium.serving.runner_memory import SharedMemory
-from augurium.serving.runner_process import RunnerProcess
+from augurium.serving.runner_process import RunnerProcess, SharedBase
 from augurium.serving.runner_stream import AHEAD, RunnerStream
 
 # runs one at a time, as warm-up makes them
@@ -79,8 +79,13 @@ class RunnerExecutor:
 
     @property
     def memory_bytes(self) -> int:
-        """What the runner takes now, 0 while there is none."""
+        """See `RunnerProcess`."""
         return self._process.memory_bytes
+
+    @property
+    def base(self) -> SharedBase | None:
+        """See `RunnerProcess`."""
+        return self._process.base
 
     def count_exits_in(self, exits: dict[str, int]) -> None:
         """See `ExitCounter`."""
@@ -118,6 +123,7 @@ class RunnerExecutor:
             sound = True
         except TimeoutError:
             self._process.end(channel, "hang")
+            self.suspect()
             raise RunLost(
                 f"the model did not answer within {self._run_timeout_s:g} s; its runner was stopped"
                 " and is started again"
@@ -126,6 +132,7 @@ class RunnerExecutor:
             self._process.end(channel, "wire")
             raise RunLost(f"its runner answered with {error}; it is started again") from error
         except OSError as error:
+            self.suspect()
             raise RunLost("the model ended its runner, which is started again") from error
         finally:
             self._give_back(channel, generation, sound)
@@ -189,6 +196,12 @@ class RunnerExecutor:
     def open(self) -> tuple[socket.socket, SharedMemory | None] | None:
         """A connection for many runs; None when nobody listens."""
         return self._process.open_for_many()
+
+    def suspect(self) -> None:
+        """Runs had begun when the runner ended, which may be their doing."""
+        # not when this engine lets go of it
+        if not self._keeper.closed:
+            self._process.suspect()
 
     def end(self, connection: socket.socket, cause: str) -> None:
         """Ends the process at the other side of a connection."""

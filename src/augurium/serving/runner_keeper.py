@@ -110,6 +110,9 @@ class RunnerKeeper:
                 return
             lived_s = time.monotonic() - came
             pause_s = 0.0 if lived_s > HEALTHY_AFTER_S else _longer(pause_s)
+            if self._process.shared:
+                # all engines say first whose runs were inside
+                pause_s = max(FIRST_PAUSE_S, pause_s)
             found = self._next(pause_s)
             if found is None:
                 return

@@ -45,6 +45,10 @@ class Runner(Protocol):
         """Ends the process at the other side of a connection."""
         ...
 
+    def suspect(self) -> None:
+        """It ended with runs that it had begun."""
+        ...
+
 
 class _Ask:
     """One run that was asked for; `due` is when waiting for a runner ends."""
@@ -350,6 +354,8 @@ class RunnerLink:
                 self._fail(ask, RunLost(reason))
             else:
                 again.append(ask)
+        if len(again) < len(under_way):
+            self._runner.suspect()
         self._waiting.extendleft(reversed(again))
 
     def _fail(self, ask: _Ask, error: Exception) -> None:

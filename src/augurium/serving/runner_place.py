@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -20,9 +20,12 @@ from augurium.core.home import short_socket_path
 from augurium.core.settings import RunnerSettings
 from augurium.importing.sandbox import SINGLE_THREAD
 from augurium.serving import runner_wire as wire
+from augurium.serving.placement import Placement
 from augurium.serving.runner import RunnerOrder
+from augurium.serving.runner_files import LentFiles
 
 PREFIX = "runner-"
+LENT = ".models"
 MODULE = "augurium.serving.runner"
 LOG_TAIL_BYTES = 1000
 PASSED_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH")
@@ -36,20 +39,23 @@ log = structlog.get_logger()
 class RunnerPlace:
     """Where one runner is, if there is one, for this engine and for all others of the node.
 
-    The process may read the files `readable`.
+    The process may read the files `readable`, and where versions share it those that are lent to
+    it.
     """
 
     def __init__(
         self,
         folder: Path,
-        name: str,
+        placement: Placement,
         readable: tuple[str, ...],
         settings: RunnerSettings,
     ) -> None:
         self.folder = folder
-        self.name = f"{PREFIX}{name}"
+        self.placement = placement
+        self.name = f"{PREFIX}{placement.name}"
         self._readable = readable
         self._settings = settings
+        self._files = LentFiles(folder / f"{self.name}{LENT}") if placement.shared else None
         self._socket_file = short_socket_path(folder / f"{self.name}.sock")
 
     def reach(self, *, wait: bool = True) -> socket.socket | None:
@@ -69,12 +75,24 @@ class RunnerPlace:
         with _locked(self.folder):
             yield
 
+    @contextmanager
+    def lent(self, files: Sequence[str | None]) -> Iterator[list[str | None]]:
+        """Where the runner finds these files while it loads them. Raises ModelFailed."""
+        if self._files is None:
+            yield list(files)
+            return
+        with self._files.lent(files) as lent:
+            yield lent
+
     def start(self) -> "subprocess.Popen[bytes]":
         """Starts the process, which listens when this returns. Raises ModelFailed."""
+        _check_cpus(self.placement.cpus)
         work = self.folder / self.name
         remove_folder(work)
         try:
             work.mkdir(mode=0o700)
+            if self._files is not None:
+                self._files.begin()
             with self._listening() as listener, self._log_file.open("wb") as output:
                 process = subprocess.Popen(
                     [sys.executable, "-s", "-P", "-m", MODULE],
@@ -109,11 +127,15 @@ class RunnerPlace:
         return cause
 
     def _hand_over(self, process: "subprocess.Popen[bytes]", listener: int) -> None:
+        readable = self._readable if self._files is None else (str(self._files.folder),)
         order = RunnerOrder(
             listener=listener,
-            readable=self._readable,
+            readable=readable,
             idle_s=self._settings.idle_s,
             load_timeout_s=self._settings.load_timeout_s,
+            shared=self.placement.shared,
+            threads=self.placement.threads,
+            cpus=self.placement.cpus,
         )
         # a process that died before it read this is found out by its closed socket
         if process.stdin is not None:
@@ -134,7 +156,8 @@ class RunnerPlace:
     def _environment(self, work: Path) -> dict[str, str]:
         passed = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
         private = {"HOME": str(work), "TMPDIR": str(work), "LANG": "C.UTF-8"}
-        return {**passed, **private, **SINGLE_THREAD}
+        threads = dict.fromkeys(SINGLE_THREAD, str(self.placement.threads))
+        return {**passed, **private, **threads}
 
     @property
     def _log_file(self) -> Path:
@@ -165,6 +188,24 @@ def sweep(folder: Path) -> None:
                     (folder / f"{socket_file.stem}{CAUSE}").unlink(missing_ok=True)
 
 
+def _check_cpus(cpus: Sequence[int]) -> None:
+    if not cpus:
+        return
+    if not hasattr(os, "sched_getaffinity"):
+        raise ModelFailed(
+            "its placement names CPUs, which this system does not let a process choose; take them"
+            " away: augurium serving NAME --cpus ''"
+        )
+    there = os.sched_getaffinity(0)
+    missing = sorted(set(cpus) - there)
+    if missing:
+        raise ModelFailed(
+            f"its placement names CPU {', '.join(map(str, missing[:8]))}, and this node may use"
+            f" {', '.join(map(str, sorted(there)[:64]))}; choose others: augurium serving NAME"
+            " --cpus LIST"
+        )
+
+
 def how(status: int) -> str:
     """How a process ended, in words."""
     if status >= 0:
@@ -179,6 +220,7 @@ def _remove(folder: Path, name: str, socket_file: Path) -> None:
     socket_file.unlink(missing_ok=True)
     (folder / f"{name}.log").unlink(missing_ok=True)
     remove_folder(folder / name)
+    remove_folder(folder / f"{name}{LENT}")
 
 
 @contextmanager

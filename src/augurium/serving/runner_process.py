@@ -1,33 +1,73 @@
 """The runner of one version, as an engine reaches it: found by its socket, started if need be."""
 
-import hashlib
+import math
 import os
 import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-
-import msgspec
+from typing import NamedTuple
 
 from augurium.core.errors import ModelFailed
 from augurium.core.settings import RunnerSettings
 from augurium.serving import runner_wire as wire
+from augurium.serving.placement import dedicated, placement_of, version_key
 from augurium.serving.runner_channel import Channel
 from augurium.serving.runner_frames import FrameWriter, kill_peer, peer
 from augurium.serving.runner_memory import SharedMemory, new_memory
 from augurium.serving.runner_place import RunnerPlace, how
+from augurium.serving.runner_suspects import Suspects
 from augurium.serving.snapshot import DesiredVersion
 
-ATTEMPTS = 3
+ATTEMPTS = 5
 EXIT_TIMEOUT_S = 5.0
+CLOCKS_APART_S = 0.1
+
+
+class SharedBase(NamedTuple):
+    """What a process takes for all its versions together; `name` is the process's."""
+
+    name: str
+    size_bytes: int
+
+
+class Arrival:
+    """How far a version is that loads. One that is `patient` has its time from when the load
+    begins, which may be after those of others.
+    """
+
+    def __init__(self, timeout_s: float, *, patient: bool) -> None:
+        self._timeout_s = timeout_s
+        self._patient = patient
+        self._since = time.monotonic()
+        self.began = False
+
+    def begins(self) -> None:
+        """It is being loaded now."""
+        self.began = True
+        if self._patient:
+            self._since = time.monotonic()
+
+    def deadline(self) -> float:
+        """Until when it may take."""
+        if self._patient and not self.began:
+            return math.inf
+        return self._since + self._timeout_s
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it has taken its time, as the runner counts it, whose clock started before."""
+        return self.began and time.monotonic() > self._since + self._timeout_s - CLOCKS_APART_S
 
 
 class RunnerProcess:
-    """The runner of one version, for this engine and for all others of the node.
+    """The runner of one version, for this engine and for all others of the node: its own, or one
+    that it shares.
 
-    An engine that finds nobody at the version's socket binds it and starts the process, under a
+    An engine that finds nobody at the runner's socket binds it and starts the process, under a
     lock; others connect at once and wait until the version has loaded. `restarts` counts how often
     it was this engine that started the next process, `exits` the same by why the one before ended:
     `hang`, `memory`, `wire` (it wrote junk), or `crash`.
@@ -36,13 +76,15 @@ class RunnerProcess:
     def __init__(self, folder: Path, desired: DesiredVersion, settings: RunnerSettings) -> None:
         self._desired = desired
         self._settings = settings
-        self._key = f"{desired.model}-{desired.version}-{_identity(desired)}"
-        self._place = RunnerPlace(
-            folder,
-            self._key,
-            tuple(file for file in (desired.path, desired.weights_path) if file),
-            settings,
-        )
+        self._key = version_key(desired)
+        self._suspects = Suspects(folder)
+        own, wanted = dedicated(desired), placement_of(desired)
+        readable = tuple(file for file in (desired.path, desired.weights_path) if file)
+        self._own = RunnerPlace(folder, own, readable, settings)
+        self._wanted = RunnerPlace(folder, wanted, (), settings) if wanted.shared else self._own
+        # where it is now, or was last
+        self._place = self._wanted
+        self._hello = wire.Hello()
         self._started_once = False
         self.exits: dict[str, int] = {}
         self.restarts = 0
@@ -51,14 +93,24 @@ class RunnerProcess:
     def name(self) -> str:
         return self._place.name
 
+    @property
+    def shared(self) -> bool:
+        """Whether other versions may be in the process."""
+        return self._place.placement.shared
+
+    @property
+    def base(self) -> SharedBase | None:
+        """What the process takes beside its versions; None where this is all part of this one."""
+        return SharedBase(self.name, self._hello.base_bytes) if self.shared else None
+
     def connect(self) -> Channel:
         """A connection to the loaded version; starts the process if there is none. Blocking.
 
         Raises ModelFailed when the version does not load.
         """
-        place = self._place
-        deadline = time.monotonic() + self._settings.load_timeout_s
+        process = None
         for _ in range(ATTEMPTS):
+            place = self._place = self._next_place()
             with place.locked():
                 process = None
                 connection = place.reach()
@@ -67,15 +119,25 @@ class RunnerProcess:
                     connection = place.reach()
             if connection is None:
                 raise self._ended_early(process)
+            arrival = Arrival(self._settings.load_timeout_s, patient=place.placement.shared)
             try:
-                return self._greeted(connection, deadline)
+                return self._loaded(place, connection, arrival)
             except TimeoutError:
+                self._suspect_load(arrival)
                 raise self._too_slow(process) from None
             except (OSError, wire.WireError) as error:
-                if process is not None:
+                self._suspect_load(arrival)
+                if arrival.is_late:
+                    raise self._too_slow(None) from error
+                if process is not None and not place.placement.shared:
                     raise self._ended_early(process) from error
-                # it was about to end when we came; the next round starts another
-        raise ModelFailed("its runner ends again and again before it is ready")
+                # it was about to end when we came, or another version ended it
+        raise self._ended_early(process)
+
+    def suspect(self) -> None:
+        """Runs of this version had begun when its runner ended."""
+        if self.shared:
+            self._suspects.was_running(self._key)
 
     def reconnect(self, deadline: float) -> Channel | None:
         """One more connection to a process that runs; None when nobody listens."""
@@ -84,7 +146,7 @@ class RunnerProcess:
         if connection is None:
             return None
         try:
-            return self._greeted(connection, deadline)
+            return self._greeted(connection, self._want(), lambda: deadline)
         except (OSError, wire.WireError):
             return None
 
@@ -127,7 +189,11 @@ class RunnerProcess:
 
     @property
     def memory_bytes(self) -> int:
-        """The resident size of the process, 0 if there is none."""
+        """What the version takes: the resident size of its own process, 0 if there is none, or by
+        how much a shared one grew.
+        """
+        if self.shared:
+            return self._hello.memory_bytes
         connection = self._place.reach()
         if connection is None:
             return 0
@@ -154,12 +220,43 @@ class RunnerProcess:
             self.exits[cause] = self.exits.get(cause, 0) + 1
         return process
 
-    def _greeted(self, connection: socket.socket, deadline: float) -> Channel:
+    def _next_place(self) -> RunnerPlace:
+        """Where it is wanted, unless it may have ended the runner there."""
+        return self._own if self._suspects.is_proven(self._key) else self._wanted
+
+    def _suspect_load(self, arrival: "Arrival") -> None:
+        if self.shared and arrival.began:
+            self._suspects.was_loading(self._key)
+
+    def _loaded(self, place: RunnerPlace, connection: socket.socket, arrival: "Arrival") -> Channel:
+        """A connection on which the version loads, if it is not there."""
+        files = (self._desired.path, self._desired.weights_path)
+        try:
+            with place.lent(files) as (path, weights_path):
+                want = self._want(path or "", weights_path)
+                channel = self._greeted(connection, want, arrival.deadline, arrival)
+        except BaseException:
+            connection.close()
+            raise
+        self._started_once = True
+        return channel
+
+    def _greeted(
+        self,
+        connection: socket.socket,
+        want: wire.Want,
+        deadline: Callable[[], float],
+        arrival: "Arrival | None" = None,
+    ) -> Channel:
         channel = Channel(connection)
         try:
             connection.send(wire.ONE_AT_A_TIME)
-            channel.send(self._want(), (), deadline)
-            hello, _ = channel.receive(deadline)
+            channel.send(want, (), deadline())
+            hello, _ = channel.receive(deadline())
+            while isinstance(hello, wire.Loading):
+                if arrival is not None:
+                    arrival.begins()
+                hello, _ = channel.receive(deadline())
             if not isinstance(hello, wire.Hello):
                 raise wire.WireError("no greeting")
             if hello.problem:
@@ -167,17 +264,18 @@ class RunnerProcess:
         except BaseException:
             channel.close()
             raise
-        self._started_once = True
+        self._hello = hello
         return channel
 
-    def _want(self) -> wire.Want:
+    def _want(self, path: str = "", weights_path: str | None = None) -> wire.Want:
+        """Without a path, for a version that is there."""
         desired = self._desired
         return wire.Want(
             self._key,
             desired.runtime,
-            desired.path,
+            path,
             desired.digest,
-            desired.weights_path,
+            weights_path,
             desired.weights_digest,
             desired.options,
             tuple(spec.name for spec in desired.signature.inputs),
@@ -203,11 +301,6 @@ class RunnerProcess:
         return ModelFailed(
             f"it did not load within {self._settings.load_timeout_s:g} s (runners.load_timeout_s)"
         )
-
-
-def _identity(desired: DesiredVersion) -> str:
-    content = (desired.runtime, desired.digest, desired.weights_digest, desired.options)
-    return hashlib.sha256(msgspec.json.encode(content)).hexdigest()[:8]
 
 
 def _resident_bytes(pid: int) -> int:

@@ -9,7 +9,7 @@ that reads and writes, which saves two hand-overs.
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any, Protocol
 
 from augurium.core.errors import AuguriumError, ModelFailed
@@ -20,9 +20,12 @@ from augurium.serving import runner_wire as wire
 from augurium.serving.batch_run import BatchResult, run_batch
 from augurium.serving.executor import INLINE_LIMIT_S, CostModel
 from augurium.serving.run_parameters import ParameterizedRun
+from augurium.serving.runner_turns import Turn, Turns
 
 MESSAGE_CHARACTERS = 2000
 NOTHING: Mapping[str, Any] = {}
+# has the thread that serves do something
+Errand = Callable[[Callable[[], None]], None]
 
 
 class Asker(Protocol):
@@ -93,31 +96,32 @@ class ModelRuns:
 
 
 class RunQueue:
-    """Lives on one thread. `told` is called on others when a run has ended; `collect` is due."""
+    """Lives on one thread, which does its errands; its runs take their `turns` with those of other
+    versions.
+    """
 
-    def __init__(
-        self, runs: ModelRuns, want: wire.Want, most_runs: int, told: Callable[[], None]
-    ) -> None:
+    def __init__(self, runs: ModelRuns, want: wire.Want, turns: Turns, errand: Errand) -> None:
         self.runs = runs
         self._batched = want.batched
         self._max_rows = max(1, want.max_rows)
         self._delay_s = want.delay_s
-        self._most_runs = most_runs
-        self._told = told
+        self._turns = turns
+        self._errand = errand
         self._queue: deque[Job] = deque()
         self._queued_rows = 0
         # when each run that goes on began
         self._running: dict[Future[BatchResult[Job]], float] = {}
-        self._threads = ThreadPoolExecutor(most_runs, "run")
 
     def add(self, asker: Asker, order: wire.Run, inputs: Sequence[Array]) -> None:
-        """Queues a batch; `start_due` is due."""
+        """Queues a batch; a turn is due."""
         key: object = object()
         if self._batched:
             key = tuple((array.dtype, array.shape[1:]) for array in inputs)
         if order.parameters:
             key = ParameterizedRun(self.runs, key, order.parameters)
         job = Job(asker, order, inputs, key)
+        if not self._queue:
+            self._turns.join(self)
         self._queue.append(job)
         self._queued_rows += job.rows
 
@@ -133,38 +137,46 @@ class RunQueue:
             return 0.0
         return time.monotonic() - min(self._running.values())
 
-    def start_due(self) -> float | None:
-        """Starts the runs that are due; in how many seconds the next is, None if that depends on
-        others. After a run on this thread, whoever else uses it gets a turn.
-        """
-        while self._queue and len(self._running) < self._most_runs:
-            if self._running and self._queued_rows < self._max_rows:
-                left_s = self._queue[0].came + self._delay_s - time.monotonic()
-                if left_s > 0:
-                    return left_s
-            batch, rows = self._take()
-            if not batch:
-                continue
-            for job in batch:
-                job.asker.begins(job.order.id)
-            if self.runs.expected_s(rows) <= INLINE_LIMIT_S:
-                self._answer(run_batch(self.runs, batch))
-                return 0.0 if self._queue else None
-            run = self._threads.submit(run_batch, self.runs, batch)
-            self._running[run] = time.monotonic()
-            run.add_done_callback(lambda _: self._told())
-        return None
-
-    def collect(self) -> None:
-        """Answers what ran on other threads."""
-        for run in [run for run in self._running if run.done()]:
-            del self._running[run]
-            self._answer(run.result())
+    def start_one(self) -> Turn:
+        """See `Waiting`. A run that is expected to be short is over when this returns."""
+        if self._running and self._queued_rows < self._max_rows and self._queue:
+            left_s = self._queue[0].came + self._delay_s - time.monotonic()
+            if left_s > 0:
+                return Turn(False, left_s)
+        if not self._turns.free and self._expected_s() > INLINE_LIMIT_S:
+            return Turn(False, None)
+        batch, rows = self._take()
+        if batch:
+            self._start(batch, rows)
+        return Turn(bool(batch), 0.0 if self._queue else None)
 
     def close(self) -> None:
         """Nothing more is run."""
         self._queue.clear()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._queued_rows = 0
+
+    def _expected_s(self) -> float:
+        """Of the next run, with as many rows as it may have."""
+        first = self._queue[0].rows if self._queue else 0
+        return self.runs.expected_s(max(first, min(self._queued_rows, self._max_rows)))
+
+    def _start(self, batch: list[Job], rows: int) -> None:
+        for job in batch:
+            job.asker.begins(job.order.id)
+        if self.runs.expected_s(rows) <= INLINE_LIMIT_S or not self._turns.free:
+            self._answer(run_batch(self.runs, batch))
+            return
+        run = self._turns.threads.submit(run_batch, self.runs, batch)
+        self._turns.free -= 1
+        self._running[run] = time.monotonic()
+        run.add_done_callback(lambda _: self._errand(self._collect))
+
+    def _collect(self) -> None:
+        """Answers what ran on other threads."""
+        for run in [run for run in self._running if run.done()]:
+            del self._running[run]
+            self._turns.free += 1
+            self._answer(run.result())
 
     def _take(self) -> tuple[list[Job], int]:
         batch: list[Job] = []

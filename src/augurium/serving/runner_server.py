@@ -3,7 +3,6 @@
 import contextlib
 import os
 import selectors
-import signal
 import socket
 import threading
 import time
@@ -14,47 +13,40 @@ from typing import TYPE_CHECKING
 from augurium.serving import runner_wire as wire
 from augurium.serving.runner_channel import Channel
 from augurium.serving.runner_conversation import Attendant, Conversation
-from augurium.serving.runner_frames import Frame, FrameReader, FrameWriter
 from augurium.serving.runner_held import HeldModel
-from augurium.serving.runner_memory import SharedMemory
+from augurium.serving.runner_loads import Loads
 from augurium.serving.runner_queue import ModelRuns
+from augurium.serving.runner_turns import Turns
+from augurium.serving.runner_visitor import Visitor
 
 if TYPE_CHECKING:
     from augurium.serving.runner import RunnerOrder
 
-MOST_RUNS = max(2, min(8, os.cpu_count() or 1))
-
-
-class Visitor:
-    """A connection that has not said yet what it wants."""
-
-    __slots__ = ("connection", "frames", "kind", "memory", "reader")
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection = connection
-        self.reader = FrameReader(connection)
-        self.kind = b""
-        # an engine that asks for many runs does not wait for a greeting
-        self.frames: list[Frame] = []
-        self.memory: SharedMemory | None = None
-
-    def introduce(self) -> None:
-        """Reads what the connection is for. Raises OSError and ValueError."""
-        self.kind, descriptors, _, _ = socket.recv_fds(self.connection, 1, 1)
-        if not self.kind:
-            raise ConnectionResetError("the other side closed the connection")
-        if descriptors:
-            self.memory = SharedMemory(descriptors[0])
+FEWEST_RUNS, MOST_RUNS = 2, 8
 
 
 class RunnerServer:
-    """Everything happens on the thread that serves, but runs that are not short, and streams."""
+    """Everything happens on the thread that serves, but runs that are not short, streams, and loads
+    where versions share the process.
+    """
 
     def __init__(self, listener: socket.socket, order: "RunnerOrder") -> None:
         self._listener = listener
         self._order = order
         self._selector = selectors.DefaultSelector()
         self._models: dict[str, HeldModel] = {}
+        # those of them that nobody is here for
+        self._unneeded: set[HeldModel] = set()
+        self._turns = Turns(_most_runs())
+        self._loads = Loads(
+            shared=order.shared,
+            timeout_s=order.load_timeout_s,
+            errand=self._errand,
+            begins=self._load_begins,
+            done=self._load_done,
+        )
+        # what this process took before its first version
+        self._base_bytes = 0
         self._visitors = 0
         # what other threads ask this one to do
         self._errands: deque[Callable[[], None]] = deque()
@@ -70,37 +62,32 @@ class RunnerServer:
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
         self._selector.register(self._woken, selectors.EVENT_READ, self._run_errands)
         while True:
-            patience_s = self._start_runs()
-            if patience_s is None:
-                patience_s = self._let_go()
-                if patience_s == 0.0 and not self._accept():
+            patience_s = self._turns.start_due()
+            if self._unneeded or not self._models:
+                left_s = self._let_go()
+                if left_s == 0.0 and not self._accept():
                     return
+                patience_s = _sooner(patience_s, left_s)
             for key, events in self._selector.select(patience_s):
                 if isinstance(key.data, Conversation):
                     self._converse(key.data, events)
                 else:
                     key.data()
 
-    def _start_runs(self) -> float | None:
-        soonest: float | None = None
-        for held in self._models.values():
-            if held.queue is not None and held.queue.busy:
-                left_s = held.queue.start_due()
-                if left_s is not None and (soonest is None or left_s < soonest):
-                    soonest = left_s
-        return soonest
-
     def _let_go(self) -> float | None:
         """Unloads what nobody needs; in how many seconds to look again, 0 to end."""
         now = time.monotonic()
         soonest: float | None = None
-        for held in [held for held in self._models.values() if not held.guests]:
+        for held in list(self._unneeded):
             if held.unneeded_at <= now:
+                self._unneeded.discard(held)
                 del self._models[held.key]
-                held.unload(last=not self._models)
+                held.unload()
+                if self._models:
+                    self._loads.give_back()
                 self._until = now
-            elif soonest is None or held.unneeded_at - now < soonest:
-                soonest = held.unneeded_at - now
+            else:
+                soonest = _sooner(soonest, held.unneeded_at - now)
         if self._models or self._visitors:
             return soonest
         return max(0.0, self._until - now)
@@ -118,48 +105,67 @@ class RunnerServer:
 
     def _hear(self, visitor: Visitor) -> None:
         try:
-            if not visitor.kind:
-                visitor.introduce()
-            frames = visitor.reader.read()
-            if not frames:
+            want = visitor.wanted()
+            if want is None:
                 return
-            want, visitor.frames = frames[0].message, frames[1:]
-            if not isinstance(want, wire.Want):
-                raise wire.WireError("no word of a version")
-        except BlockingIOError:
-            return
         except (OSError, ValueError, wire.WireError):
-            self._selector.unregister(visitor.connection)
-            visitor.connection.close()
-            self._visitors -= 1
-            return
+            want = None
         self._selector.unregister(visitor.connection)
         self._visitors -= 1
-        self._want(visitor, want)
+        if want is None:
+            visitor.connection.close()
+        else:
+            self._want(visitor, want)
 
     def _want(self, visitor: Visitor, want: wire.Want) -> None:
         held = self._models.get(want.key)
         if held is None:
-            held = self._models[want.key] = HeldModel(want, MOST_RUNS, self._errand)
-            self._load(held)
-        held.came()
+            if not want.path:
+                visitor.connection.close()
+                return
+            held = HeldModel(want, measured=self._order.shared, threads=self._order.threads)
+            self._models[want.key] = held
+            self._come(held)
+            held.visitors.append(visitor)
+            self._loads.add(held)
+            return
+        self._come(held)
+        if held.settled:
+            self._receive(held, visitor)
+            return
+        held.visitors.append(visitor)
+        if self._loads.is_loading(held):
+            _say_loading(visitor)
+
+    def _load_begins(self, held: HeldModel) -> None:
+        for visitor in held.visitors:
+            _say_loading(visitor)
+
+    def _load_done(self, held: HeldModel) -> None:
+        held.open(self._turns, self._errand)
+        if not self._base_bytes:
+            self._base_bytes = held.base_bytes
+        visitors, held.visitors = held.visitors, []
+        for visitor in visitors:
+            self._receive(held, visitor)
+
+    def _receive(self, held: HeldModel, visitor: Visitor) -> None:
         if held.problem:
-            self._refuse(held, visitor)
+            # who comes next may try again
+            visitor.told(wire.Hello(held.problem))
+            visitor.connection.close()
+            self._left(held, dismissed=True, idle_s=0.0)
         else:
             self._welcome(held, visitor)
 
-    def _load(self, held: HeldModel) -> None:
-        # on the first thread, as some packages want it, and ended by the kernel if need be
-        signal.setitimer(signal.ITIMER_REAL, self._order.load_timeout_s)
-        held.load()
-        signal.setitimer(signal.ITIMER_REAL, 0)
+    def _come(self, held: HeldModel) -> None:
+        held.came()
+        self._unneeded.discard(held)
 
-    def _refuse(self, held: HeldModel, visitor: Visitor) -> None:
-        """Tells why the version did not load; who comes next may try again."""
-        with contextlib.suppress(OSError):
-            FrameWriter(visitor.connection).write(wire.Hello(held.problem))
-        visitor.connection.close()
-        held.left(dismissed=True, idle_s=0.0)
+    def _left(self, held: HeldModel, *, dismissed: bool, idle_s: float) -> None:
+        held.left(dismissed=dismissed, idle_s=idle_s)
+        if not held.guests:
+            self._unneeded.add(held)
 
     def _welcome(self, held: HeldModel, visitor: Visitor) -> None:
         runs = held.runs
@@ -180,14 +186,18 @@ class RunnerServer:
         )
         self._selector.register(visitor.connection, selectors.EVENT_READ, conversation)
         try:
-            conversation.greet()
+            conversation.greet(self._hello(held))
             conversation.take(visitor.frames)
         except (OSError, wire.WireError):
             self._leave(conversation)
 
     def _attend(self, held: HeldModel, runs: ModelRuns, connection: socket.socket) -> None:
-        dismissed = Attendant(Channel(connection), runs, held.want.runtime).attend()
-        self._errand(lambda: held.left(dismissed=dismissed, idle_s=self._order.idle_s))
+        hello = self._hello(held)
+        dismissed = Attendant(Channel(connection), runs, held.want.runtime).attend(hello)
+        self._errand(lambda: self._left(held, dismissed=dismissed, idle_s=self._order.idle_s))
+
+    def _hello(self, held: HeldModel) -> wire.Hello:
+        return wire.Hello("", held.memory_bytes, self._base_bytes)
 
     def _converse(self, conversation: Conversation, events: int) -> None:
         try:
@@ -207,7 +217,7 @@ class RunnerServer:
         conversation.open = False
         self._selector.unregister(conversation.connection)
         conversation.connection.close()
-        conversation.held.left(dismissed=False, idle_s=self._order.idle_s)
+        self._left(conversation.held, dismissed=False, idle_s=self._order.idle_s)
 
     def _errand(self, errand: Callable[[], None]) -> None:
         """Has this loop do something; on any thread."""
@@ -220,3 +230,23 @@ class RunnerServer:
             self._woken.recv(4096)
         while self._errands:
             self._errands.popleft()()
+
+
+def _most_runs() -> int:
+    """As many at a time as there are CPUs for this process."""
+    cpus = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        cpus = len(os.sched_getaffinity(0))
+    return max(FEWEST_RUNS, min(MOST_RUNS, cpus))
+
+
+def _say_loading(visitor: Visitor) -> None:
+    # on the others the first word is the greeting
+    if visitor.kind != wire.MANY:
+        visitor.told(wire.Loading())
+
+
+def _sooner(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return min(one, other)

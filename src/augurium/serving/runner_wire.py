@@ -45,9 +45,14 @@ class TensorHeader(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """The runner's first word on each connection; a `problem` says that it could not load."""
+    """The runner's first word on each connection when the version has loaded; a `problem` says that
+    it could not load. By `memory_bytes` the process grew when it did, and `base_bytes` it took
+    before, for its framework; 0 where the version is alone in it.
+    """
 
     problem: str = ""
+    memory_bytes: int = 0
+    base_bytes: int = 0
 
 
 class Run(msgspec.Struct, frozen=True, array_like=True, tag=2):
@@ -123,9 +128,10 @@ class Pong(msgspec.Struct, frozen=True, array_like=True, tag=9):
 class Want(msgspec.Struct, frozen=True, array_like=True, tag=10):
     """The engine's first word on each connection: the version it is for, loaded if need be.
 
-    `key` is one version's alone. `inputs` and `outputs` are the signature's names, `datatypes`
-    those of the outputs; without them the answers are not looked at. Runs of a
-    version whose rows are independent (`batched`) are put together up to `max_rows`, and wait for
+    `key` is one version's alone. Without a `path` the connection is for a version that is there
+    already, and is closed if it is not. `inputs` and `outputs` are the signature's names,
+    `datatypes` those of the outputs; without them the answers are not looked at. Runs of a version
+    whose rows are independent (`batched`) are put together up to `max_rows`, and wait for
     others `delay_s` at most while one is under way.
     """
 
@@ -169,7 +175,27 @@ class Refused(msgspec.Struct, frozen=True, array_like=True, tag=12):
     retry_after_s: float | None = None
 
 
-Message = Hello | Run | Ran | Failed | Goodbye | More | Stop | Ping | Pong | Want | Ask | Refused
+class Loading(msgspec.Struct, frozen=True, array_like=True, tag=13):
+    """The version is being loaded from now on. Said on connections for one run at a time: what ends
+    the process before its `Hello` was this version.
+    """
+
+
+Message = (
+    Hello
+    | Run
+    | Ran
+    | Failed
+    | Goodbye
+    | More
+    | Stop
+    | Ping
+    | Pong
+    | Want
+    | Loading
+    | Ask
+    | Refused
+)
 Tensors = Run | Ran | Ask
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Message)

@@ -7,6 +7,7 @@ from typing import Any
 from augurium.core.errors import Internal
 from augurium.core.tensors import Array
 from augurium.serving.executor import VersionExecutor
+from augurium.serving.memory_budget import Base
 from augurium.serving.runner_executor import RUNS_AHEAD, RunnerExecutor
 from augurium.serving.sleeping_executor import SleepingExecutor
 
@@ -32,8 +33,14 @@ class SleepingRunner(SleepingExecutor):
 
     @property
     def memory_bytes(self) -> int:
-        """This engine's part of what the runner takes."""
+        """This engine's part of what the version takes."""
         return self._runner.memory_bytes // self._engines if self._runner else 0
+
+    @property
+    def base(self) -> Base | None:
+        """This engine's part of what the runner takes beside its versions, where it has several."""
+        found = self._runner.base if self._runner else None
+        return Base(found.name, found.size_bytes // self._engines) if found else None
 
     def wake(self, executor: VersionExecutor) -> None:
         super().wake(executor)

@@ -10,7 +10,7 @@ import msgspec
 from augurium.access.access import Access
 from augurium.core.errors import AuguriumError
 from augurium.core.files import write_atomically
-from augurium.core.serving_policy import ServingPolicy
+from augurium.core.serving_policy import PlacementPolicy, ServingPolicy
 from augurium.core.signature import Signature
 
 
@@ -31,7 +31,8 @@ class DesiredVersion(msgspec.Struct, frozen=True):
 
     `path` is a file of this node whose SHA-256 must be `digest`; so are `weights_path` and
     `weights_digest` where the weights lie apart. `options` are the runtime's own. `examples` are a
-    few small rows of the training data in the v1 form, the one to be shown first.
+    few small rows of the training data in the v1 form, the one to be shown first. `placement` is
+    where it runs, if not in the engines.
     """
 
     model: str
@@ -45,6 +46,7 @@ class DesiredVersion(msgspec.Struct, frozen=True):
     weights_path: str | None = None
     weights_digest: str | None = None
     examples: tuple[Any, ...] = ()
+    placement: PlacementPolicy = PlacementPolicy()
 
 
 class DesiredModel(msgspec.Struct, frozen=True):

@@ -1,0 +1,21 @@
+"""Whether a placement can be meant: its CPUs are a list, and nobody shares a process with code."""
+
+from augurium.core.cpu_list import cpus_of
+from augurium.core.errors import InvalidArgument
+from augurium.core.serving_policy import PlacementPolicy
+from augurium.registry.registry import Registry
+from augurium.serving.placement import runs_code
+
+
+def check_placement(registry: Registry, name: str, placement: PlacementPolicy) -> None:
+    """Blocking. Raises InvalidArgument, and NotFound for a model that is none."""
+    cpus_of(placement.cpus)
+    if placement.isolation != "shared":
+        return
+    for version in registry.versions(name):
+        if runs_code(version.runtime, version.options):
+            raise InvalidArgument(
+                f"'{name}@{version.version}' runs code of its file (runtime '{version.runtime}')"
+                " and may not share a process with other models; expected isolation 'dedicated', or"
+                " none at all"
+            )

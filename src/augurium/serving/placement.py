@@ -1,0 +1,78 @@
+"""In which process a version runs that does not run in the engines: its own, or one it shares."""
+
+import hashlib
+from typing import NamedTuple
+
+import msgspec
+
+from augurium.core.cpu_list import cpus_of
+from augurium.serving.snapshot import DesiredVersion
+
+# by runtime the framework that a process loads; versions of one framework may share it
+FRAMEWORKS = {
+    "treelite": "treelite",
+    "xgboost": "xgboost",
+    "lightgbm": "lightgbm",
+    "sklearn": "sklearn",
+    "torch": "torch",
+    "tensorflow": "tensorflow",
+    "keras": "tensorflow",
+}
+
+
+class Placement(NamedTuple):
+    """The process of a version: its name, whether others may be in it, and on what it runs.
+
+    All versions of one place agree in `threads` and `cpus`, which are the process's.
+    """
+
+    name: str
+    shared: bool
+    threads: int
+    cpus: tuple[int, ...]
+
+
+def version_key(desired: DesiredVersion) -> str:
+    """One version's alone, of this content and this placement."""
+    content = (
+        desired.runtime,
+        desired.digest,
+        desired.weights_digest,
+        desired.options,
+        desired.placement,
+    )
+    return f"{desired.model}-{desired.version}-{_digest(content)}"
+
+
+def dedicated(desired: DesiredVersion) -> Placement:
+    """A process of its own."""
+    return Placement(version_key(desired), False, *_means(desired))
+
+
+def placement_of(desired: DesiredVersion) -> Placement:
+    """Where a version runs, by its policy and by what its file may do."""
+    if not is_shared(desired):
+        return dedicated(desired)
+    framework = FRAMEWORKS[desired.runtime]
+    means = _means(desired)
+    return Placement(f"{framework}-{_digest((framework, *means))}", True, *means)
+
+
+def is_shared(desired: DesiredVersion) -> bool:
+    """Whether a version shares its process."""
+    if runs_code(desired.runtime, desired.options) or desired.runtime not in FRAMEWORKS:
+        return False
+    return desired.placement.isolation != "dedicated"
+
+
+def runs_code(runtime: str, options: dict[str, str]) -> bool:
+    """Whether the file of a version is a program: it decides what its process does."""
+    return runtime == "python" or options.get("format") == "pickle"
+
+
+def _means(desired: DesiredVersion) -> tuple[int, tuple[int, ...]]:
+    return desired.placement.threads or 1, cpus_of(desired.placement.cpus)
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(content)).hexdigest()[:8]
