@@ -66,7 +66,7 @@ class GenerateRest:
 
     def _request(self, call: Call) -> InferenceRequest:
         try:
-            signature = self._plane.version(call.model).signature
+            signature = self._plane.asked(call.model).signature
             body = decode(call.request.content, signature, self._max_json_depth)
             timeout_s = call.timeout_s
             priority = call.priority

@@ -88,11 +88,11 @@ class MlflowRest:
         """What is asked; None for a body of the Open Inference Protocol."""
         content = call.request.content
         if _media_type(call.request.header("content-type")) == CSV:
-            return MlflowBody(rows_of_csv(content, self._plane.version(model).signature), {})
+            return MlflowBody(rows_of_csv(content, self._plane.asked(model).signature), {})
         fields = mlflow_body.fields_of(content, self._max_json_depth)
         if mlflow_body.is_open_inference(fields):
             return None
-        return mlflow_body.body_of(fields, self._plane.version(model).signature)
+        return mlflow_body.body_of(fields, self._plane.asked(model).signature)
 
     async def ping(self, _call: Call) -> HttpResponse:
         """`GET /ping` and `GET /health`: 404 as long as there is no model."""

@@ -111,9 +111,9 @@ def _with_id(error: AuguriumError, request_id: str) -> AuguriumError:
 
 def check_classes(plane: DataPlane, model: ModelRef, counts: Mapping[str, int]) -> None:
     """Raises InvalidArgument for outputs that cannot be wanted as classes, and what
-    `DataPlane.version` raises.
+    `DataPlane.asked` raises.
     """
-    for spec in plane.version(model).signature.outputs if counts else ():
+    for spec in plane.asked(model).signature.outputs if counts else ():
         if spec.name in counts:
             classification.check(spec)
 

@@ -66,7 +66,7 @@ class OipRest:
     def _decoded(self, call: Call) -> oip_json.WireRequest:
         body, length = call.request.body or b"", call.request.header(oip_json.HEADER_LENGTH)
         if oip_json.is_raw(length):
-            signature = self._plane.version(call.model).signature
+            signature = self._plane.asked(call.model).signature
             return oip_json.decode_raw(body, call.model.name, signature)
         return oip_json.decode(body, length, self._max_json_depth)
 

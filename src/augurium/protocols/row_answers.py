@@ -41,7 +41,7 @@ def are_many(plane: DataPlane, model: ModelRef, inputs: Inputs) -> bool:
     if rows <= 1:
         return False
     try:
-        version = plane.version(model)
+        version = plane.asked(model)
     except AuguriumError:
         # who asks for an answer is told
         return False

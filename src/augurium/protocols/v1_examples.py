@@ -45,7 +45,7 @@ class V1Examples:
     async def _answer(self, call: Call, results_of: "v1_results.Results") -> HttpResponse:
         try:
             body = examples_body(call.request.content, self._max_json_depth)
-            signature = self._plane.version(call.model).signature
+            signature = self._plane.asked(call.model).signature
             # before the model runs for nothing
             read = results_of(call.model.name, signature)
             instances = _instances(body, signature)

@@ -132,7 +132,7 @@ class V1Rest:
     async def _predict_columns(self, call: Call, inputs: Any) -> HttpResponse:
         """The columnar form: whole inputs, answered with whole outputs."""
         try:
-            signature = self._plane.version(call.model).signature
+            signature = self._plane.asked(call.model).signature
             if call.request.is_large:
                 tensors = await asyncio.to_thread(tensors_of_inputs, inputs, signature)
             else:

@@ -9,7 +9,9 @@ from weakref import WeakSet
 from augurium.core.errors import AuguriumError, ErrorKind, NotReady, Overloaded
 from augurium.core.identifiers import ModelRef
 from augurium.core.inference import Answer, InferenceRequest, InferenceResponse
+from augurium.serving.absent_version import AbsentVersion
 from augurium.serving.bulk import BulkRequest
+from augurium.serving.described_version import DescribedVersion
 from augurium.serving.fair_share import FairShare
 from augurium.serving.prediction_cache import PredictionCache
 from augurium.serving.router import ModelRoutes, Router
@@ -92,7 +94,10 @@ class DataPlane:
         Raises NotFound, NotReady, InvalidArgument, Overloaded, DeadlineExceeded, ModelFailed.
         """
         started = time.perf_counter()
-        version = self._resolved(request)
+        try:
+            version = self._router.resolve(request.model)
+        except AuguriumError as error:
+            return await self._instead(request, error, started)
         outcome: str = "ok"
         self._in_flight += 1
         version.in_flight += 1
@@ -120,6 +125,36 @@ class DataPlane:
             raise
         finally:
             self._count(version, outcome, started)
+
+    async def _instead(
+        self, request: InferenceRequest, error: AuguriumError, started: float
+    ) -> InferenceResponse:
+        """The answer of the fallback of a version that is not loaded; raises the error where there
+        is none. The request counts as failed for the version either way.
+        """
+        absent = self._find_absent(request.model, error)
+        if absent is None:
+            self.count_unrouted(error.kind)
+            raise error
+        outcome = error.kind
+        self._in_flight += 1
+        absent.in_flight += 1
+        try:
+            degraded = await absent.instead(request)
+        except AuguriumError as mistake:
+            outcome = mistake.kind
+            raise
+        except asyncio.CancelledError:
+            outcome = ErrorKind.CANCELLED
+            raise
+        finally:
+            self._count(absent, outcome, started)
+        if degraded is None:
+            raise error
+        return degraded
+
+    def _find_absent(self, model: ModelRef, error: AuguriumError) -> AbsentVersion | None:
+        return self._router.find_absent(model) if isinstance(error, NotReady) else None
 
     async def stream(self, request: InferenceRequest) -> AsyncGenerator[InferenceResponse, None]:
         """Answers one request, one answer after another: one of an ordinary version, any number of
@@ -191,7 +226,7 @@ class DataPlane:
             self.count_unrouted(error.kind)
             raise
 
-    def _count(self, version: ServedVersion, outcome: str, started: float) -> None:
+    def _count(self, version: DescribedVersion, outcome: str, started: float) -> None:
         """A request that reached a version has ended."""
         self._in_flight -= 1
         version.in_flight -= 1
@@ -222,7 +257,7 @@ class DataPlane:
         """
         if model is not None and kind in UNREADABLE:
             try:
-                self._router.resolve(model).metrics.ended(kind, 0.0)
+                self.asked(model).metrics.ended(kind, 0.0)
             except AuguriumError:
                 pass
             else:
@@ -241,6 +276,18 @@ class DataPlane:
     def version(self, model: ModelRef) -> ServedVersion:
         """The version that would answer. Raises NotFound and NotReady."""
         return self._router.resolve(model)
+
+    def asked(self, model: ModelRef) -> DescribedVersion:
+        """The version that a request is for: that which would answer, or one that is not loaded and
+        has a fallback. Raises NotFound and NotReady.
+        """
+        try:
+            return self._router.resolve(model)
+        except NotReady as error:
+            absent = self._find_absent(model, error)
+            if absent is None:
+                raise
+            return absent
 
     def routes(self, model: str) -> ModelRoutes[ServedVersion]:
         """All deployed versions of a model. Raises NotFound."""

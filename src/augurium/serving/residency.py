@@ -13,6 +13,7 @@ import structlog
 
 from augurium.core.errors import AuguriumError
 from augurium.core.serving_policy import ServingPolicy
+from augurium.serving.absent_version import AbsentVersions
 from augurium.serving.elsewhere import Elsewhere
 from augurium.serving.executor import VersionExecutor
 from augurium.serving.load_mark import LoadMark
@@ -83,6 +84,7 @@ class Residency:
         self._draining: set[asyncio.Task[None]] = set()
         self._waking: set[asyncio.Task[None]] = set()
         self._metrics: dict[Key, VersionMetrics] = {}
+        self._absent = AbsentVersions(self._metrics_of, router.resolve)
         # of executors that are gone; a counter must not fall
         self._restarts: dict[Key, int] = {}
 
@@ -230,7 +232,7 @@ class Residency:
             files_bytes(desired),
             lambda: executor.wake(self._load_here(desired)),
             executor.sleep,
-            metrics=self._metrics.setdefault(key, VersionMetrics(*key)),
+            metrics=self._metrics_of(*key),
         )
         if isinstance(executor, SleepingRunner):
             runner = executor
@@ -271,7 +273,7 @@ class Residency:
         seconds: float,
         residence: Residence | None = None,
     ) -> None:
-        metrics = self._metrics.setdefault(key, VersionMetrics(*key))
+        metrics = self._metrics_of(*key)
         metrics.load_s = seconds
         replaced = self._served.get(key)
         served = served_version(desired, executor, metrics, self._loop, self._threads, self._cache)
@@ -330,9 +332,22 @@ class Residency:
                     ready[version.version] = self._served[key]
                 else:
                     unready[version.version] = self._failed.get(key, BEING_LOADED)
-            routes[model.name] = ModelRoutes(ready, unready, model.default_version, model.aliases)
+            routes[model.name] = ModelRoutes(
+                ready,
+                unready,
+                model.default_version,
+                model.aliases,
+                self._absent.of(model, unready) if unready else {},
+            )
         self._router.replace(routes)
         self._changed()
+
+    def _metrics_of(self, model: str, version: int) -> VersionMetrics:
+        key = (model, version)
+        found = self._metrics.get(key)
+        if found is None:
+            found = self._metrics[key] = VersionMetrics(model, version)
+        return found
 
     def _policies(self) -> dict[str, ServingPolicy]:
         return {model.name: model.serving for model in self._snapshot.models}

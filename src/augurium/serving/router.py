@@ -3,10 +3,12 @@ default.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from augurium.core.errors import NotFound, NotReady
 from augurium.core.identifiers import ModelRef
+from augurium.serving.absent_version import AbsentVersion
 
 V = TypeVar("V")
 
@@ -21,10 +23,10 @@ def unknown_model(name: str) -> NotFound:
 
 class ModelRoutes(Generic[V]):
     """One model's ready versions and the pointers into them; `unready` says why others do not
-    answer.
+    answer, and `absent` are those of them that something else can answer for.
     """
 
-    __slots__ = ("aliases", "default_version", "ready", "unready")
+    __slots__ = ("absent", "aliases", "default_version", "ready", "unready")
 
     def __init__(
         self,
@@ -32,11 +34,13 @@ class ModelRoutes(Generic[V]):
         unready: Mapping[int, str],
         default_version: int | None,
         aliases: Mapping[str, int],
+        absent: Mapping[int, AbsentVersion] = MappingProxyType({}),
     ) -> None:
         self.ready = ready
         self.unready = unready
         self.default_version = default_version
         self.aliases = aliases
+        self.absent = absent
 
 
 class Router(Generic[V]):
@@ -89,6 +93,19 @@ class Router(Generic[V]):
                 f"version {number} of model '{name}' is not ready: {routes.unready[number]}"
             )
         raise NotFound(f"Request for unknown model: '{name}' version {number} is not found")
+
+    def find_absent(self, model: ModelRef) -> AbsentVersion | None:
+        """What stands for a version that `resolve` calls not ready, if something else can answer
+        for it; the newest such version where none is named and the model has no default yet.
+        """
+        name, version, alias = model
+        routes = self._models.get(name)
+        if routes is None or not routes.absent:
+            return None
+        number = version or (routes.aliases.get(alias) if alias else routes.default_version)
+        if number is None and alias is None:
+            number = max(routes.absent)
+        return routes.absent.get(number) if number is not None else None
 
     def _pointed_at(self, routes: ModelRoutes[V], name: str, alias: str | None) -> int:
         if alias is not None:

@@ -10,18 +10,17 @@ import msgspec
 from typing_extensions import Buffer
 
 from augurium.core.errors import DeadlineExceeded, InvalidArgument, Overloaded
-from augurium.core.inference import Answer, InferenceRequest, InferenceResponse, Instances
-from augurium.core.instances import tensors_from_instances
+from augurium.core.inference import Answer, InferenceRequest
 from augurium.core.priority import Priority
 from augurium.core.serving_policy import CachePolicy, FallbackPolicy, ServingPolicy
 from augurium.core.signature import Signature
-from augurium.core.tensors import Array, TensorSpec
-from augurium.runtimes.runtime import TAKE_BYTES
+from augurium.core.tensors import Array
 from augurium.serving.batcher import Batcher
 from augurium.serving.bulk import Block, BulkRequest, answers
 from augurium.serving.bulk_runs import BulkRuns, bulk_runs
 from augurium.serving.cached_answers import CachedAnswers, Rows
 from augurium.serving.degradable import Find
+from augurium.serving.described_version import DescribedVersion
 from augurium.serving.elsewhere import Elsewhere
 from augurium.serving.executor import ExitCounter, VersionExecutor
 from augurium.serving.guard import Guard
@@ -31,10 +30,10 @@ from augurium.serving.prediction_cache import CachedContent, PredictionCache
 from augurium.serving.row_digests import RowDigests
 from augurium.serving.run_parameters import alone
 from augurium.serving.snapshot import BatchingPolicy, DesiredVersion
-from augurium.serving.validation import InputValidator, Prepared
+from augurium.serving.validation import Prepared
 
 
-class ServedVersion:
+class ServedVersion(DescribedVersion):
     """Answers requests for one version. Lives on one event loop."""
 
     def __init__(
@@ -46,14 +45,10 @@ class ServedVersion:
         threads: ThreadPool,
         cache: PredictionCache | None = None,
     ) -> None:
-        self.desired = desired
-        self.signature = desired.signature
-        self.metrics = metrics
+        super().__init__(desired, metrics)
         policy = desired.batching
         if not self.signature.batched:
             policy = msgspec.structs.replace(policy, max_batch_size=1)
-        takes_bytes = desired.runtime in TAKE_BYTES
-        self._validator = InputValidator(desired.model, self.signature, takes_bytes)
         self._executor = executor
         if isinstance(executor, ExitCounter):
             executor.count_exits_in(metrics.runner_exits)
@@ -64,8 +59,6 @@ class ServedVersion:
         self._bulk_batcher = Batcher(
             self._bulk_runs, _bulk_policy(policy, self._bulk_runs), metrics, loop, run_threads
         )
-        self._output_indices = {spec.name: i for i, spec in enumerate(self.signature.outputs)}
-        self._all_indices = range(len(self.signature.outputs))
         self._digests = RowDigests(desired.model, desired.version, desired.digest)
         self._cached = None
         if cache is not None and _cacheable(self.signature):
@@ -73,8 +66,6 @@ class ServedVersion:
                 cache, self._digests, self._submit, metrics, self.signature.outputs
             )
         self._caching: CachePolicy | None = None
-        # requests the data plane works on
-        self.in_flight = 0
         # None where the model has no limit and no fallback of its own
         self.guard: Guard | None = None
         self._policy = ServingPolicy()
@@ -216,11 +207,6 @@ class ServedVersion:
         """Whether anything was accepted that needs the model; not what waits to be woken."""
         return bool(self._batcher.pending or self._bulk_batcher.pending or self._bulk)
 
-    @property
-    def max_batch_size(self) -> int:
-        """The rows of a request, at most."""
-        return self.desired.batching.max_batch_size
-
     def stale(self, prepared: Prepared, deadline: float, max_age_s: float) -> Answer | None:
         """What the cache remembers of these rows, if it knows all and none is older."""
         if self._cached is None:
@@ -263,18 +249,6 @@ class ServedVersion:
     def overloaded(self) -> bool:
         """Whether more is asked than can be answered in time, and has been for a while."""
         return self._batcher.admission.overloaded and self._batcher.pending > 0
-
-    def prepare(self, request: InferenceRequest) -> Prepared:
-        """The tensors of a request as the model takes them. Raises InvalidArgument."""
-        for name in request.outputs:
-            if name not in self._output_indices:
-                raise InvalidArgument(
-                    f"unexpected inference output '{name}' for model '{self.desired.model}'"
-                )
-        inputs = request.inputs
-        if isinstance(inputs, Instances):
-            inputs = tensors_from_instances(inputs, self.signature)
-        return self._validator.prepare(inputs)
 
     async def batches(self, request: BulkRequest) -> AsyncGenerator[Answer, None]:
         """The answers to a request of many rows, batch by batch in their order.
@@ -327,20 +301,6 @@ class ServedVersion:
         finally:
             self._bulk -= 1
             self._ended.set()
-
-    def response(
-        self, request: InferenceRequest | BulkRequest, answer: Answer
-    ) -> InferenceResponse:
-        """The answer with the outputs the request asked for."""
-        specs: Sequence[TensorSpec] = self.signature.outputs
-        indices: Sequence[int] = self._all_indices
-        if request.outputs:
-            indices = [self._output_indices[name] for name in request.outputs]
-            specs = [specs[index] for index in indices]
-        desired, batched = self.desired, self.signature.batched
-        return InferenceResponse(
-            desired.model, desired.version, request.id, specs, indices, answer, batched
-        )
 
     async def drain(self) -> None:
         """Returns when every accepted request has its answer."""

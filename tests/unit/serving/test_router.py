@@ -2,7 +2,15 @@ import pytest
 
 from augurium.core.errors import NotFound, NotReady
 from augurium.core.identifiers import model_ref
+from augurium.core.serving_policy import ConstantStep, FallbackPolicy
+from augurium.core.signature import Signature
+from augurium.core.tensors import TensorSpec
+from augurium.serving.absent_version import AbsentVersion
+from augurium.serving.metrics import VersionMetrics
 from augurium.serving.router import ModelRoutes, Router
+from augurium.serving.snapshot import DesiredVersion
+
+SIGNATURE = Signature((TensorSpec("x", "FP32", (-1, 1)),), (TensorSpec("y", "FP32", (-1, 1)),))
 
 
 @pytest.fixture
@@ -40,3 +48,38 @@ def test_what_cannot_answer_says_why(
 ) -> None:
     with pytest.raises(error, match=message):
         router.resolve(model_ref(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        *(("m", None), ("m@3", 3), ("m@new", 3), ("m@4", None), ("m@9", None), ("m@nobody", None)),
+        *(("fresh", 2), ("fresh@1", 1), ("bare", None), ("x", None)),
+    ],
+)
+def test_what_something_else_can_answer_for_is_found_by_what_was_asked(
+    text: str, number: int | None
+) -> None:
+    table: Router[AbsentVersion] = Router()
+
+    def absent(model: str, version: int) -> AbsentVersion:
+        return AbsentVersion(
+            DesiredVersion(model, version, "onnx", "", "", SIGNATURE),
+            VersionMetrics(model, version),
+            FallbackPolicy(steps=(ConstantStep({"y": 1.0}),)),
+            table.resolve,
+        )
+
+    served = absent("m", 1)
+    loading = dict.fromkeys((3, 4), "it is being loaded")
+    table.replace(
+        {
+            "m": ModelRoutes({1: served}, loading, 1, {"new": 3}, {3: absent("m", 3)}),
+            "fresh": ModelRoutes(
+                {}, dict.fromkeys((1, 2), ""), None, {}, {n: absent("fresh", n) for n in (1, 2)}
+            ),
+            "bare": ModelRoutes({1: served}, {}, None, {}),
+        }
+    )
+    found = table.find_absent(model_ref(text))
+    assert (found.desired.version if found else None) == number
