@@ -1,5 +1,6 @@
 """Versions that should be loaded and are not: what their model's fallback answers meanwhile."""
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -109,6 +110,22 @@ def test_binary_tensors_and_grpc_are_answered(damaged: Node) -> None:
     assert found.as_numpy("found").ravel().tolist() == [5.0, 6.0]
     assert said == dict(zip(("augurium-degraded", "augurium-degraded-step"), MARKS, strict=True))
     assert not ready
+
+
+def test_rows_by_the_thousand_are_answered(damaged: Node) -> None:
+    rows = [[row] for row in range(1000)]
+    answer = damaged.ask("/v1/models/absent:predict", {"instances": rows})
+    lines = b"".join(b"[%d]\n" % row for row in range(1000))
+    kind = {"content-type": "application/x-ndjson"}
+    found = damaged.ask("/v1/models/absent:predict", lines, kind)
+    told = [json.loads(line) for line in found.body.splitlines()]
+    mistake = damaged.ask("/v1/models/absent:predict", {"instances": [*rows, ["text"]]})
+
+    assert (answer.json["predictions"], marks(answer)) == ([[float(row[0])] for row in rows], MARKS)
+    assert answer.headers["augurium-degraded-rows"] == "0-999"
+    assert [line["prediction"] for line in told] == answer.json["predictions"]
+    assert {(line["degraded"], line["degraded_step"]) for line in told} == {MARKS}
+    assert mistake.status == 400
 
 
 def test_it_counts_as_failed_for_the_version_that_was_asked(damaged: Node) -> None:

@@ -81,5 +81,6 @@ def reply_fields(headers: Mapping[str, str]) -> dict[str, Any]:
         "cache": headers.get("augurium-cache"),
         "degraded": headers.get("augurium-degraded"),
         "degraded_step": headers.get("augurium-degraded-step"),
+        "degraded_rows": headers.get("augurium-degraded-rows"),
         "request_id": headers.get("x-request-id"),
     }

@@ -17,7 +17,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What stands beside an answer: which version gave it, and whether it is a lesser one.
 
     `cache` is `hit`, `miss` or `stale`; `degraded` is the reason for a lesser answer, and
-    `degraded_step` what it comes from.
+    `degraded_step` what it comes from; `degraded_rows` are those that are lesser where not all are,
+    such as `0-255,512-600`.
     """
 
     version: int | None = None
@@ -25,6 +26,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cache: str | None = None
     degraded: str | None = None
     degraded_step: str | None = None
+    degraded_rows: str | None = None
     request_id: str | None = None
 
 

@@ -30,8 +30,6 @@ def check_fallback(registry: Registry, name: str, policy: ServingPolicy) -> None
     if not fallback.steps:
         return
     signatures = {version.version: version.signature for version in _own(registry, model)}
-    if any(signature.streamed for signature in signatures.values()):
-        raise InvalidArgument(f"model '{name}' streams its answers and can have no fallback")
     for number, step in enumerate(fallback.steps, 1):
         try:
             if isinstance(step, ModelStep):
@@ -39,7 +37,7 @@ def check_fallback(registry: Registry, name: str, policy: ServingPolicy) -> None
             elif isinstance(step, ConstantStep):
                 _check_constant(step, signatures)
             else:
-                _check_stale(step, policy)
+                _check_stale(step, policy, signatures)
         except AuguriumError as error:
             kind = Conflict if isinstance(error, Conflict) else InvalidArgument
             raise kind(f"fallback step {number}: {error}") from error
@@ -86,7 +84,12 @@ def _check_constant(step: ConstantStep, signatures: dict[int, Signature]) -> Non
         constant_row(signature, step.outputs)
 
 
-def _check_stale(_step: StaleStep, policy: ServingPolicy) -> None:
+def _check_stale(_step: StaleStep, policy: ServingPolicy, signatures: dict[int, Signature]) -> None:
+    if any(signature.streamed for signature in signatures.values()):
+        raise InvalidArgument(
+            "nothing is remembered of a model that streams its answers; name another model, or a"
+            " constant"
+        )
     if not policy.cache.ttl_s:
         raise InvalidArgument(
             "nothing is remembered as long as the prediction cache is off; set cache.ttl_s as well"

@@ -10,10 +10,11 @@ def difference(asked: Signature, instead: Signature) -> str:
     Inputs must be the same, and what may be left out or missing of the first must be of the second;
     outputs must have the same names, datatypes and shapes in the same order.
     """
-    if asked.batched != instead.batched:
+    # a stream is of one request, whose tensors a model of rows may take as well
+    if asked.batched != instead.batched and not asked.streamed:
         return "one takes rows and the other whole tensors"
-    if asked.streamed or instead.streamed:
-        return "a model that streams its answers has no fallback and is none"
+    if instead.streamed and not asked.streamed:
+        return "one gives a single answer and the other a stream of them"
     names = [[spec.name for spec in one.inputs] for one in (asked, instead)]
     if sorted(names[0]) != sorted(names[1]):
         return f"the inputs are {_list(names[0])} and {_list(names[1])}"

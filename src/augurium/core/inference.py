@@ -14,6 +14,8 @@ from augurium.core.tensors import Array, TensorSpec
 HIT, MISS, STALE = "hit", "miss", "stale"
 # what marks a poorer answer: a header over REST, a parameter of the answer over gRPC
 DEGRADED, DEGRADED_STEP = "augurium-degraded", "augurium-degraded-step"
+# which of many rows are marked so
+DEGRADED_ROWS = "augurium-degraded-rows"
 
 
 class Instances(msgspec.Struct):
@@ -118,8 +120,9 @@ class InferenceResponse(msgspec.Struct):
     """An answer: `specs` are the outputs asked for, `indices` their places in `answer`; `batched`
     says whether the first dimension of each counts rows.
 
-    `degraded` is why it is not the answer of the version that was asked, empty where it is, and
-    `step` what it comes from instead, such as `model:churn-small@3`.
+    `degraded` is why it is not the answer of the version that was asked, empty where it is, `step`
+    what it comes from instead, such as `model:churn-small@3`, and `failure` the kind of the error
+    that it spares the caller.
     """
 
     model: str
@@ -131,3 +134,4 @@ class InferenceResponse(msgspec.Struct):
     batched: bool = True
     degraded: str = ""
     step: str = ""
+    failure: str = ""

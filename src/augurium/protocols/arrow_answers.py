@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import ipc
 
-from augurium.core.inference import InferenceResponse
+from augurium.core.inference import DEGRADED, DEGRADED_STEP, InferenceResponse
 from augurium.core.tensors import BFLOAT16, Array
 from augurium.core.texts import has_bytes
 
@@ -30,7 +30,7 @@ def encode(responses: Sequence[InferenceResponse]) -> memoryview:
         batch = pa.record_batch(columns, names)
         if writer is None:
             writer = ipc.new_stream(sink, batch.schema)
-        writer.write_batch(batch)
+        writer.write_batch(batch, custom_metadata=_marks(group[0]))
     if writer is not None:
         writer.close()
     return memoryview(sink.getvalue())
@@ -47,12 +47,22 @@ def _groups(responses: Sequence[InferenceResponse]) -> list[list[InferenceRespon
     groups: list[list[InferenceResponse]] = [[]]
     size = 0
     for response in responses:
+        if groups[-1] and _marks(groups[-1][-1]) != _marks(response):
+            groups.append([])
+            size = 0
         groups[-1].append(response)
         size += sum(response.answer.array(index).nbytes for index in response.indices)
         if size >= BATCH_BYTES:
             groups.append([])
             size = 0
     return [group for group in groups if group]
+
+
+def _marks(response: InferenceResponse) -> dict[str, str] | None:
+    """What is said about the record batch that a response is in."""
+    if not response.degraded:
+        return None
+    return {DEGRADED: response.degraded, DEGRADED_STEP: response.step}
 
 
 def _is_even(responses: Sequence[InferenceResponse], place: int) -> bool:

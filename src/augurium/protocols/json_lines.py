@@ -72,6 +72,15 @@ def encode(predictions: list[Any]) -> bytes:
     return _encoder.encode_lines(predictions)
 
 
+def marked(predictions: list[Any], degraded: str, step: str) -> list[Any]:
+    """The predictions of a fallback, each in an object that says so: the headers were sent before
+    anybody knew.
+    """
+    return [
+        {"prediction": value, "degraded": degraded, "degraded_step": step} for value in predictions
+    ]
+
+
 def encode_error(error: AuguriumError | str) -> bytes:
     """The last line of an answer that broke off."""
     return _encoder.encode_lines([{"error": str(error)}])

@@ -11,7 +11,7 @@ from augurium.core.errors import AuguriumError, NotFound, UnsupportedMedia
 from augurium.core.identifiers import ModelRef, model_ref
 from augurium.core.inference import InferenceRequest, InferenceResponse
 from augurium.protocols import mlflow_body, oip
-from augurium.protocols.answer_headers import origin
+from augurium.protocols.answer_headers import origin_of_parts
 from augurium.protocols.http import HttpResponse, StreamedResponse, json_response
 from augurium.protocols.mlflow_body import MlflowBody
 from augurium.protocols.mlflow_csv import rows_of_csv
@@ -81,7 +81,7 @@ class MlflowRest:
             ),
         )
         answer = json_response(_content(responses, body.bare))
-        answer.headers.extend(origin(responses[0]))
+        answer.headers.extend(origin_of_parts(responses))
         return answer
 
     def _body(self, call: Call, model: ModelRef) -> MlflowBody | None:

@@ -11,8 +11,8 @@ import structlog
 from augurium.core.errors import AuguriumError, UnsupportedMedia
 from augurium.core.inference import InferenceResponse, Instances
 from augurium.protocols import json_lines
-from augurium.protocols.answer_headers import origin
-from augurium.protocols.http import Headers, HttpResponse, StreamedResponse, json_response
+from augurium.protocols.answer_headers import origin, origin_of_parts
+from augurium.protocols.http import HttpResponse, StreamedResponse, json_response
 from augurium.protocols.media_types import Form, Forms
 from augurium.protocols.predictions import predictions
 from augurium.protocols.routing import Call
@@ -79,7 +79,9 @@ class RowsRest:
         responses = self._plane.batches(request)
         first = await anext(responses)
         return StreamedResponse(
-            200, _headers(Form.LINES, first), _streamed(first, responses, request.small)
+            200,
+            [("content-type", Form.LINES.value), *origin(first)],
+            _streamed(first, responses, request.small),
         )
 
 
@@ -105,7 +107,7 @@ def _import_arrow() -> None:
 async def _arrow_answer(responses: list[InferenceResponse], small: bool) -> HttpResponse:
     from augurium.protocols import arrow_answers
 
-    headers = _headers(Form.ARROW, responses[0])
+    headers = [("content-type", Form.ARROW.value), *origin_of_parts(responses)]
     if small:
         return HttpResponse(200, headers, bytes(arrow_answers.encode(responses)))
     content = await asyncio.to_thread(arrow_answers.encode, responses)
@@ -115,7 +117,7 @@ async def _arrow_answer(responses: list[InferenceResponse], small: bool) -> Http
 def _json_answer(responses: list[InferenceResponse]) -> HttpResponse:
     found = [value for response in responses for value in predictions(response)]
     answer = json_response({"predictions": found})
-    answer.headers.extend(origin(responses[0]))
+    answer.headers.extend(origin_of_parts(responses))
     return answer
 
 
@@ -143,8 +145,7 @@ async def _encoded(response: InferenceResponse, small: bool) -> bytes:
 
 
 def _lines_of(response: InferenceResponse) -> bytes:
-    return json_lines.encode(predictions(response))
-
-
-def _headers(form: Form, response: InferenceResponse) -> Headers:
-    return [("content-type", form.value), *origin(response)]
+    found = predictions(response)
+    if response.degraded:
+        found = json_lines.marked(found, response.degraded, response.step)
+    return json_lines.encode(found)

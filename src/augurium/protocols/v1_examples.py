@@ -9,7 +9,7 @@ from augurium.core.errors import AuguriumError
 from augurium.core.inference import InferenceRequest, Instances
 from augurium.core.signature import Signature
 from augurium.protocols import v1_results
-from augurium.protocols.answer_headers import origin
+from augurium.protocols.answer_headers import origin_of_parts
 from augurium.protocols.http import HttpResponse, json_response
 from augurium.protocols.routing import Call, Route
 from augurium.protocols.row_answers import answer_rows
@@ -63,7 +63,7 @@ class V1Examples:
         responses = await answer_rows(self._plane, request)
         found = [result for response in responses for result in read.results(response)]
         answer = json_response({"result": found, "results": found})
-        answer.headers.extend(origin(responses[0]))
+        answer.headers.extend(origin_of_parts(responses))
         return answer
 
 

@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from augurium.core.errors import AuguriumError, NotReady, Unimplemented
 from augurium.core.inference import InferenceRequest, Instances
-from augurium.protocols.answer_headers import origin
+from augurium.protocols.answer_headers import origin, origin_of_parts
 from augurium.protocols.columns import tensors_of_inputs
 from augurium.protocols.http import HttpResponse, StreamedResponse, json_response
 from augurium.protocols.media_types import PLAIN, Form, asked_forms
@@ -149,7 +149,7 @@ class V1Rest:
         )
         responses = await answer_rows(self._plane, request)
         answer = json_response({"outputs": outputs(responses)})
-        answer.headers.extend(origin(responses[0]))
+        answer.headers.extend(origin_of_parts(responses))
         return answer
 
 

@@ -2,12 +2,15 @@
 it says what a request for it looks like, so that its model's fallback can answer.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import aclosing
 from weakref import WeakValueDictionary
 
-from augurium.core.errors import NotReady
+from augurium.core.errors import AuguriumError, ErrorKind, NotReady
 from augurium.core.inference import Answer, InferenceRequest, InferenceResponse
 from augurium.core.serving_policy import FallbackPolicy
+from augurium.serving.bulk import BulkRequest
+from augurium.serving.bulk_fallback import BulkFallback
 from augurium.serving.degradable import Find
 from augurium.serving.described_version import DescribedVersion
 from augurium.serving.fallback import Fallback
@@ -43,13 +46,42 @@ class AbsentVersion(DescribedVersion):
 
         Raises InvalidArgument for what the version would not have taken.
         """
-        return await self._fallback.answer(request, NOT_LOADED)
+        return await self._fallback.answer(request, NOT_LOADED, ErrorKind.NOT_READY)
+
+    async def answers_instead(
+        self, request: InferenceRequest, error: AuguriumError
+    ) -> AsyncGenerator[InferenceResponse, None]:
+        """The answers of the first step that has any. Raises as `instead`, and the error where none
+        has.
+        """
+        begun = False
+        responses = self._fallback.answers(request, NOT_LOADED, ErrorKind.NOT_READY)
+        async with aclosing(responses):
+            async for response in responses:
+                begun = True
+                yield response
+        if not begun:
+            raise error
+
+    async def batches_instead(
+        self, request: BulkRequest, error: AuguriumError
+    ) -> AsyncGenerator[InferenceResponse, None]:
+        """The answers to the rows of a request of many. Raises as `answers_instead`."""
+        self.check_rows()
+        bulk = BulkFallback(lambda one, _: self.instead(one), request, self.max_batch_size)
+        async with aclosing(bulk.all_answers(self.signature, error)) as responses:
+            async for response in responses:
+                yield response
 
     def prepare(self, request: InferenceRequest) -> Prepared:
         """See `DescribedVersion.prepare`; parameters as well, for a model that is told them."""
-        if self.signature.takes_parameters:
+        if self.signature.takes_parameters or self.signature.streamed:
             plain_parameters(request.parameters)
         return super().prepare(request)
+
+    async def answers(self, request: InferenceRequest) -> AsyncGenerator[Answer, None]:
+        """Raises as `submit`."""
+        yield await self.submit(request)
 
     async def submit(self, request: InferenceRequest) -> Answer:
         """Raises NotReady."""
@@ -78,7 +110,7 @@ class AbsentVersions:
         return {
             desired.version: self._version(desired, model.serving.fallback)
             for desired in model.versions
-            if desired.version in numbers and not desired.signature.streamed
+            if desired.version in numbers
         }
 
     def _version(self, desired: DesiredVersion, policy: FallbackPolicy) -> AbsentVersion:

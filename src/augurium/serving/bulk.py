@@ -6,14 +6,14 @@ turn of the others.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from augurium.core.errors import InvalidArgument, ModelFailed, Overloaded
+from augurium.core.errors import AuguriumError, InvalidArgument, ModelFailed, Overloaded
 from augurium.core.identifiers import ModelRef
-from augurium.core.inference import Answer, Instances
+from augurium.core.inference import Answer, InferenceResponse, Instances
 from augurium.core.priority import Priority
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array
@@ -25,6 +25,8 @@ BATCHES_UNDER_WAY = 3
 Block = dict[str, Array] | Instances
 Submit = Callable[[Sequence[Array], int, object], "asyncio.Future[Answer]"]
 Prepare = Callable[[Block], Prepared]
+# what answers rows in place of a version; raises the error where nothing does
+Rescue = Callable[[Block, AuguriumError], Awaitable[Sequence[InferenceResponse]]]
 
 
 class RowSource(Protocol):
@@ -59,40 +61,81 @@ async def answers(
     submit: Submit,
     batch_rows: Callable[[], int],
     small: bool,
-) -> AsyncGenerator[Answer, None]:
+    rescue: Rescue | None = None,
+) -> AsyncGenerator[Answer | InferenceResponse, None]:
     """One answer per batch, in the order of the rows; `batch_rows` is asked for each how many it
-    may have. The first error ends all of it.
+    may have. A batch that fails is given to `rescue`, which answers its rows in one part or
+    several; without it the first error ends all of it.
 
     Raises what `prepare` and `submit` raise, and ModelFailed for an answer of another length.
     """
-    waiting: deque[tuple[asyncio.Future[Answer], int]] = deque()
+    waiting: deque[_Waiting] = deque()
     reader = _BlockReader(blocks, prepare)
     try:
         while True:
-            block = reader.next() if small else await asyncio.to_thread(reader.next)
-            if block is None:
+            found = reader.next() if small else await asyncio.to_thread(reader.next)
+            if found is None:
                 break
+            block, as_sent = found
             stop = 0
             while stop < block.rows:
                 start, stop = stop, min(stop + batch_rows(), block.rows)
                 inputs = [array[start:stop] for array in block.inputs]
                 batch = _Batch(inputs, stop - start, block.key)
+                rows = _Rows(as_sent, start, stop)
                 while len(waiting) >= BATCHES_UNDER_WAY:
-                    yield await _first(waiting)
-                while (future := _submitted(submit, batch, bool(waiting))) is None:
-                    yield await _first(waiting)
-                waiting.append((future, batch.rows))
+                    for answer in await _first(waiting, rescue):
+                        yield answer
+                while (future := _submitted(submit, batch, bool(waiting), rescue)) is None:
+                    for answer in await _first(waiting, rescue):
+                        yield answer
+                waiting.append(_Waiting(future, rows))
         while waiting:
-            yield await _first(waiting)
+            for answer in await _first(waiting, rescue):
+                yield answer
     finally:
-        for future, _ in waiting:
-            future.cancel()
+        for batch_answer, _ in waiting:
+            batch_answer.cancel()
+
+
+def row_count(block: Block) -> int:
+    """How many rows these are."""
+    if isinstance(block, Instances):
+        return len(block.rows)
+    return max((len(array) for array in block.values() if array.ndim), default=0)
+
+
+def rows_of(block: Block, start: int, stop: int) -> Block:
+    """Some of the rows."""
+    if isinstance(block, Instances):
+        return Instances(block.rows[start:stop])
+    return {name: array[start:stop] for name, array in block.items()}
+
+
+def after_rows(error: InvalidArgument, rows: int) -> InvalidArgument:
+    """A mistake in a later block as it is told: the number of a row in the text is its number
+    there.
+    """
+    return InvalidArgument(f"in the rows after the first {rows}: {error}")
 
 
 class _Batch(NamedTuple):
     inputs: Sequence[Array]
     rows: int
     key: object
+
+
+class _Rows(NamedTuple):
+    """The rows of a batch as they were sent."""
+
+    block: Block
+    start: int
+    stop: int
+
+
+class _Waiting(NamedTuple):
+    answer: "asyncio.Future[Answer]"
+    rows: _Rows
 
 
 class _BlockReader:
@@ -103,8 +146,8 @@ class _BlockReader:
         self._prepare = prepare
         self._rows = 0
 
-    def next(self) -> Prepared | None:
-        """The next block as the model takes it, None at the end."""
+    def next(self) -> tuple[Prepared, Block] | None:
+        """The next block as the model takes it and as it was sent, None at the end."""
         block = next(self._blocks, None)
         if block is None:
             return None
@@ -113,26 +156,48 @@ class _BlockReader:
         except InvalidArgument as error:
             if not self._rows:
                 raise
-            # the number of a row in the text is its number in this block
-            raise InvalidArgument(f"in the rows after the first {self._rows}: {error}") from error
+            raise after_rows(error, self._rows) from error
         self._rows += prepared.rows
-        return prepared
+        return prepared, block
 
 
-def _submitted(submit: Submit, batch: _Batch, others_wait: bool) -> "asyncio.Future[Answer] | None":
+def _submitted(
+    submit: Submit, batch: _Batch, others_wait: bool, rescue: Rescue | None
+) -> "asyncio.Future[Answer] | None":
     """The future of a batch; None where the queue has no room until one of our own has left it."""
     try:
         return submit(*batch)
-    except Overloaded:
-        if not others_wait:
+    except AuguriumError as error:
+        if others_wait and isinstance(error, Overloaded):
+            return None
+        if rescue is None:
             raise
-        return None
+        # in its turn
+        failed: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        failed.set_exception(error)
+        # looked at, so that nobody complains that nobody did
+        failed.exception()
+        return failed
 
 
-async def _first(waiting: "deque[tuple[asyncio.Future[Answer], int]]") -> Answer:
+async def _first(
+    waiting: "deque[_Waiting]", rescue: Rescue | None
+) -> Sequence[Answer | InferenceResponse]:
+    """What there is for the batch that waits longest."""
     future, rows = waiting[0]
-    answer = await future
+    try:
+        answer = await future
+        _check_rows(answer, rows.stop - rows.start)
+    except AuguriumError as error:
+        if rescue is None:
+            raise
+        waiting.popleft()
+        return await rescue(rows_of(*rows), error)
     waiting.popleft()
+    return (answer,)
+
+
+def _check_rows(answer: Answer, rows: int) -> None:
     for index in range(answer.size):
         shape = answer.shape(index)
         if shape[:1] != (rows,):
@@ -140,4 +205,3 @@ async def _first(waiting: "deque[tuple[asyncio.Future[Answer], int]]") -> Answer
                 f"the model answered {list(shape)} for a batch of {rows} rows;"
                 " send its rows in one request of tensors if they are not independent"
             )
-    return answer

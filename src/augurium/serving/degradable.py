@@ -1,6 +1,6 @@
 """A version as those see it that guard it and answer in its place."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Protocol
 
 from augurium.core.identifiers import ModelRef
@@ -24,6 +24,8 @@ class Degradable(Protocol):
     def overloaded(self) -> bool: ...
 
     def submit(self, request: InferenceRequest) -> Awaitable[Answer]: ...
+
+    def answers(self, request: InferenceRequest) -> AsyncGenerator[Answer, None]: ...
 
     def prepare(self, request: InferenceRequest) -> Prepared: ...
 

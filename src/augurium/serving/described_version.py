@@ -32,6 +32,17 @@ class DescribedVersion:
         """The rows of a request, at most."""
         return self.desired.batching.max_batch_size
 
+    def check_rows(self) -> None:
+        """Raises InvalidArgument for a version that does not take rows by the thousand."""
+        signature, model = self.signature, self.desired.model
+        if signature.batched and not signature.streamed:
+            return
+        takes = "one request at a time" if signature.batched else "whole tensors"
+        raise InvalidArgument(
+            f"model '{model}' takes {takes}, not rows; use /v2/models/{model}/"
+            + ("generate_stream" if signature.streamed else "infer")
+        )
+
     def prepare(self, request: InferenceRequest) -> Prepared:
         """The tensors of a request as the model takes them. Raises InvalidArgument."""
         for name in request.outputs:

@@ -7,14 +7,15 @@ that stands in front of it, so no fallback ever has a fallback; only so many run
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
 
 from augurium.core.compatibility import difference
 from augurium.core.constant_outputs import constant_row, constant_rows
-from augurium.core.errors import AuguriumError
+from augurium.core.errors import AuguriumError, ErrorKind
 from augurium.core.identifiers import ModelRef, model_ref
 from augurium.core.inference import (
     Answer,
@@ -53,36 +54,55 @@ class Fallback:
         """Whether answered requests are also given to it."""
         return self._exercise_fraction > 0
 
-    async def answer(self, request: InferenceRequest, reason: str) -> InferenceResponse | None:
+    async def answer(
+        self, request: InferenceRequest, reason: str, failure: ErrorKind
+    ) -> InferenceResponse | None:
         """The answer of the first step that has one; None where none has.
 
         Raises InvalidArgument for what the version itself would not have taken.
         """
         prepared = self._version.prepare(request)
-        if self._version.signature.batched and prepared.rows > self._version.max_batch_size:
+        if self._too_large(prepared):
             return None
         for step in self._steps:
             response = await self._tried(step, request, prepared)
             if response is not None:
                 count(self._version.metrics.degraded, reason, step.name)
-                response.degraded, response.step = reason, step.name
-                return response
+                return _marked(response, step, reason, failure)
         return None
+
+    async def answers(
+        self, request: InferenceRequest, reason: str, failure: ErrorKind
+    ) -> AsyncGenerator[InferenceResponse, None]:
+        """The answers of the first step that has any, one after another; none where none has.
+
+        Raises as `answer`, and what another model raises after its first answer.
+        """
+        prepared = self._version.prepare(request)
+        if self._too_large(prepared):
+            return
+        for step in self._steps:
+            begun = False
+            responses = self._tried_stream(step, request, prepared)
+            async with aclosing(responses):
+                async for response in responses:
+                    if not begun:
+                        count(self._version.metrics.degraded, reason, step.name)
+                    begun = True
+                    yield _marked(response, step, reason, failure)
+            if begun:
+                return
+
+    def _too_large(self, prepared: Prepared) -> bool:
+        version = self._version
+        return version.signature.batched and prepared.rows > version.max_batch_size
 
     async def _tried(
         self, step: "_Step", request: InferenceRequest, prepared: Prepared
     ) -> InferenceResponse | None:
         if not isinstance(step, _OtherModel):
-            found = step.answer(request, prepared)
-            if found is None:
-                self._skipped(step, "absent")
-                return None
-            return self._version.response(request, found)
-        if self._running >= self._max_concurrency:
-            self._skipped(step, "busy")
-            return None
-        if request.deadline <= time.monotonic():
-            self._skipped(step, "late")
+            return self._known(step, request, prepared)
+        if self._refuses(step, request):
             return None
         self._running += 1
         try:
@@ -94,6 +114,50 @@ class Fallback:
         finally:
             self._running -= 1
         return None
+
+    async def _tried_stream(
+        self, step: "_Step", request: InferenceRequest, prepared: Prepared
+    ) -> AsyncGenerator[InferenceResponse, None]:
+        if not isinstance(step, _OtherModel):
+            found = self._known(step, request, prepared)
+            if found is not None:
+                yield found
+            return
+        if self._refuses(step, request):
+            return
+        begun = False
+        self._running += 1
+        try:
+            async with aclosing(step.responses(request)) as responses:
+                async for response in responses:
+                    begun = True
+                    yield response
+        except _Unfit as error:
+            self._skipped(step, str(error))
+        except AuguriumError:
+            if begun:
+                raise
+            self._skipped(step, "failed")
+        finally:
+            self._running -= 1
+
+    def _known(
+        self, step: "_Known | _Constant", request: InferenceRequest, prepared: Prepared
+    ) -> InferenceResponse | None:
+        found = step.answer(request, prepared)
+        if found is None:
+            self._skipped(step, "absent")
+            return None
+        return self._version.response(request, found)
+
+    def _refuses(self, step: "_OtherModel", request: InferenceRequest) -> bool:
+        if self._running >= self._max_concurrency:
+            self._skipped(step, "busy")
+            return True
+        if request.deadline <= time.monotonic():
+            self._skipped(step, "late")
+            return True
+        return False
 
     def _skipped(self, step: "_Step", why: str) -> None:
         count(self._version.metrics.fallback_skipped, step.name, why)
@@ -195,6 +259,27 @@ class _OtherModel:
             other.metrics.ended(outcome, time.perf_counter() - started)
         return other.response(asked, answer)
 
+    async def responses(self, request: InferenceRequest) -> AsyncGenerator[InferenceResponse, None]:
+        """Its answers one after another, one of a model that does not stream. Raises as
+        `respond`.
+        """
+        other = self._found()
+        asked = msgspec.structs.replace(request, model=self._ref)
+        started = time.perf_counter()
+        outcome: str = "ok"
+        try:
+            async with aclosing(other.answers(asked)) as answers:
+                async for answer in answers:
+                    yield other.response(asked, answer)
+        except AuguriumError as error:
+            outcome = error.kind
+            raise
+        except (asyncio.CancelledError, GeneratorExit):
+            outcome = "cancelled"
+            raise
+        finally:
+            other.metrics.ended(outcome, time.perf_counter() - started)
+
     def _found(self) -> Degradable:
         try:
             other = self._find(self._ref)
@@ -217,6 +302,13 @@ def _step(version: Degradable, step: Any, find: Find) -> _Step:
     if isinstance(step, ModelStep):
         return _OtherModel(version, step, find)
     return _STEPS[type(step)](version, step)
+
+
+def _marked(
+    response: InferenceResponse, step: _Step, reason: str, failure: ErrorKind
+) -> InferenceResponse:
+    response.degraded, response.step, response.failure = reason, step.name, failure
+    return response
 
 
 def _copied(request: InferenceRequest) -> InferenceRequest | None:

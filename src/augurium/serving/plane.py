@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from typing import NamedTuple
 from weakref import WeakSet
 
 from augurium.core.errors import AuguriumError, ErrorKind, NotReady, Overloaded
 from augurium.core.identifiers import ModelRef
-from augurium.core.inference import Answer, InferenceRequest, InferenceResponse
+from augurium.core.inference import InferenceRequest, InferenceResponse
 from augurium.serving.absent_version import AbsentVersion
 from augurium.serving.bulk import BulkRequest
 from augurium.serving.described_version import DescribedVersion
@@ -27,6 +28,16 @@ UNREADABLE = frozenset(
         ErrorKind.UNIMPLEMENTED,
     }
 )
+
+# what answers in place of a version that fails so
+Instead = Callable[[AuguriumError], AsyncGenerator[InferenceResponse, None]]
+
+
+class _Missing(NamedTuple):
+    """A version that is not loaded and has a fallback, and what is said without one."""
+
+    version: AbsentVersion
+    error: AuguriumError
 
 
 class DataPlane:
@@ -83,7 +94,7 @@ class DataPlane:
     def is_streamed(self, model: ModelRef) -> bool:
         """Whether a request may get several answers; False for what cannot answer at all."""
         try:
-            return isinstance(self._router.resolve(model), StreamedVersion)
+            return self.asked(model).signature.streamed
         except AuguriumError:
             # who asks for an answer is told
             return False
@@ -164,14 +175,18 @@ class DataPlane:
         it to leave early. Raises as `infer`, also after some answers.
         """
         started = time.perf_counter()
-        version = self._resolved(request)
-        if not isinstance(version, StreamedVersion):
+        found = self._routed(request)
+        if isinstance(found, StreamedVersion):
+            self._streaming.add(found)
+            responses = self._streamed(found, request)
+        elif isinstance(found, _Missing) and found.version.signature.streamed:
+            responses = found.version.answers_instead(request, found.error)
+        else:
             yield await self.infer(request)
             return
-        self._streaming.add(version)
-        responses = self._counted(version, request, version.answers(request), started)
-        async with aclosing(responses):
-            async for response in responses:
+        version = found.version if isinstance(found, _Missing) else found
+        async with aclosing(self._counted(version, responses, started)) as counted:
+            async for response in counted:
                 yield response
 
     async def batches(self, request: BulkRequest) -> AsyncGenerator[InferenceResponse, None]:
@@ -180,35 +195,83 @@ class DataPlane:
         It is one request in all counts, as in `stream`. Raises as `infer`, also after some batches.
         """
         started = time.perf_counter()
-        version = self._resolved(request)
-        responses = self._counted(version, request, version.batches(request), started)
-        async with aclosing(responses):
-            async for response in responses:
+        found = self._routed(request)
+        version: DescribedVersion
+        if isinstance(found, _Missing):
+            version, responses = found.version, found.version.batches_instead(request, found.error)
+        else:
+            version, responses = found, self._batched(found, request)
+        async with aclosing(self._counted(version, responses, started)) as counted:
+            async for response in counted:
                 yield response
 
-    async def _counted(
+    def _batched(
+        self, version: ServedVersion, request: BulkRequest
+    ) -> AsyncGenerator[InferenceResponse, None]:
+        def instead(error: AuguriumError) -> AsyncGenerator[InferenceResponse, None]:
+            return version.batches_instead(request, error)
+
+        return self._admitted(version, request, version.batches(request), instead)
+
+    def _streamed(
+        self, version: StreamedVersion, request: InferenceRequest
+    ) -> AsyncGenerator[InferenceResponse, None]:
+        responses, guard = version.responses(request), version.guard
+        if guard is None:
+            return self._admitted(version, request, responses, _nothing_instead)
+        return self._admitted(
+            version,
+            request,
+            guard.answers(request, responses),
+            lambda error: guard.answers_instead(request, error),
+        )
+
+    async def _admitted(
         self,
         version: ServedVersion,
         request: InferenceRequest | BulkRequest,
-        answers: AsyncGenerator[Answer, None],
-        started: float,
+        responses: AsyncGenerator[InferenceResponse, None],
+        instead: Instead,
     ) -> AsyncGenerator[InferenceResponse, None]:
-        """The answers of a version as responses to one request."""
-        outcome: str = "ok"
-        self._in_flight += 1
-        version.in_flight += 1
+        """The responses of a version that has room for the request; what there is instead where it
+        fails before the first.
+        """
+        begun = False
         try:
             if self._in_flight > self._free:
                 self._share.check(self._in_flight, version, request.priority)
             if version.guard is not None:
                 version.guard.enter(request.priority)
-            async with aclosing(answers):
-                async for answer in answers:
-                    yield version.response(request, answer)
+            async with aclosing(responses):
+                async for response in responses:
+                    begun = True
+                    yield response
         except AuguriumError as error:
-            outcome = error.kind
             if isinstance(error, Overloaded):
                 version.metrics.refuse(error.reason, request.priority.word)
+            if begun or version.guard is None:
+                raise
+            async with aclosing(instead(error)) as others:
+                async for response in others:
+                    yield response
+
+    async def _counted(
+        self,
+        version: DescribedVersion,
+        responses: AsyncGenerator[InferenceResponse, None],
+        started: float,
+    ) -> AsyncGenerator[InferenceResponse, None]:
+        """The same as the answer to one request."""
+        outcome: str = "ok"
+        self._in_flight += 1
+        version.in_flight += 1
+        try:
+            async with aclosing(responses):
+                async for response in responses:
+                    outcome = response.failure or outcome
+                    yield response
+        except AuguriumError as error:
+            outcome = error.kind
             raise
         except (asyncio.CancelledError, GeneratorExit):
             outcome = ErrorKind.CANCELLED
@@ -219,12 +282,16 @@ class DataPlane:
         finally:
             self._count(version, outcome, started)
 
-    def _resolved(self, request: InferenceRequest | BulkRequest) -> ServedVersion:
+    def _routed(self, request: InferenceRequest | BulkRequest) -> ServedVersion | _Missing:
+        """The version that answers, or one that is not loaded and has a fallback."""
         try:
             return self._router.resolve(request.model)
         except AuguriumError as error:
-            self.count_unrouted(error.kind)
-            raise
+            absent = self._find_absent(request.model, error)
+            if absent is None:
+                self.count_unrouted(error.kind)
+                raise
+            return _Missing(absent, error)
 
     def _count(self, version: DescribedVersion, outcome: str, started: float) -> None:
         """A request that reached a version has ended."""
@@ -309,3 +376,8 @@ class DataPlane:
         while self._in_flight:
             self._idle.clear()
             await self._idle.wait()
+
+
+async def _nothing_instead(error: AuguriumError) -> AsyncGenerator[InferenceResponse, None]:
+    raise error
+    yield

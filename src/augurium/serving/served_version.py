@@ -9,21 +9,22 @@ from contextlib import aclosing, asynccontextmanager
 import msgspec
 from typing_extensions import Buffer
 
-from augurium.core.errors import DeadlineExceeded, InvalidArgument, Overloaded
-from augurium.core.inference import Answer, InferenceRequest
+from augurium.core.errors import AuguriumError, DeadlineExceeded, Overloaded
+from augurium.core.inference import Answer, InferenceRequest, InferenceResponse
 from augurium.core.priority import Priority
-from augurium.core.serving_policy import CachePolicy, FallbackPolicy, ServingPolicy
+from augurium.core.serving_policy import CachePolicy, ServingPolicy
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array
 from augurium.serving.batcher import Batcher
 from augurium.serving.bulk import Block, BulkRequest, answers
+from augurium.serving.bulk_fallback import BulkFallback
 from augurium.serving.bulk_runs import BulkRuns, bulk_runs
 from augurium.serving.cached_answers import CachedAnswers, Rows
 from augurium.serving.degradable import Find
 from augurium.serving.described_version import DescribedVersion
 from augurium.serving.elsewhere import Elsewhere
 from augurium.serving.executor import ExitCounter, VersionExecutor
-from augurium.serving.guard import Guard
+from augurium.serving.guard import Guard, reason_of
 from augurium.serving.memory_budget import Residence
 from augurium.serving.metrics import VersionMetrics
 from augurium.serving.prediction_cache import CachedContent, PredictionCache
@@ -233,10 +234,7 @@ class ServedVersion(DescribedVersion):
             self.guard.close()
         own, fallback = policy.overload, policy.fallback
         limited = own.max_concurrency or own.adaptive_concurrency
-        degrades = bool(fallback.steps) and not self.signature.streamed
-        if not degrades:
-            fallback = FallbackPolicy()
-        self.guard = Guard(self, own, fallback, find) if limited or degrades else None
+        self.guard = Guard(self, own, fallback, find) if limited or fallback.steps else None
 
     def note_load(self) -> None:
         """Brings the counters of what is now up to date."""
@@ -250,18 +248,22 @@ class ServedVersion(DescribedVersion):
         """Whether more is asked than can be answered in time, and has been for a while."""
         return self._batcher.admission.overloaded and self._batcher.pending > 0
 
-    async def batches(self, request: BulkRequest) -> AsyncGenerator[Answer, None]:
-        """The answers to a request of many rows, batch by batch in their order.
+    async def answers(self, request: InferenceRequest) -> AsyncGenerator[Answer, None]:
+        """The only answer. Raises as `submit`."""
+        yield await self.submit(request)
+
+    async def batches(self, request: BulkRequest) -> AsyncGenerator[InferenceResponse, None]:
+        """The answers to a request of many rows, batch by batch in their order; those of batches
+        that fail are the fallback's, where there is one.
 
         Raises InvalidArgument for a version that takes no rows, and what `bulk.answers` raises.
         """
-        signature, model = self.signature, self.desired.model
-        if not signature.batched or signature.streamed:
-            takes = "one request at a time" if signature.batched else "whole tensors"
-            raise InvalidArgument(
-                f"model '{model}' takes {takes}, not rows; use /v2/models/{model}/"
-                + ("generate_stream" if signature.streamed else "infer")
-            )
+        self.check_rows()
+        guard, deadline = self.guard, request.deadline
+        rescue = None
+        if guard is not None and guard.degrades:
+            rescue = self._bulk_fallback(guard, request).answers
+            deadline = guard.bulk_deadline(deadline)
 
         def prepare(block: Block) -> Prepared:
             return self.prepare(
@@ -281,26 +283,44 @@ class ServedVersion(DescribedVersion):
         def submit(inputs: Sequence[Array], rows: int, key: object) -> "asyncio.Future[Answer]":
             # one of many is large enough for a run of its own, which needs no copy
             shared = key if small else alone(key)
-            return batcher.submit(inputs, rows, request.deadline, shared, request.priority)
+            if guard is None:
+                return batcher.submit(inputs, rows, deadline, shared, request.priority)
+            return guard.batch(
+                lambda: batcher.submit(inputs, rows, deadline, shared, request.priority)
+            )
 
         def batch_rows() -> int:
             return least if small else self._bulk_runs.rows
 
-        blocks = request.source.blocks(signature, least)
+        blocks = request.source.blocks(self.signature, least)
         self._waking_rows += least
         try:
-            await self._wake(request.deadline)
+            await self._wake(deadline)
             self._bulk += 1
         finally:
             self._waking_rows -= least
             self._ended.set()
         try:
-            async with aclosing(answers(blocks, prepare, submit, batch_rows, small)) as found:
-                async for answer in found:
-                    yield answer
+            found = answers(blocks, prepare, submit, batch_rows, small, rescue)
+            async with aclosing(found):
+                async for one in found:
+                    yield self.response(request, one) if isinstance(one, Answer) else one
         finally:
             self._bulk -= 1
             self._ended.set()
+
+    def batches_instead(
+        self, request: BulkRequest, error: AuguriumError
+    ) -> AsyncGenerator[InferenceResponse, None]:
+        """The answers of the fallback to a request of many rows. Raises the error where there are
+        none.
+        """
+        if self.guard is None or not self.guard.degrades or reason_of(error) is None:
+            raise error
+        return self._bulk_fallback(self.guard, request).all_answers(self.signature, error)
+
+    def _bulk_fallback(self, guard: Guard, request: BulkRequest) -> BulkFallback:
+        return BulkFallback(guard.instead, request, self.max_batch_size)
 
     async def drain(self) -> None:
         """Returns when every accepted request has its answer."""

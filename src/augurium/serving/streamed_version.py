@@ -7,7 +7,7 @@ from concurrent.futures import Executor as ThreadPool
 from contextlib import aclosing
 
 from augurium.core.errors import AuguriumError, InvalidArgument
-from augurium.core.inference import Answer, InferenceRequest
+from augurium.core.inference import Answer, InferenceRequest, InferenceResponse
 from augurium.serving.executor import StreamExecutor
 from augurium.serving.metrics import VersionMetrics
 from augurium.serving.run_parameters import plain_parameters
@@ -79,6 +79,12 @@ class StreamedVersion(ServedVersion):
         except AuguriumError:
             self.metrics.answered(index, "failed", time.perf_counter() - asked)
             raise
+
+    async def responses(self, request: InferenceRequest) -> AsyncGenerator[InferenceResponse, None]:
+        """The same as responses to the request."""
+        async with aclosing(self.answers(request)) as answers:
+            async for answer in answers:
+                yield self.response(request, answer)
 
     def cut(self, error: AuguriumError) -> None:
         """Ends every stream now, with this error for its caller."""

@@ -72,6 +72,7 @@ def test_reply_headers_tell_the_version_and_a_lesser_answer() -> None:
         "cache": "stale",
         "degraded": "stale cache",
         "degraded_step": None,
+        "degraded_rows": None,
         "request_id": "r1",
     }
 

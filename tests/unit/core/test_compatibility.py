@@ -26,6 +26,11 @@ def test_who_takes_more_can_stand_in() -> None:
     assert "may be missing" in difference(generous, ASKED)
 
 
+def test_a_single_answer_can_stand_for_a_stream() -> None:
+    stream = msgspec.structs.replace(ASKED, batched=False, streamed=True)
+    assert difference(stream, stream) == difference(stream, ASKED) == ""
+
+
 @pytest.mark.parametrize(
     ("instead", "why"),
     [
@@ -37,7 +42,7 @@ def test_who_takes_more_can_stand_in() -> None:
         (Signature((changed(X, shape=(-1, 3)), TEXT), (Y,)), "input 'x' differs"),
         (Signature((changed(X, features=("b", "a")), TEXT), (Y,)), "input 'x' differs"),
         (msgspec.structs.replace(ASKED, batched=False), "takes rows"),
-        (msgspec.structs.replace(ASKED, streamed=True), "streams"),
+        (msgspec.structs.replace(ASKED, streamed=True), "a stream of them"),
     ],
     ids=[
         *("inputs", "output name", "output datatype", "output shape"),

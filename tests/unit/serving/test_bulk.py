@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from augurium.core.errors import InvalidArgument, ModelFailed, Overloaded
-from augurium.core.inference import Answer, BatchOutputs
+from augurium.core.errors import AuguriumError, InvalidArgument, ModelFailed, Overloaded
+from augurium.core.inference import Answer, BatchOutputs, InferenceResponse
 from augurium.core.tensors import Array
 from augurium.serving.bulk import BATCHES_UNDER_WAY, answers
 from augurium.serving.validation import Prepared
@@ -60,7 +60,11 @@ async def found(queue: Queue, rows: Iterator[Any], small: bool = True) -> list[A
     working = asyncio.create_task(queue.work())
     try:
         async with aclosing(answers(rows, prepare, queue.submit, lambda: 4, small)) as all_answers:
-            return [answer.array(0).tolist() async for answer in all_answers]
+            return [
+                answer.array(0).tolist()
+                async for answer in all_answers
+                if isinstance(answer, Answer)
+            ]
     finally:
         working.cancel()
 
@@ -131,3 +135,70 @@ async def test_an_error_in_a_later_block_says_after_how_many_rows() -> None:
     ) as all_answers:
         with pytest.raises(InvalidArgument, match="after the first 8: row 1 is bad"):
             await anext(all_answers)
+
+
+def instead(values: Array) -> InferenceResponse:
+    answer = Answer(BatchOutputs([-values]))
+    return InferenceResponse("other", 1, "", (), (0,), answer, degraded="error")
+
+
+async def rescued(queue: Queue, failing: int, sizes: tuple[int, ...] = (6, 10)) -> list[Any]:
+    """The answers when a batch fails and others are answered for it, two rows at a time."""
+
+    async def rescue(block: Any, error: AuguriumError) -> list[InferenceResponse]:
+        assert str(error) in ("broken", "full")
+        values = block["x"]
+        return [instead(values[start : start + 2]) for start in range(0, len(values), 2)]
+
+    async def work() -> None:
+        while True:
+            await asyncio.sleep(0)
+            if queue.waiting and queue.waiting[0][0][0] <= failing <= queue.waiting[0][0][-1]:
+                queue.waiting.pop(0)[1].set_exception(ModelFailed("broken"))
+            elif queue.waiting:
+                queue.settle()
+
+    working = asyncio.create_task(work())
+    try:
+        found = answers(blocks(*sizes), prepare, queue.submit, lambda: 4, True, rescue)
+        async with aclosing(found) as all_answers:
+            return [
+                (one.array(0) if isinstance(one, Answer) else one.answer.array(0)).tolist()
+                async for one in all_answers
+            ]
+    finally:
+        working.cancel()
+
+
+@pytest.mark.parametrize("failing", range(16))
+async def test_the_rows_of_a_batch_that_fails_are_answered_by_others_in_their_place(
+    failing: int,
+) -> None:
+    batches = await rescued(Queue(), failing)
+    rows = [row for batch in batches for row in batch]
+    assert list(map(abs, rows)) == list(range(16))
+    # blocks of 6 and 10 rows in batches of 4
+    (ours,) = [
+        batch for batch in ((0, 4), (4, 6), (6, 10), (10, 14), (14, 16)) if failing in range(*batch)
+    ]
+    assert [row for row in range(1, 16) if rows[row] < 0] == list(range(max(1, ours[0]), ours[1]))
+
+
+async def test_batches_that_the_queue_refuses_are_answered_by_others_too() -> None:
+    batches = await rescued(Queue(room=0), -1, (4, 1))
+    assert batches == [[0, -1], [-2, -3], [-4]]
+
+
+async def test_what_nobody_answers_for_is_told() -> None:
+    queue = Queue()
+
+    async def rescue(_block: Any, error: AuguriumError) -> list[InferenceResponse]:
+        raise error
+
+    found = answers(blocks(8), prepare, queue.submit, lambda: 4, True, rescue)
+    async with aclosing(found) as all_answers:
+        first = asyncio.ensure_future(anext(all_answers))
+        await asyncio.sleep(0)
+        queue.waiting[0][1].set_exception(ModelFailed("broken"))
+        with pytest.raises(ModelFailed, match="broken"):
+            await first

@@ -71,7 +71,11 @@ def version_of(executor: Gated, batch: int = BATCH) -> ServedVersion:
 async def all_rows(version: ServedVersion) -> list[float]:
     request = BulkRequest(MODEL, Rows(), time.monotonic() + WAIT_S)
     async with aclosing(version.batches(request)) as answers:
-        return [value for answer in [one async for one in answers] for value in answer.flat_list(0)]
+        return [
+            value
+            for answer in [one async for one in answers]
+            for value in answer.answer.flat_list(0)
+        ]
 
 
 async def test_a_single_row_does_not_wait_for_a_request_of_many() -> None:
