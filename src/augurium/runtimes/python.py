@@ -11,7 +11,7 @@ import inspect
 import pickle
 import threading
 import traceback
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +69,16 @@ class PythonModel:
         return [_array(value) for value in _in_order(found, outputs)]
 
     def stream(
-        self, inputs: Mapping[str, Array], outputs: Sequence[str], parameters: Mapping[str, Any]
+        self,
+        inputs: Mapping[str, Array],
+        outputs: Sequence[str],
+        parameters: Mapping[str, Any],
+        begins: Callable[[], None] | None = None,
     ) -> Generator[list[Array], None, None]:
         yield from self._until_its_turn()
         try:
+            if begins is not None:
+                begins()
             answers = self._call(inputs, parameters)
         finally:
             self._turn.release()

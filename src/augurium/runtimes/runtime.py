@@ -1,6 +1,6 @@
 """The port of a runtime, and the table of those there are."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -65,10 +65,15 @@ class StreamingModel(LoadedModel, Protocol):
     """A model that may give several answers to one batch."""
 
     def stream(
-        self, inputs: Mapping[str, Array], outputs: Sequence[str], parameters: Mapping[str, Any]
+        self,
+        inputs: Mapping[str, Array],
+        outputs: Sequence[str],
+        parameters: Mapping[str, Any],
+        begins: Callable[[], None] | None = None,
     ) -> Generator[list[Array], None, None]:
         """One answer after another, each as `run` gives its only one; an empty one means that it
-        waits for its turn. Blocking; closing it ends the work. Raises as `run` does.
+        waits for its turn, and `begins` is called when the first has come. Blocking; closing it
+        ends the work. Raises as `run` does, and what `begins` raises.
         """
         ...
 

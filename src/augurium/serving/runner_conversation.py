@@ -163,7 +163,9 @@ class Attendant:
             if not isinstance(model, StreamingModel):
                 raise ModelFailed(f"runtime '{self._runtime}' gives one answer, not several")
             named = dict(zip(runs.inputs, inputs, strict=False))
-            answers = model.stream(named, runs.outputs, order.parameters)
+            answers = model.stream(
+                named, runs.outputs, order.parameters, lambda: self._begins(order)
+            )
             with contextlib.closing(answers):
                 self._send_answers(order, answers)
         except (OSError, wire.WireError):
@@ -171,6 +173,11 @@ class Attendant:
         except Exception as error:  # the edge of the process: frameworks raise whatever they like
             end = wire.Failed(order.id, said(error))
         self._channel.send(end, (), math.inf)
+
+    def _begins(self, order: wire.Run) -> None:
+        """Tells the engine that the stream is lost if this process ends now."""
+        deadline = time.monotonic() + ANSWER_TIMEOUT_S
+        self._channel.send(wire.Begun(order.id), (), deadline)
 
     def _send_answers(self, order: wire.Run, answers: Iterator[list[Array]]) -> None:
         ahead = order.ahead

@@ -20,7 +20,7 @@ from augurium.serving.runner_keeper import RunnerKeeper
 from augurium.serving.runner_link import Done, RunnerLink
 from augurium.serving.runner_memory import SharedMemory
 from augurium.serving.runner_process import RunnerProcess, SharedBase
-from augurium.serving.runner_stream import AHEAD, RunnerStream
+from augurium.serving.runner_stream import AHEAD, AskedRunner, RunnerStream
 
 # runs one at a time, as warm-up makes them
 THREADS = 2
@@ -149,21 +149,34 @@ class RunnerExecutor:
         """
         headers, parts = wire.packed(inputs)
         deadline = time.monotonic() + self._run_timeout_s
-        channel, generation = self._borrow(deadline)
-        run_id = self._next_id()
-        try:
-            channel.send(wire.Run(run_id, headers, AHEAD, parameters), parts, deadline)
-        except OSError as error:
-            self._give_back(channel, generation, sound=False)
-            raise RunLost("the model ended its runner, which is started again") from error
-        return RunnerStream(
-            channel,
-            run_id,
-            self._run_timeout_s,
-            partial(self._check, inputs),
-            partial(self._give_back, channel, generation),
-            partial(self._process.end, channel),
-        )
+
+        def ask() -> AskedRunner:
+            run = wire.Run(self._next_id(), headers, AHEAD, parameters)
+            return self._ask_for_stream(run, parts, deadline)
+
+        return RunnerStream(ask, self._run_timeout_s, partial(self._check, inputs))
+
+    def _ask_for_stream(
+        self, run: wire.Run, parts: Sequence[bytes | memoryview], deadline: float
+    ) -> AskedRunner:
+        """The runner that is there or comes next, asked. Raises ModelFailed."""
+        while True:
+            channel, generation = self._borrow(deadline)
+            try:
+                channel.send(run, parts, deadline)
+            except TimeoutError as error:
+                self._give_back(channel, generation, sound=False)
+                raise RunLost("its runner does not listen; try again later") from error
+            except OSError:
+                # it has not heard all of it, so it cannot have begun
+                self._give_back(channel, generation, sound=False)
+                continue
+            return AskedRunner(
+                channel,
+                run.id,
+                partial(self._give_back, channel, generation),
+                partial(self._process.end, channel),
+            )
 
     def expected_s(self, rows: int) -> float:
         """Never short: the loop must not wait for another process."""

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NamedTuple
 
 from augurium.core.errors import ModelFailed
 from augurium.core.tensors import Array
@@ -16,36 +17,47 @@ AHEAD = 8
 # answers that are there already are taken together up to this size
 TOGETHER_BYTES = 64 * 1024
 WORD_S = 1.0
+_ANSWERS = wire.Ran | wire.Failed | wire.Begun
+
+
+class AskedRunner(NamedTuple):
+    """A runner that was asked for a stream: the connection, and the number of the run there.
+
+    `give_back` is told whether the connection is good for another run, `end` why the runner loses
+    its life.
+    """
+
+    channel: Channel
+    run_id: int
+    give_back: Callable[[bool], None]
+    end: Callable[[str], None]
 
 
 class RunnerStream:
     """Reads from a connection of its own, which it gives back in the end.
 
     `take` and `finish` are called on threads and may block, `stop` may be called at any time. A
-    runner that says nothing for `step_timeout_s` loses its life. `give_back` is told whether the
-    connection is good for another run, `end_runner` why the runner loses its life.
+    runner that says nothing for `step_timeout_s` loses its life. `ask` finds a runner and asks it;
+    when that ends before it has begun, the next one is asked. It raises ModelFailed, also here.
     """
 
     def __init__(
         self,
-        channel: Channel,
-        run_id: int,
+        ask: Callable[[], AskedRunner],
         step_timeout_s: float,
         check: Callable[[list[Array]], None],
-        give_back: Callable[[bool], None],
-        end_runner: Callable[[str], None],
     ) -> None:
-        self._channel = channel
-        self._id = run_id
+        # None once a runner has begun
+        self._ask: Callable[[], AskedRunner] | None = ask
+        self._asked = ask()
         self._step_timeout_s = step_timeout_s
         self._check = check
-        self._give_back = give_back
-        self._end_runner = end_runner
         self._reading = threading.Lock()
         # held while something is said, and while it is decided that nothing more may be
         self._saying = threading.Lock()
         self._passed_on = 0
         self._failure: ModelFailed | None = None
+        self._stopped = False
         self.ended = False
 
     def take(self) -> list[list[Array]]:
@@ -54,7 +66,7 @@ class RunnerStream:
             if self._failure is not None:
                 raise self._failure
             if self._passed_on:
-                self._say(wire.More(self._id, self._passed_on))
+                self._say(wire.More(self._asked.run_id, self._passed_on))
             answers: list[list[Array]] = []
             try:
                 self._gather(answers)
@@ -68,7 +80,8 @@ class RunnerStream:
 
     def stop(self) -> None:
         """Tells the runner that nobody waits for answers any more; returns at once."""
-        self._say(wire.Stop(self._id))
+        self._stopped = True
+        self._say(wire.Stop(self._asked.run_id))
 
     def finish(self) -> None:
         """Waits for the end of a stream that was told to stop; a runner that does not stop within
@@ -81,7 +94,7 @@ class RunnerStream:
     def _gather(self, answers: list[list[Array]]) -> None:
         size = 0
         while not self.ended and (
-            not answers or (size < TOGETHER_BYTES and not self._channel.silent)
+            not answers or (size < TOGETHER_BYTES and not self._asked.channel.silent)
         ):
             found = self._receive()
             if found:
@@ -91,23 +104,29 @@ class RunnerStream:
 
     def _receive(self) -> list[Array]:
         try:
-            message, arrays = self._channel.receive(time.monotonic() + self._step_timeout_s)
-            if not isinstance(message, wire.Ran | wire.Failed) or message.id != self._id:
+            message, arrays = self._asked.channel.receive(time.monotonic() + self._step_timeout_s)
+            if not isinstance(message, _ANSWERS) or message.id != self._asked.run_id:
                 raise wire.WireError("an answer to another question")
         except TimeoutError:
-            self._end_runner("hang")
+            self._asked.end("hang")
             self._end(sound=False)
             raise RunLost(
                 f"the model gave no answer within {self._step_timeout_s:g} s; its runner was"
                 " stopped and is started again"
             ) from None
         except wire.WireError as error:
-            self._end_runner("wire")
+            self._asked.end("wire")
             self._end(sound=False)
             raise RunLost(f"its runner answered with {error}; it is started again") from error
         except OSError as error:
+            if self._ask is not None and not self._stopped:
+                self._ask_again(self._ask)
+                return []
             self._end(sound=False)
             raise RunLost("the model ended its runner, which is started again") from error
+        if isinstance(message, wire.Begun):
+            self._ask = None
+            return []
         if isinstance(message, wire.Failed):
             self._end(sound=True)
             raise ModelFailed(message.message)
@@ -116,14 +135,29 @@ class RunnerStream:
             return []
         return arrays
 
+    def _ask_again(self, ask: Callable[[], AskedRunner]) -> None:
+        """The runner ended before it had begun: the next one is asked."""
+        self._asked.give_back(False)
+        try:
+            asked = ask()
+        except ModelFailed:
+            with self._saying:
+                self.ended = True
+            raise
+        with self._saying:
+            self._asked = asked
+        if self._stopped:
+            # said to nobody, while there was none
+            self._say(wire.Stop(asked.run_id))
+
     def _say(self, word: wire.More | wire.Stop) -> None:
         with self._saying:
             # after the end the connection may serve another run already
             if not self.ended:
                 with suppress(OSError):
-                    self._channel.send(word, (), time.monotonic() + WORD_S)
+                    self._asked.channel.send(word, (), time.monotonic() + WORD_S)
 
     def _end(self, *, sound: bool) -> None:
         with self._saying:
             self.ended = True
-        self._give_back(sound)
+        self._asked.give_back(sound)

@@ -181,21 +181,15 @@ class Loading(msgspec.Struct, frozen=True, array_like=True, tag=13):
     """
 
 
-Message = (
-    Hello
-    | Run
-    | Ran
-    | Failed
-    | Goodbye
-    | More
-    | Stop
-    | Ping
-    | Pong
-    | Want
-    | Loading
-    | Ask
-    | Refused
-)
+class Begun(msgspec.Struct, frozen=True, array_like=True, tag=14):
+    """The stream `id` has its first turn: it is lost with the runner, and before it was not."""
+
+    id: int
+
+
+_RunnerWord = Hello | Ran | Failed | Pong | Loading | Begun
+_EngineWord = Want | Run | Goodbye | More | Stop | Ping
+Message = _RunnerWord | _EngineWord | Ask | Refused
 Tensors = Run | Ran | Ask
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Message)

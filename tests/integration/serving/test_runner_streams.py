@@ -321,3 +321,67 @@ def test_parameters_reach_a_function_that_asks_for_them(load_streamed: LoadStrea
     version = load_streamed(told)
     stream = version.open_stream(numbers(1), {"a": 1.5, "b": "four", "c": True})
     assert list(all_of(stream)) == [6.5]
+
+
+def test_a_stream_that_had_not_begun_is_asked_of_the_next_runner(
+    load_streamed: LoadStreamed, runners: Runners, notes: Callable[[], list[str]]
+) -> None:
+    version = load_streamed()
+    begun = version.open_stream(numbers(2), {"step_s": 2})
+    until(lambda: bool(runners()))
+    found: list[Any] = []
+
+    def read(stream: RunnerStream) -> None:
+        try:
+            found.append(list(all_of(stream)))
+        except RunLost as error:
+            found.append(str(error))
+
+    first = threading.Thread(target=read, args=(begun,))
+    first.start()
+    # the first step of the other goes on
+    time.sleep(0.5)
+    waiting = version.open_stream(numbers(3), {})
+    second = threading.Thread(target=read, args=(waiting,))
+    second.start()
+    time.sleep(0.2)
+    for pid in runners():
+        os.kill(pid, signal.SIGKILL)
+    first.join()
+    second.join()
+    assert found == ["the model ended its runner, which is started again", [0.0, 1.0, 2.0]]
+    assert [note for note in notes() if note.startswith("made")][-3:] == [
+        "made 0",
+        "made 1",
+        "made 2",
+    ]
+
+
+def test_streams_asked_for_while_a_runner_dies_are_all_answered(
+    load_streamed: LoadStreamed, runners: Runners
+) -> None:
+    version = load_streamed()
+    # more often, and nobody would be let wait for the next
+    for _ in range(3):
+        for pid in runners():
+            os.kill(pid, signal.SIGKILL)
+        # some meet the one that dies, some its end, some nobody
+        for _ in range(5):
+            assert list(all_of(version.open_stream(numbers(2), {}))) == [0, 1]
+
+
+def test_a_stream_that_was_left_before_it_had_begun_ends(
+    load_streamed: LoadStreamed, runners: Runners
+) -> None:
+    version = load_streamed()
+    busy = version.open_stream(numbers(1), {"step_s": 1.5})
+    time.sleep(0.5)
+    waiting = version.open_stream(numbers(1000), {})
+    waiting.stop()
+    for pid in runners():
+        os.kill(pid, signal.SIGKILL)
+    waiting.finish()
+    assert waiting.ended
+    with pytest.raises(RunLost):
+        list(all_of(busy))
+    assert list(all_of(version.open_stream(numbers(1), {}))) == [0]
