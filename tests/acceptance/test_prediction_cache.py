@@ -11,11 +11,12 @@ from typing import Any
 import httpx
 import numpy as np
 import onnx
+import onnx.helper as oh
 import pytest
 import tritonclient.grpc as triton_grpc
 
 from augurium.core.errors import InvalidArgument, NotFound
-from tests.support.models import picky_model
+from tests.support.models import graph, picky_model
 from tests.support.node import AUGURIUM, Node, Reply, clean_environment
 from tests.support.redis_server import RedisServer, redis_server
 
@@ -307,3 +308,70 @@ def test_a_redis_that_cannot_be_meant_is_refused_before_anything_starts(tmp_path
     )
     assert ended.returncode == 1
     assert "cache.redis_url" in ended.stderr
+
+
+def told(columns: Any, parameters: Any) -> Any:
+    """The inputs times `factor`, and when that was."""
+    import time as clock
+
+    return {"y": columns["x"] * parameters.get("factor", 1), "at": columns["x"] * 0 + clock.time()}
+
+
+def test_parameters_are_part_of_what_was_asked(caching: Node) -> None:
+    def ask(value: float, **parameters: Any) -> tuple[str, list[float]]:
+        tensor = {"name": "x", "shape": [1], "datatype": "FP64", "data": [value]}
+        body = {"inputs": [tensor], "parameters": parameters}
+        answer = caching.ask("/v2/models/told-cache/infer", body)
+        assert answer.status == 200, answer.body
+        found = [output["data"][0] for output in answer.json["outputs"]]
+        return answer.headers["augurium-cache"], found
+
+    with caching.client() as client:
+        client.register(told, name="told-cache", data={"x": [1.0, 2.5]}, allow_code=True)
+        client.deploy("told-cache", 1)
+        client.set_serving("told-cache", {"cache": {"ttl_s": 60}})
+    first, other, none = ask(3, factor=2, word="a"), ask(3, factor=2), ask(3)
+    # another order, byte by byte, and once more
+    again = [ask(3, word="a", factor=2), ask(3, factor=2), ask(3), ask(3), ask(3)]
+    float_factor, wrong = ask(3, factor=2.0), ask(3, factor=True)
+    mlflow = [
+        caching.ask(
+            "/v1/models/told-cache/invocations", {"inputs": {"x": [3.0]}, "params": {"factor": n}}
+        )
+        for n in (2, 5)
+    ]
+
+    assert [word for word, _ in (first, other, none)] == ["miss"] * 3
+    assert [found[0] for _, found in (first, other, none)] == [6, 6, 3]
+    assert again == [("hit", first[1]), ("hit", other[1]), *[("hit", none[1])] * 3]
+    assert [float_factor[0], wrong[0]] == ["miss"] * 2
+    assert [answer.headers["augurium-cache"] for answer in mlflow] == ["hit", "miss"]
+
+
+def test_whole_tensors_are_known_by_request(caching: Node) -> None:
+    model = graph(
+        [oh.make_node("ReduceSum", ["x"], ["y"], keepdims=1)],
+        [oh.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [2, "wide"])],
+        [oh.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, 1])],
+    )
+    with caching.client() as client:
+        version = client.register(onnx.load_from_string(model), name="whole-cache")
+        assert not version.signature.batched
+        client.deploy("whole-cache", 1)
+        client.set_serving("whole-cache", {"cache": {"ttl_s": 60, "stale_if_error_s": 60}})
+
+    def ask(*shape: int) -> tuple[str, float]:
+        data = [1.0] * (shape[0] * shape[1])
+        tensor = {"name": "x", "shape": shape, "datatype": "FP32", "data": data}
+        answer = caching.ask("/v2/models/whole-cache/infer", {"inputs": [tensor]})
+        assert answer.status == 200, answer.body
+        return answer.headers["augurium-cache"], values(answer)[0]
+
+    assert [ask(2, 3), ask(2, 3), ask(2, 3), ask(2, 3)] == [("miss", 6), *[("hit", 6)] * 3]
+    assert [ask(2, 4), ask(2, 4)] == [("miss", 8), ("hit", 8)]
+    with triton_grpc.InferenceServerClient(caching.grpc) as client:
+        tensor = triton_grpc.InferInput("x", [2, 3], "FP32")
+        tensor.set_data_from_numpy(np.ones((2, 3), np.float32))
+        assert word(client.infer("whole-cache", [tensor])) == "hit"
+    # each as one row
+    assert int(statistics(caching, "whole-cache")["inference_count"]) == 2

@@ -90,6 +90,10 @@ class Answer:
         start = self._start + number
         return Answer(self._batch, start, start + 1, cache)
 
+    def marked(self, cache: str) -> "Answer":
+        """The same answer, of which the prediction cache has something else to say."""
+        return Answer(self._batch, self._start, self._stop, cache, self.since)
+
     @property
     def size(self) -> int:
         """The number of outputs."""

@@ -34,13 +34,14 @@ class WrittenAnswer(NamedTuple):
         return HttpResponse(200, headers, content)
 
     def keep(self, answer: HttpResponse, response: InferenceResponse) -> None:
-        """Remembers an answer that is JSON and was known row by row."""
+        """Remembers an answer that is JSON and was known already."""
         found = response.answer
         if response.degraded:
             # what another model knew is not this one's answer
             return
         if found.cache == HIT and answer.headers[0] == JSON_TYPE and not answer.blobs:
-            self.version.keep_written(self.key, answer.body, len(found.array(0)), found.since)
+            rows = len(found.array(0)) if response.batched else 1
+            self.version.keep_written(self.key, answer.body, rows, found.since)
 
 
 def written_answer(plane: DataPlane, call: Call, *headers: str) -> WrittenAnswer | None:

@@ -1,9 +1,10 @@
 """The prediction cache in front of one version's batcher.
 
-Each row of a request is looked up by itself; those that are not known run, together, and are known
-afterwards. A row that is being computed for somebody else is waited for, not computed twice. Errors
-are never remembered. Where a run fails and every row is known from before it expired, the stale
-answers are given, if the policy says so, and are marked.
+Each row of a request is looked up by itself, or the request as a whole where its tensors are not
+rows; those that are not known run, together, and are known afterwards. A row that is being computed
+for somebody else is waited for, not computed twice. Errors are never remembered. Where a run fails
+and every row is known from before it expired, the stale answers are given, if the policy says so,
+and are marked.
 """
 
 import asyncio
@@ -24,6 +25,8 @@ from augurium.serving.prediction_cache import CachedContent, PredictionCache
 from augurium.serving.row_digests import RowDigests
 from augurium.serving.shared_cache import SharedCache
 
+# of tensors that are not rows: larger ones keep the loop for more than a quarter of a millisecond
+MOST_DIGESTED_HERE = 256 * 1024
 Run = asyncio.Future[Answer]
 # rows that are being computed, and the place of one among them
 Flight = tuple[Run, int]
@@ -56,7 +59,7 @@ class CachedAnswers:
     """Answers the rows of one version. Lives on one event loop.
 
     `submit(inputs, rows, deadline, shapes, priority)` makes the version compute some; `outputs` are
-    its outputs.
+    its outputs. With `whole` a request is one row, whatever its tensors look like.
     """
 
     def __init__(
@@ -66,7 +69,9 @@ class CachedAnswers:
         submit: Callable[[Sequence[Array], int, float, object, Priority], Run],
         metrics: VersionMetrics,
         outputs: Sequence[TensorSpec] = (),
+        whole: bool = False,
     ) -> None:
+        self._whole = whole
         self._cache = cache
         self._outputs = outputs
         self._digests = digests
@@ -81,7 +86,10 @@ class CachedAnswers:
         Raises what the version raises.
         """
         started = time.perf_counter()
-        keys = self._digests.of(rows.inputs, rows.size, rows.shapes)
+        if self._whole and sum(array.nbytes for array in rows.inputs) > MOST_DIGESTED_HERE:
+            keys = await asyncio.to_thread(self._keys, rows)
+        else:
+            keys = self._keys(rows)
         known = [None if refresh else self._cache.row(key) for key in keys]
         fresh_since = self._cache.now() - policy.ttl_s
         fresh = _younger(known, fresh_since)
@@ -91,7 +99,7 @@ class CachedAnswers:
         missing = fresh.count(None)
         self._metrics.looked_up(rows.size - missing, missing, time.perf_counter() - started)
         if not missing:
-            return _joined([(answer, 0) for answer in fresh if answer is not None], HIT)
+            return self._joined([(answer, 0) for answer in fresh if answer is not None], HIT)
         try:
             return await self._completed(rows, policy, keys, fresh, refresh)
         except AuguriumError as error:
@@ -100,17 +108,22 @@ class CachedAnswers:
             if error.kind not in FAILURES or len(stale) < rows.size:
                 raise
             self._metrics.cache_stale += 1
-            return _joined(stale, STALE)
+            return self._joined(stale, STALE)
+
+    def _keys(self, rows: Rows) -> list[bytes]:
+        if self._whole:
+            return [self._digests.of_whole(rows.inputs, rows.shapes)]
+        return self._digests.of(rows.inputs, rows.size, rows.shapes)
 
     def stale(self, rows: Rows, max_age_s: float) -> Answer | None:
         """What is known of all rows, if none of it is older."""
-        keys = self._digests.of(rows.inputs, rows.size, rows.shapes)
+        keys = self._keys(rows)
         known = _younger([self._cache.row(key) for key in keys], self._cache.now() - max_age_s)
         found = [(row, 0) for row in known if row is not None]
         if len(found) < rows.size:
             return None
         self._metrics.cache_stale += 1
-        return _joined(found, STALE)
+        return self._joined(found, STALE)
 
     def written(self, digest: bytes, policy: CachePolicy, started: float) -> bytes | None:
         """A whole answer, if all of its rows are fresh; `started` is when it was looked for."""
@@ -156,7 +169,7 @@ class CachedAnswers:
                 found.append((await run, numbers[key]))
             else:
                 found.append(await self._awaited(others[key], rows, policy, key, place))
-        return _joined(found, MISS)
+        return self._joined(found, MISS)
 
     def _started(self, rows: Rows, policy: CachePolicy, own: dict[bytes, int]) -> Run:
         """Computes the rows at some places; they are in the cache when that has ended."""
@@ -178,14 +191,21 @@ class CachedAnswers:
             return
         answer = run.result()
         outputs = [answer.array(index) for index in range(answer.size)]
+        if self._whole:
+            for key in own:
+                self._remember(key, outputs, policy)
+            return
         if any(output.shape[:1] != (len(own),) for output in outputs):
             return
         for number, key in enumerate(own):
-            row = [output[number : number + 1] for output in outputs]
-            self._cache.put_row(key, row)
-            if self._cache.shared is not None:
-                ttl_s = policy.ttl_s + policy.stale_if_error_s
-                self._cache.shared.put(key, shared_rows.encode(row, time.time()), ttl_s)
+            self._remember(key, [output[number : number + 1] for output in outputs], policy)
+
+    def _remember(self, key: bytes, outputs: list[Array], policy: CachePolicy) -> None:
+        self._cache.put_row(key, outputs)
+        if self._cache.shared is not None:
+            ttl_s = policy.ttl_s + policy.stale_if_error_s
+            content = shared_rows.encode(outputs, time.time(), self._whole)
+            self._cache.shared.put(key, content, ttl_s)
 
     async def _find_shared(
         self,
@@ -199,7 +219,9 @@ class CachedAnswers:
         places = [n for n, row in enumerate(known) if row is None or row.since <= fresh_since]
         found = await shared.find([keys[place] for place in places])
         for place, content in zip(places, found, strict=True):
-            row = None if content is None else shared_rows.decode(content, self._outputs)
+            row = None
+            if content is not None:
+                row = shared_rows.decode(content, self._outputs, self._whole)
             if row is None:
                 continue
             outputs, at = row
@@ -225,6 +247,11 @@ class CachedAnswers:
                 continue
             return run.result(), number
         return await self._started(rows, policy, {key: place}), 0
+
+    def _joined(self, rows: list[tuple[Answer, int]], cache: str) -> Answer:
+        if self._whole:
+            return rows[0][0].marked(cache)
+        return _joined(rows, cache)
 
 
 def _younger(known: list[Answer | None], since: float) -> list[Answer | None]:

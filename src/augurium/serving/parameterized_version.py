@@ -6,6 +6,7 @@ from concurrent.futures import Executor as ThreadPool
 from augurium.core.inference import InferenceRequest
 from augurium.serving.executor import VersionExecutor
 from augurium.serving.metrics import VersionMetrics
+from augurium.serving.prediction_cache import PredictionCache
 from augurium.serving.run_parameters import (
     ParameterizedExecutor,
     ParameterizedRun,
@@ -27,9 +28,10 @@ class ParameterizedVersion(ServedVersion):
         metrics: VersionMetrics,
         loop: asyncio.AbstractEventLoop,
         threads: ThreadPool,
+        cache: PredictionCache | None = None,
     ) -> None:
         """`runs` is the executor again, as it takes parameters."""
-        super().__init__(desired, executor, metrics, loop, threads)
+        super().__init__(desired, executor, metrics, loop, threads, cache)
         self._runs = runs
 
     def prepare(self, request: InferenceRequest) -> Prepared:

@@ -1,7 +1,8 @@
-"""Digests of rows: equal exactly when a version would be given equal inputs.
+"""Digests of rows, and of whole requests where these are what is answered: equal exactly when a
+version would be given equal inputs.
 
-128 bits of keyed BLAKE2b (RFC 7693) over the row's tensors as the model takes them, so that the
-same row has the same digest over every protocol. It is cryptographic, because callers choose rows:
+128 bits of keyed BLAKE2b (RFC 7693) over the tensors as the model takes them, so that the same row
+has the same digest over every protocol. It is cryptographic, because callers choose rows:
 with a faster hash, one of them could make two rows collide and be answered with another's answer.
 """
 
@@ -13,6 +14,7 @@ import numpy as np
 from typing_extensions import Buffer
 
 from augurium.core.tensors import Array
+from augurium.serving.run_parameters import ParameterizedRun
 
 DIGEST_BYTES = 16
 _encode = msgspec.msgpack.encode
@@ -28,10 +30,14 @@ class RowDigests:
     def of(self, inputs: Sequence[Array], rows: int, shapes: object = None) -> list[bytes]:
         """The digest of each row of `inputs`, whose first dimension is `rows` long.
 
-        `shapes` are those of a row where the signature leaves them open.
+        `shapes` are those of a row where the signature leaves them open, or the parameters that
+        rows come with.
         """
         begun = self._begun
-        if shapes is not None:
+        if isinstance(shapes, ParameterizedRun):
+            begun = begun.copy()
+            begun.update(_encode((shapes.shapes, shapes.content)))
+        elif shapes is not None:
             begun = begun.copy()
             begun.update(_encode(shapes))
         digests = [begun.copy() for _ in range(rows)]
@@ -42,6 +48,17 @@ class RowDigests:
             for digest, row in zip(digests, array, strict=True):
                 digest.update(_content(np.asarray(row, array.dtype)))
         return [digest.digest() for digest in digests]
+
+    def of_whole(self, inputs: Sequence[Array], key: object = None) -> bytes:
+        """The digest of all tensors of a request, with the parameters in its `key` if there are
+        any.
+        """
+        digest = self._begun.copy()
+        digest.update(_encode(key.content if isinstance(key, ParameterizedRun) else None))
+        for array in inputs:
+            digest.update(_encode((array.dtype.str, array.shape)))
+            digest.update(_content(array))
+        return digest.digest()
 
     def of_request(self, *parts: Buffer) -> bytes:
         """The digest of a request as it came: its bytes, and whatever else its answer is written

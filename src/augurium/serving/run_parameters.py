@@ -23,29 +23,30 @@ class ParameterizedExecutor(Protocol):
 
 class ParameterizedRun:
     """What requests have in common that may share a run: the shapes of their rows, and what they
-    say beside them. It is the `key` of their entries in a batcher, and makes the run.
+    say beside them, of which `content` is the one encoding. It is the `key` of their entries in a
+    batcher, and makes the run.
     """
 
-    __slots__ = ("_content", "_executor", "_shapes", "parameters")
+    __slots__ = ("_executor", "content", "parameters", "shapes")
 
     def __init__(
         self, executor: ParameterizedExecutor, shapes: object, parameters: Mapping[str, Any]
     ) -> None:
         self._executor = executor
-        self._shapes = shapes
+        self.shapes = shapes
         self.parameters = parameters
         # 1, 1.0 and true are equal, and are not the same to a model
-        self._content = _encoder.encode(sorted(parameters.items(), key=lambda item: item[0]))
+        self.content = _encoder.encode(sorted(parameters.items(), key=lambda item: item[0]))
 
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, ParameterizedRun)
-            and self._content == other._content
-            and self._shapes == other._shapes
+            and self.content == other.content
+            and self.shapes == other.shapes
         )
 
     def __hash__(self) -> int:
-        return hash(self._content)
+        return hash(self.content)
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """One model run for rows of requests with this key. Blocking. Raises ModelFailed."""

@@ -64,7 +64,12 @@ class ServedVersion(DescribedVersion):
         self._cached = None
         if cache is not None and _cacheable(self.signature):
             self._cached = CachedAnswers(
-                cache, self._digests, self._submit, metrics, self.signature.outputs
+                cache,
+                self._digests,
+                self._submit,
+                metrics,
+                self.signature.outputs,
+                whole=not self.signature.batched,
             )
         self._caching: CachePolicy | None = None
         # None where the model has no limit and no fallback of its own
@@ -362,5 +367,9 @@ def _bulk_policy(policy: BatchingPolicy, runs: BulkRuns) -> BatchingPolicy:
 
 
 def _cacheable(signature: Signature) -> bool:
-    """Whether rows are answered one by one, each with outputs of the same shapes."""
-    return signature.batched and not any(-1 in spec.shape[1:] for spec in signature.outputs)
+    """Whether there is one answer to a request as a whole, or one to each row, of the same
+    shapes.
+    """
+    if signature.streamed:
+        return False
+    return not signature.batched or not any(-1 in spec.shape[1:] for spec in signature.outputs)

@@ -26,5 +26,5 @@ def served_version(
     if signature.streamed and isinstance(executor, StreamExecutor):
         return StreamedVersion(desired, executor, metrics, loop, threads)
     if signature.takes_parameters and isinstance(executor, ParameterizedExecutor):
-        return ParameterizedVersion(desired, executor, executor, metrics, loop, threads)
+        return ParameterizedVersion(desired, executor, executor, metrics, loop, threads, cache)
     return ServedVersion(desired, executor, metrics, loop, threads, cache)

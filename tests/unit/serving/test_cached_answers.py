@@ -47,9 +47,11 @@ class Doubling:
 
 
 class Cached:
-    """A version of its own, with a cache whose clock the test turns."""
+    """A version of its own, with a cache whose clock the test turns; of requests as a whole, or of
+    rows.
+    """
 
-    def __init__(self, shared: SharedCache | None = None) -> None:
+    def __init__(self, shared: SharedCache | None = None, whole: bool = False) -> None:
         self.now = 0.0
         self.executor = Doubling()
         self.metrics = VersionMetrics("m", 1)
@@ -60,9 +62,9 @@ class Cached:
             asyncio.get_running_loop(),
             ThreadPoolExecutor(1),
         )
-        self.cache = PredictionCache(1024 * 1024, lambda: self.now, shared)
+        self.cache = PredictionCache(16 * 1024 * 1024, lambda: self.now, shared)
         self.answers = CachedAnswers(
-            self.cache, RowDigests("m", 1), self.batcher.submit, self.metrics, OUTPUTS
+            self.cache, RowDigests("m", 1), self.batcher.submit, self.metrics, OUTPUTS, whole
         )
 
     async def ask(
@@ -289,3 +291,61 @@ async def test_rows_of_different_shapes_that_miss_do_not_share_a_run() -> None:
 
     found = await asyncio.gather(ask(1, 2), ask(1, 2, 3))
     assert [answer.array(0).tolist() for answer in found] == [[[2, 4]], [[2, 4, 6]]]
+
+
+async def whole(cached: Cached, *values: float, policy: CachePolicy = MINUTE) -> tuple[Any, str]:
+    """The answer to a request whose tensors are no rows."""
+    inputs = [np.array(values, np.float64).reshape(-1, 1)]
+    rows = Rows(inputs, 1, object(), time.monotonic() + 10)
+    answer = await cached.answers.answer(rows, policy)
+    return answer.array(0).ravel().tolist(), answer.cache
+
+
+async def test_a_request_that_is_no_rows_is_known_as_a_whole() -> None:
+    cached = Cached(whole=True)
+    assert await whole(cached, 1, 2, 3) == ([2, 4, 6], MISS)
+    assert await whole(cached, 1, 2, 3) == ([2, 4, 6], HIT)
+    # its parts are not
+    assert await whole(cached, 1, 2) == ([2, 4], MISS)
+    assert await whole(cached, 1) == ([2], MISS)
+    assert await whole(cached) == ([], MISS)
+    assert await whole(cached) == ([], HIT)
+    cached.now += 61
+    assert await whole(cached, 1, 2, 3) == ([2, 4, 6], MISS)
+    found = cached.metrics
+    assert (found.cache_hits, found.cache_misses, found.cache_hit_rows) == (2, 5, 2)
+
+
+async def test_a_whole_is_computed_once_for_all_who_ask_at_the_same_time() -> None:
+    cached = Cached(whole=True)
+    found = await asyncio.gather(*(whole(cached, 7, 8) for _ in range(20)), whole(cached, 7))
+    assert found == [([14, 16], MISS)] * 20 + [([14], MISS)]
+    assert cached.executor.seen == [7, 8, 7]
+
+
+async def test_a_whole_that_expired_is_better_than_an_error_if_the_policy_says_so() -> None:
+    cached = Cached(whole=True)
+    await whole(cached, 1, 2, policy=FORGIVING)
+    cached.now += 61
+    cached.executor.broken = ModelFailed("no")
+    assert await whole(cached, 1, 2, policy=FORGIVING) == ([2, 4], STALE)
+    with pytest.raises(ModelFailed):
+        await whole(cached, 1, policy=FORGIVING)
+    cached.executor.broken = None
+    assert await whole(cached, 1) == ([2], MISS)
+
+
+async def test_a_large_whole_is_known_too() -> None:
+    cached = Cached(whole=True)
+    large = range(100_000)
+    assert (await whole(cached, *large))[1] == MISS
+    assert (await whole(cached, *large))[1] == HIT
+    assert (await whole(cached, *large, 1))[1] == MISS
+
+
+async def test_a_whole_that_another_engine_computed_need_not_run_here() -> None:
+    elsewhere = Elsewhere()
+    first, second = (Cached(elsewhere, whole=True) for _ in range(2))
+    await whole(first, 1, 2)
+    assert await whole(second, 1, 2) == ([2, 4], HIT)
+    assert second.executor.seen == []

@@ -1,14 +1,18 @@
 """Rows that are remembered: how long, how many, and never another version's."""
 
+from typing import Any
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
 from augurium.core.clock import ManualClock
 from augurium.core.tensors import Array
 from augurium.serving.prediction_cache import CachedContent, PredictionCache
 from augurium.serving.row_digests import RowDigests
+from augurium.serving.run_parameters import ParameterizedRun
 
 MIB = 1024 * 1024
 
@@ -123,6 +127,74 @@ def test_open_shapes_are_part_of_a_digest() -> None:
     digests = RowDigests("m", 1)
     wide, tall = np.zeros((1, 2, 3)), np.zeros((1, 3, 2))
     assert digests.of([wide], 1, ((2, 3),)) != digests.of([tall], 1, ((3, 2),))
+
+
+SCALARS = st.one_of(
+    st.booleans(), st.integers(-2, 2), st.sampled_from([0.0, 1.0, -1.0]), st.sampled_from(["", "1"])
+)
+PARAMETERS = st.dictionaries(st.sampled_from("abc"), st.one_of(SCALARS, st.lists(SCALARS)))
+NUMBERS: list[np.dtype[Any]] = [np.dtype(name) for name in ("i1", "u1", "f4")]
+ARRAYS = st.one_of(
+    arrays.arrays(
+        st.sampled_from(NUMBERS),
+        arrays.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=2),
+        elements=st.sampled_from([0, 1]),
+    ),
+    arrays.arrays(
+        np.object_,
+        arrays.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=2),
+        elements=st.sampled_from(["", "a", "aa", b"a", "1"]),
+    ),
+)
+ASKED = st.tuples(st.lists(ARRAYS, min_size=1, max_size=2), PARAMETERS)
+
+
+def form(asked: tuple[list[Array], dict[str, Any]]) -> object:
+    """All that a model can tell requests apart by."""
+    inputs, parameters = asked
+    tensors = [(a.dtype.str, a.shape, [(type(v), v) for v in a.ravel().tolist()]) for a in inputs]
+    return tensors, {name: _typed(value) for name, value in parameters.items()}
+
+
+def _typed(value: Any) -> object:
+    return [_typed(one) for one in value] if isinstance(value, list) else (type(value), value)
+
+
+@settings(max_examples=500)
+@given(ASKED, ASKED, st.booleans())
+def test_wholes_share_a_digest_only_with_the_same_tensors_and_parameters(
+    one: tuple[list[Array], dict[str, Any]],
+    other: tuple[list[Array], dict[str, Any]],
+    same: bool,
+) -> None:
+    class Runs:
+        def run_with(self, inputs: Any, parameters: Any) -> list[Array]:
+            return []
+
+    def found(asked: tuple[list[Array], dict[str, Any]]) -> bytes:
+        inputs, parameters = asked
+        return RowDigests("m", 1).of_whole(inputs, ParameterizedRun(Runs(), object(), parameters))
+
+    if same:
+        other = [a.copy() for a in one[0]], dict(reversed(one[1].items()))
+    assert (found(one) == found(other)) == (form(one) == form(other))
+
+
+@settings(max_examples=300)
+@given(PARAMETERS, PARAMETERS, st.integers(0, 1), st.integers(0, 1))
+def test_rows_share_a_digest_only_with_the_same_parameters(
+    one: dict[str, Any], other: dict[str, Any], value: int, other_value: int
+) -> None:
+    class Runs:
+        def run_with(self, inputs: Any, parameters: Any) -> list[Array]:
+            return []
+
+    def found(parameters: dict[str, Any], value: int) -> bytes:
+        key = ParameterizedRun(Runs(), None, parameters)
+        return RowDigests("m", 1).of([np.array([[value]])], 1, key)[0]
+
+    same = (form(([], one)), value) == (form(([], other)), other_value)
+    assert (found(one, value) == found(other, other_value)) == same
 
 
 @given(st.integers(1, 5), st.booleans())

@@ -45,3 +45,30 @@ def test_every_datatype_comes_back_as_it_was(datatype: str) -> None:
 )
 def test_what_does_not_fit_the_signature_is_not_used(content: bytes) -> None:
     assert shared_rows.decode(content, SPECS) is None
+
+
+@pytest.mark.parametrize("shape", [(), (0, 3), (2, 3), (7, 3)])
+def test_wholes_come_back_in_their_shapes(shape: tuple[int, ...]) -> None:
+    spec = TensorSpec("x", "FP32", (-1, 3) if shape else ())
+    array = np.ones(shape, np.float32)
+    decoded = shared_rows.decode(shared_rows.encode([array], 1.0, whole=True), [spec], whole=True)
+    assert decoded is not None
+    (found,), _ = decoded
+    assert (found.shape, found.tolist()) == (shape, array.tolist())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        shared_rows.encode([ROW[0]], 1.0),
+        packed([1.0, [b"\0" * 8], [[2]]]),
+        packed([1.0, [b"\0" * 8], [[1, 3]]]),
+        packed([1.0, [b"\0" * 8], [[-1, 2]]]),
+        packed([1.0, [b"\0" * 8], [[2, 2]]]),
+        packed([1.0, [b"\0" * 8], []]),
+        packed([1.0, [b"\0" * 8], "none"]),
+    ],
+    ids=range(7),
+)
+def test_a_whole_that_does_not_fit_the_signature_is_not_used(content: bytes) -> None:
+    assert shared_rows.decode(content, [SPECS[0]], whole=True) is None
