@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 
+from augurium.serving.counter_reports import updated
 from augurium.serving.link import (
     Applied,
     Collect,
@@ -76,7 +77,8 @@ class EngineLink:
             case Applied():
                 self.applied = message
             case Counters():
-                self.counters, self.counted_at = message.metrics, time.monotonic()
+                self.counters = updated(self.counters, message.metrics)
+                self.counted_at = time.monotonic()
                 self.answered = max(self.answered, message.request)
             case _:
                 return False

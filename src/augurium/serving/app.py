@@ -243,8 +243,8 @@ class Engine:
     def _applied(self) -> Applied:
         return Applied(self._residency.revision, self._residency.states())
 
-    def _metrics(self) -> EngineMetrics:
-        metrics = self._residency.metrics()
+    def _metrics(self, thorough: bool) -> EngineMetrics:
+        metrics = self._residency.metrics(thorough)
         metrics.unrouted = dict(self.plane.unrouted)
         metrics.cpu_s = time.process_time()
         metrics.memory_bytes = resident_bytes()

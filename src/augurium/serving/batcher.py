@@ -292,8 +292,7 @@ class Batcher:
 
     def _start(self, batch: list[Entry], rows: int, reason: str) -> bool:
         """Runs a batch here (True), or on a thread or in another process (False)."""
-        releases = self._metrics.releases
-        releases[reason] = releases.get(reason, 0) + 1
+        self._metrics.released(reason)
         if self._elsewhere is not None:
             self._begin(self._elsewhere, batch, rows)
             return False

@@ -107,7 +107,7 @@ class CachedAnswers:
             stale = [(row, 0) for row in _younger(known, stale_since) if row is not None]
             if error.kind not in FAILURES or len(stale) < rows.size:
                 raise
-            self._metrics.cache_stale += 1
+            self._metrics.answered_stale()
             return self._joined(stale, STALE)
 
     def _keys(self, rows: Rows) -> list[bytes]:
@@ -122,7 +122,7 @@ class CachedAnswers:
         found = [(row, 0) for row in known if row is not None]
         if len(found) < rows.size:
             return None
-        self._metrics.cache_stale += 1
+        self._metrics.answered_stale()
         return self._joined(found, STALE)
 
     def written(self, digest: bytes, policy: CachePolicy, started: float) -> bytes | None:
@@ -230,7 +230,7 @@ class CachedAnswers:
             if before is None or before.since < since:
                 self._cache.put_row(keys[place], outputs, since)
                 known[place] = self._cache.row(keys[place])
-                self._metrics.cache_shared_rows += 1
+                self._metrics.found_shared()
 
     async def _awaited(
         self, flight: Flight | None, rows: Rows, policy: CachePolicy, key: bytes, place: int

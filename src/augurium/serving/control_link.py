@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from augurium.core.errors import AuguriumError, NotReady
+from augurium.serving.counter_reports import CounterReports
 from augurium.serving.link import (
     Applied,
     Collect,
@@ -45,7 +46,7 @@ class ControlLink:
         hello: Callable[[], Hello],
         take: Callable[[Snapshot], None],
         applied: Callable[[], Applied],
-        metrics: Callable[[], EngineMetrics],
+        metrics: Callable[[bool], EngineMetrics],
     ) -> None:
         self._socket = socket
         self._hello = hello
@@ -55,6 +56,7 @@ class ControlLink:
         self._questions = OpenQuestions()
         # what control said last on this connection
         self._desired: Snapshot | None = None
+        self._reports = CounterReports()
         self._writer: asyncio.StreamWriter | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -65,7 +67,7 @@ class ControlLink:
     async def stop(self) -> None:
         """Sends the last counters, if there is a connection, and leaves."""
         if self._writer is not None:
-            send(self._writer, Counters(self._metrics()))
+            send(self._writer, self._counters())
             with contextlib.suppress(ConnectionError, TimeoutError):
                 await asyncio.wait_for(self._writer.drain(), 0.5)
         if self._task is not None:
@@ -83,6 +85,9 @@ class ControlLink:
         if writer is None:
             raise NotReady(AWAY)
         return await self._questions.ask(question, lambda ask: send(writer, ask), timeout_s)
+
+    def _counters(self, request: int = 0) -> Counters:
+        return Counters(self._reports.of(self._metrics(True)), request)
 
     async def _stay_connected(self) -> None:
         wait_s = FIRST_RETRY_S
@@ -105,6 +110,7 @@ class ControlLink:
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._desired = None
+        self._reports = CounterReports()
         send(writer, self._hello())
         reporter = asyncio.create_task(self._report_counters(writer))
         try:
@@ -119,7 +125,7 @@ class ControlLink:
             self._desired = desired(self._desired, message)
             self._take(self._desired)
         elif isinstance(message, Collect):
-            send(writer, Counters(self._metrics(), message.request))
+            send(writer, self._counters(message.request))
         elif isinstance(message, Told):
             self._questions.settle(message)
 
@@ -127,5 +133,5 @@ class ControlLink:
         with contextlib.suppress(ConnectionError):  # the receiving side notices, and connects again
             while True:
                 await asyncio.sleep(COUNTERS_INTERVAL_S)
-                send(writer, Counters(self._metrics()))
+                send(writer, Counters(self._reports.of(self._metrics(False))))
                 await writer.drain()

@@ -27,7 +27,6 @@ from augurium.core.inference import (
 from augurium.core.priority import Priority
 from augurium.core.serving_policy import ConstantStep, FallbackPolicy, ModelStep, StaleStep
 from augurium.serving.degradable import Degradable, Find
-from augurium.serving.metrics import count
 from augurium.serving.validation import Prepared
 
 # larger ones are not worth a copy that is thrown away
@@ -67,7 +66,7 @@ class Fallback:
         for step in self._steps:
             response = await self._tried(step, request, prepared)
             if response is not None:
-                count(self._version.metrics.degraded, reason, step.name)
+                self._version.metrics.degrade(reason, step.name)
                 return _marked(response, step, reason, failure)
         return None
 
@@ -87,7 +86,7 @@ class Fallback:
             async with aclosing(responses):
                 async for response in responses:
                     if not begun:
-                        count(self._version.metrics.degraded, reason, step.name)
+                        self._version.metrics.degrade(reason, step.name)
                     begun = True
                     yield _marked(response, step, reason, failure)
             if begun:
@@ -160,7 +159,7 @@ class Fallback:
         return False
 
     def _skipped(self, step: "_Step", why: str) -> None:
-        count(self._version.metrics.fallback_skipped, step.name, why)
+        self._version.metrics.skip_step(step.name, why)
 
     def exercise(self, request: InferenceRequest) -> None:
         """Gives a share of the requests that were answered to the first model among the steps too,
@@ -185,7 +184,7 @@ class Fallback:
             pass  # counted below; nobody waits for it
         finally:
             self._exercise = None
-            count(self._version.metrics.fallback_exercised, step.name, outcome)
+            self._version.metrics.exercise_step(step.name, outcome)
 
     def close(self) -> None:
         """Gives up a trial."""

@@ -39,8 +39,9 @@ class Applied(msgspec.Struct, frozen=True, tag="applied"):
 
 
 class Counters(msgspec.Struct, frozen=True, tag="counters"):
-    """All counters since the engine started; `request` is that of the `Collect` it answers, 0 if
-    sent unasked.
+    """All counters since the engine started, of the versions of which something was counted since
+    the last ones on this connection; `request` is that of the `Collect` they answer, 0 if sent
+    unasked.
     """
 
     metrics: EngineMetrics

@@ -254,8 +254,7 @@ class MemoryBudget:
         except AuguriumError as error:
             raise self._failed(resident, error) from error
         resident.load_s = self._now() - began
-        resident.metrics.loads += 1
-        resident.metrics.load_s = resident.load_s
+        resident.metrics.loaded(resident.load_s)
         log.info(
             "version loaded",
             version=resident.name,
@@ -358,7 +357,7 @@ class MemoryBudget:
 
     def _evict(self, resident: Resident) -> None:
         self._residents.discard(resident)
-        resident.metrics.evictions += 1
+        resident.metrics.evicted()
         resident.unload()
         self._freed_bytes += resident.size_bytes
         log.info("version put to sleep", version=resident.name, bytes=resident.size_bytes)

@@ -17,7 +17,7 @@ PLAIN_SUMS = (
     *("loads", "evictions", "resident", "resident_bytes", "passed_on"),
     *("overloaded", "concurrency_limit", "breakers_open"),
     *("cache_hits", "cache_misses", "cache_stale", "cache_hit_rows", "cache_miss_rows"),
-    *("cache_shared_rows", "cache_hit_s", "cache_miss_s"),
+    *("cache_shared_rows", "cache_hit_s", "cache_miss_s", "changes"),
 )
 NESTED_SUMS = ("refused", "degraded", "fallback_skipped", "fallback_exercised")
 # counts by two words
@@ -129,7 +129,8 @@ class VersionMetrics(msgspec.Struct):
     `concurrency_limit` the sum of the limits in force, and `breakers_open` the number of engines
     that do not ask it. `degraded` counts answers of its fallback by reason and step,
     `fallback_skipped` steps that gave none by step and why, and `fallback_exercised` trials by step
-    and outcome; these are no requests for it.
+    and outcome; these are no requests for it. `changes` grows whenever anything of all this does:
+    what has as many is as it was.
     """
 
     model: str
@@ -175,9 +176,11 @@ class VersionMetrics(msgspec.Struct):
     cache_shared_rows: int = 0
     cache_hit_s: float = 0.0
     cache_miss_s: float = 0.0
+    changes: int = 0
 
     def looked_up(self, hit_rows: int, miss_rows: int, seconds: float) -> None:
         """Counts a request that asked the prediction cache, and how long that took."""
+        self.changes += 1
         self.cache_hit_rows += hit_rows
         self.cache_miss_rows += miss_rows
         if miss_rows:
@@ -189,10 +192,53 @@ class VersionMetrics(msgspec.Struct):
 
     def refuse(self, reason: str, priority: str) -> None:
         """Counts a request that was refused as overloaded."""
-        count(self.refused, reason, priority)
+        self.changes += 1
+        _count(self.refused, reason, priority)
+
+    def answered_stale(self) -> None:
+        """Counts a request that was answered with what had expired."""
+        self.changes += 1
+        self.cache_stale += 1
+
+    def found_shared(self) -> None:
+        """Counts a row that was known elsewhere."""
+        self.changes += 1
+        self.cache_shared_rows += 1
+
+    def degrade(self, reason: str, step: str) -> None:
+        """Counts an answer of the fallback."""
+        self.changes += 1
+        _count(self.degraded, reason, step)
+
+    def skip_step(self, step: str, why: str) -> None:
+        """Counts a step of the fallback that gave no answer."""
+        self.changes += 1
+        _count(self.fallback_skipped, step, why)
+
+    def exercise_step(self, step: str, outcome: str) -> None:
+        """Counts a trial of a step of the fallback."""
+        self.changes += 1
+        _count(self.fallback_exercised, step, outcome)
+
+    def released(self, reason: str) -> None:
+        """Counts a batch whose entries have left the queue."""
+        self.changes += 1
+        self.releases[reason] = self.releases.get(reason, 0) + 1
+
+    def loaded(self, seconds: float) -> None:
+        """Counts that it was brought into memory, which took so long."""
+        self.changes += 1
+        self.loads += 1
+        self.load_s = seconds
+
+    def evicted(self) -> None:
+        """Counts that it was put to sleep."""
+        self.changes += 1
+        self.evictions += 1
 
     def ended(self, outcome: str, seconds: float) -> None:
         """Counts a request that has ended: with `ok` or an error kind."""
+        self.changes += 1
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
         self.request_s.observe(seconds)
         if outcome != "ok":
@@ -202,6 +248,7 @@ class VersionMetrics(msgspec.Struct):
         self, rows: int, requests: int, input_s: float, infer_s: float, output_s: float
     ) -> None:
         """Counts a successful model run for some requests, and its seconds."""
+        self.changes += 1
         self.executions += 1
         self.rows += rows
         self.batch_rows.observe(rows)
@@ -224,6 +271,7 @@ class VersionMetrics(msgspec.Struct):
 
     def answered(self, index: int, outcome: str, seconds: float) -> None:
         """Counts the answer at one place of a stream; see `AnswerSums.count`."""
+        self.changes += 1
         if index == 0 and outcome == "ok":
             if self.first_answer_s is None:
                 self.first_answer_s = _seconds()
@@ -268,7 +316,7 @@ class VersionMetrics(msgspec.Struct):
             self.first_answer_s.add(other.first_answer_s)
 
 
-def count(counts: Nested, outer: str, inner: str) -> None:
+def _count(counts: Nested, outer: str, inner: str) -> None:
     """One more of a kind."""
     own = counts.setdefault(outer, {})
     own[inner] = own.get(inner, 0) + 1
@@ -279,6 +327,15 @@ def _add_nested(counts: Nested, others: Nested) -> None:
         own = counts.setdefault(outer, {})
         for inner, more in found.items():
             own[inner] = own.get(inner, 0) + more
+
+
+def state_of(metrics: VersionMetrics) -> tuple[object, ...]:
+    """What is now, and is not counted as it happens."""
+    return (
+        *(metrics.pending, metrics.resident, metrics.resident_bytes, metrics.pinned),
+        *(metrics.problem, metrics.overloaded, metrics.concurrency_limit, metrics.breakers_open),
+        *(metrics.warm_up_s, metrics.runner_restarts),
+    )
 
 
 class EngineMetrics(msgspec.Struct):

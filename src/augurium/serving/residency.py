@@ -127,14 +127,16 @@ class Residency:
             for desired in self._desired().values()
         )
 
-    def metrics(self) -> EngineMetrics:
-        """The counters of every version this engine has held since it started."""
+    def metrics(self, thorough: bool = True) -> EngineMetrics:
+        """The counters of every version this engine has held since it started.
+
+        What versions are and have now is looked at where something was counted since, or of all of
+        them if `thorough`: of a thousand versions that takes a few milliseconds.
+        """
         for key, served in self._served.items():
-            self._metrics[key].pending = served.pending
-            served.count_residency()
-            served.note_load()
-            self._metrics[key].warm_up_s = self._loader.warm_up_s(*key)
-            self._metrics[key].runner_restarts = self._restarts.get(key, 0) + served.restarts
+            if thorough or served.changed:
+                warm_up_s = self._loader.warm_up_s(*key)
+                served.note_state(self._restarts.get(key, 0), warm_up_s)
         return EngineMetrics(list(self._metrics.values()))
 
     def apply(self, snapshot: Snapshot, proven: bool = False) -> None:
@@ -275,6 +277,7 @@ class Residency:
     ) -> None:
         metrics = self._metrics_of(*key)
         metrics.load_s = seconds
+        metrics.changes += 1
         replaced = self._served.get(key)
         served = served_version(desired, executor, metrics, self._loop, self._threads, self._cache)
         if residence is not None:

@@ -216,8 +216,9 @@ class RunnerProcess:
         cause = place.take_cause()
         process = place.start()
         if self._started_once:
-            self.restarts += 1
+            # in this order: who sees the restart sees its cause as well
             self.exits[cause] = self.exits.get(cause, 0) + 1
+            self.restarts += 1
         return process
 
     def _next_place(self) -> RunnerPlace:

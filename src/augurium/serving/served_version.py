@@ -26,7 +26,7 @@ from augurium.serving.elsewhere import Elsewhere
 from augurium.serving.executor import ExitCounter, VersionExecutor
 from augurium.serving.guard import Guard, reason_of
 from augurium.serving.memory_budget import Residence
-from augurium.serving.metrics import VersionMetrics
+from augurium.serving.metrics import VersionMetrics, state_of
 from augurium.serving.prediction_cache import CachedContent, PredictionCache
 from augurium.serving.row_digests import RowDigests
 from augurium.serving.run_parameters import alone
@@ -84,6 +84,8 @@ class ServedVersion(DescribedVersion):
         self._bulk = 0
         # that either of them became less
         self._ended = asyncio.Event()
+        # the changes and restarts that `note_state` has seen
+        self._noted = (-1, -1)
 
     @property
     def pending(self) -> int:
@@ -91,8 +93,28 @@ class ServedVersion(DescribedVersion):
         waiting = self._bulk + (self._waking_rows > 0)
         return self._batcher.pending + self._bulk_batcher.pending + waiting
 
-    def count_residency(self) -> None:
-        """Brings what is counted of its place in memory up to date."""
+    @property
+    def changed(self) -> bool:
+        """Whether anything was counted since `note_state`, or was still going on then."""
+        return self._noted != (self.metrics.changes, self._executor.restarts)
+
+    def note_state(self, earlier_restarts: int, warm_up_s: float) -> None:
+        """Brings what is now up to date in the counters; its runners before this one were started
+        again so often, and its warm-up took so long.
+        """
+        metrics = self.metrics
+        before = state_of(metrics)
+        metrics.pending = self.pending
+        self._note_residency()
+        self._note_load()
+        metrics.warm_up_s = warm_up_s
+        metrics.runner_restarts = earlier_restarts + self.restarts
+        if state_of(metrics) != before:
+            metrics.changes += 1
+        # what goes on has not been counted yet
+        self._noted = (-1 if metrics.pending else metrics.changes, self.restarts)
+
+    def _note_residency(self) -> None:
         metrics, place = self.metrics, self.residence.resident if self.residence else None
         metrics.resident = int(place is None or place.awake)
         metrics.resident_bytes = place.size_bytes if place is not None and place.awake else 0
@@ -241,8 +263,7 @@ class ServedVersion(DescribedVersion):
         limited = own.max_concurrency or own.adaptive_concurrency
         self.guard = Guard(self, own, fallback, find) if limited or fallback.steps else None
 
-    def note_load(self) -> None:
-        """Brings the counters of what is now up to date."""
+    def _note_load(self) -> None:
         metrics, guard = self.metrics, self.guard
         metrics.overloaded = int(self.overloaded)
         metrics.concurrency_limit = guard.limit.limit if guard and guard.limit else 0

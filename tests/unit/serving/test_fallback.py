@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
 import onnx.helper as oh
@@ -24,6 +25,8 @@ from augurium.core.serving_policy import (
 )
 from augurium.core.signature import Signature
 from augurium.core.tensors import TensorSpec
+from augurium.serving.counter_reports import CounterReports, updated
+from augurium.serving.metrics import EngineMetrics
 from augurium.serving.plane import DataPlane
 from augurium.serving.snapshot import BatchingPolicy
 from tests.support.models import graph, picky_model
@@ -206,3 +209,22 @@ async def test_trials_come_after_the_answer_one_at_a_time(house: House) -> None:
     counted = house.picky.metrics.fallback_exercised
     assert counted == {"model:sure": {"failed": 1, "ok": 1}}
     assert house.picky.metrics.degraded == {}
+
+
+async def test_whatever_is_counted_on_the_way_is_reported(house: House) -> None:
+    reports, known = CounterReports(), EngineMetrics()
+    house.serve(
+        ModelStep("sure"),
+        overload=OverloadPolicy(max_concurrency=1),
+        exercise_fraction=1.0,
+        breaker=BreakerPolicy(least_requests=1),
+    )
+    steps = [(3,), (3, 4), (BAD,), (3,), (BAD, 3), (5,)]
+    for places in steps:
+        await asyncio.gather(*(house.ask(*places) for _ in range(2)), return_exceptions=True)
+        await asyncio.sleep(0.01)
+        everything = EngineMetrics([house.picky.metrics, house.sure.metrics])
+        sent = msgspec.msgpack.encode(reports.of(everything))
+        known = updated(known, msgspec.msgpack.decode(sent, type=EngineMetrics))
+        assert known == everything
+        assert reports.of(everything).versions == []
