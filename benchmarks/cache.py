@@ -10,9 +10,7 @@ of a miss. Needs wrk.
 
 import argparse
 import json
-import os
 import sys
-from pathlib import Path
 from statistics import median
 
 import msgspec
@@ -21,16 +19,17 @@ from augurium.client import Client
 from augurium.core.errors import AuguriumError
 from benchmarks import workload as tabular
 from benchmarks.augurium_node import AuguriumNode
-from benchmarks.load import Figures, run_tool
+from benchmarks.load import Figures
 from benchmarks.machine import machine_facts
 from benchmarks.run import BENCH, RESULTS
 from benchmarks.server import free_ports
 from benchmarks.turn import only_one
+from benchmarks.wrk import Wrk
 
 ENGINES = 2
 WARM_UP_S = 1.0
 TTL_S = 3600.0
-SCRIPT = Path(__file__).parent / "cache.lua"
+SCRIPT = "cache.lua"
 CACHED = "cached"
 # the model that is asked, and what is new in each request
 LOADS = {
@@ -110,15 +109,12 @@ def _send(
     chosen: argparse.Namespace,
 ) -> Figures:
     url = f"http://127.0.0.1:{node.ports.rest}/v2/models/{model}/infer"
-    options = ("-t1", f"-c{chosen.connections}", f"-d{max(1, round(seconds))}s")
-    environment = {
-        **os.environ,
+    variables = {
         "BENCH_BODIES": str(workload.bodies),
         "BENCH_CHANGE": change,
         "BENCH_SEED": str(seed),
     }
-    printed = run_tool(("wrk", *options, "-s", str(SCRIPT), url), seconds, environment)
-    return msgspec.json.decode(printed.splitlines()[-1], type=Figures)
+    return Wrk(url, SCRIPT, chosen.connections, variables).send(seconds)
 
 
 if __name__ == "__main__":

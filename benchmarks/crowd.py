@@ -13,7 +13,6 @@ checked. Needs wrk.
 import argparse
 import http.client
 import json
-import os
 import random
 import shutil
 import sys
@@ -31,18 +30,20 @@ from augurium.client import Client
 from augurium.core.errors import AuguriumError
 from benchmarks.augurium_node import AuguriumNode
 from benchmarks.crowd_models import Crowd, expected, name_of, settle
-from benchmarks.load import Figures, run_tool
+from benchmarks.load import Figures
 from benchmarks.machine import machine_facts
 from benchmarks.run import BENCH, RESULTS
 from benchmarks.server import free_ports
 from benchmarks.turn import only_one
+from benchmarks.wrk import Wrk
 
 CONNECTIONS = 16
 ROUND_S = 4.0
 WARM_UP_S = 1.0
 QUIET_S = 2.0
 SAMPLES = 20
-SCRIPT = Path(__file__).parent / "crowd.lua"
+SCRIPT = "crowd.lua"
+TIMEOUT_S = 30
 BODY = json.dumps(
     {"inputs": [{"name": "things", "shape": [1, 4], "datatype": "INT64", "data": [1, 2, 3, 4]}]}
 )
@@ -215,11 +216,9 @@ def _rate(figures: Figures) -> float:
 
 def _send(node: AuguriumNode, seconds: float, first: int, last: int) -> Figures:
     """Keeps the connections busy with requests for the models `first` to `last`."""
-    options = ("-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "--timeout", "30s")
-    command = ("wrk", *options, "-s", str(SCRIPT), f"http://127.0.0.1:{node.ports.rest}")
-    environment = {**os.environ, "BENCH_FIRST": str(first), "BENCH_LAST": str(last)}
-    printed = run_tool(command, seconds, environment)
-    return msgspec.json.decode(printed.splitlines()[-1], type=Figures)
+    url = f"http://127.0.0.1:{node.ports.rest}"
+    variables = {"BENCH_FIRST": str(first), "BENCH_LAST": str(last)}
+    return Wrk(url, SCRIPT, CONNECTIONS, variables, TIMEOUT_S).send(seconds)
 
 
 def _zipf(node: AuguriumNode, crowd: Crowd, seconds: float) -> Zipf:

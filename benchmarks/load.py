@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -15,8 +14,6 @@ from benchmarks.server import RunningServer
 
 PACKAGES = {"wrk": "wrk", "h2load": "nghttp2-client", "gcc": "gcc libc6-dev"}
 MARGIN_S = 60.0
-# where scripts of generators lie
-FOLDER = Path(__file__).parent
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -100,7 +97,7 @@ def run_tool(command: Sequence[str], seconds: float, environment: Mapping[str, s
     try:
         done = subprocess.run(
             command,
-            env={**environment, "BENCH_FOLDER": str(FOLDER)},
+            env=dict(environment),
             capture_output=True,
             text=True,
             timeout=seconds + MARGIN_S,

@@ -7,7 +7,6 @@ slow model can do: how many are answered, how many refused, and how long either 
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -31,6 +30,7 @@ from benchmarks.rest_load import SCRIPT
 from benchmarks.run import BENCH, RESULTS
 from benchmarks.server import free_ports
 from benchmarks.turn import only_one
+from benchmarks.wrk import Wrk
 
 ENGINES = 2
 LIGHT_RATE = 100
@@ -151,18 +151,16 @@ def _paced(
 def _flood(ports: Ports, bodies: Path, model: str, seconds: float) -> Iterator[dict[str, Any]]:
     """wrk on a model while this lasts; filled in with what it got when it has ended."""
     path = f"/v2/models/{model}/infer" if model != "slow" else "/v1/models/slow:predict"
-    command = ["wrk", "-t1", f"-c{FLOOD_CONNECTIONS}", f"-d{round(seconds)}s", "-s", str(SCRIPT)]
-    command.append(f"http://127.0.0.1:{ports.rest}{path}")
-    environment = {**os.environ, "BENCH_BODIES": str(bodies)}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    url = f"http://127.0.0.1:{ports.rest}{path}"
+    wrk = Wrk(url, SCRIPT, FLOOD_CONNECTIONS, {"BENCH_BODIES": str(bodies)})
     found: dict[str, Any] = {}
-    yield found
-    printed, _ = process.communicate()
-    said = json.loads(printed.splitlines()[-1])
+    with wrk.beside(seconds) as figures:
+        yield found
+    said = figures[0]
     found.update(
-        per_s=round(said["answered"] / said["seconds"], 1),
-        refused_per_s=round(said["failed"] / said["seconds"], 1),
-        p99_ms=round(said["p99_ms"], 1),
+        per_s=round(said.answered / said.seconds, 1),
+        refused_per_s=round(said.failed / said.seconds, 1),
+        p99_ms=round(said.p99_ms, 1),
     )
 
 

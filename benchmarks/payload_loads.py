@@ -1,19 +1,19 @@
 """Binary tensors over REST, and how much memory a server holds under a load."""
 
-import os
 import threading
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import msgspec
 
-from benchmarks.load import Figures, Load, Measurement, run_tool
+from benchmarks.load import Figures, Load, Measurement
 from benchmarks.payload_files import Bodies
 from benchmarks.peer import REST
 from benchmarks.server import RunningServer
+from benchmarks.wrk import TOOL, Wrk
 
-SCRIPT = Path(__file__).parent / "post_body.lua"
+SCRIPT = "post_body.lua"
+TIMEOUT_S = 30
 POLL_S = 0.005
 SETTLE_S = 1.0
 MOST_SETTLING = 15
@@ -27,24 +27,21 @@ class BinaryLoad:
     bodies: Bodies
     connections: int
     protocol: str = REST
-    tool: str = "wrk"
+    tool: str = TOOL
 
     @property
     def name(self) -> str:
         return f"REST c={self.connections}"
 
     def send(self, server: RunningServer, seconds: float) -> Figures:
-        options = ("-t1", f"-c{self.connections}", f"-d{max(1, round(seconds))}s", "--timeout=30s")
         url = f"http://127.0.0.1:{server.ports.rest}/v2/models/{self.bodies.model}/infer"
         headers = "\n".join(f"{name}: {value}" for name, value in self.bodies.headers.items())
-        environment = {
-            **os.environ,
+        variables = {
             "BENCH_BODIES": str(self.bodies.file),
             "BENCH_SIZE": str(self.bodies.size),
             "BENCH_HEADERS": headers,
         }
-        printed = run_tool(("wrk", *options, "-s", str(SCRIPT), url), seconds, environment)
-        return msgspec.json.decode(printed.splitlines()[-1], type=Figures)
+        return Wrk(url, SCRIPT, self.connections, variables, TIMEOUT_S).send(seconds)
 
     def score(self, measurement: Measurement) -> float:
         return measurement.rate
