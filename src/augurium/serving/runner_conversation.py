@@ -131,6 +131,9 @@ class Attendant:
                 message, arrays = self._channel.receive()
                 if isinstance(message, wire.Run):
                     self._run(message, arrays)
+                elif isinstance(message, wire.Ping):
+                    # says no more than that Python's lock can be had
+                    self._channel.send(wire.Pong(0.0), (), time.monotonic() + ANSWER_TIMEOUT_S)
                 elif not isinstance(message, wire.More | wire.Stop):
                     # those two may be of a stream that ended on its own meanwhile
                     return isinstance(message, wire.Goodbye)

@@ -16,11 +16,13 @@ from augurium.core.tensors import Array, TensorSpec
 from augurium.serving import runner_wire as wire
 from augurium.serving.executor import RunLost
 from augurium.serving.runner_channel import Channel
+from augurium.serving.runner_frames import peer
 from augurium.serving.runner_keeper import RunnerKeeper
 from augurium.serving.runner_link import Done, RunnerLink
 from augurium.serving.runner_memory import SharedMemory
 from augurium.serving.runner_process import RunnerProcess, SharedBase
 from augurium.serving.runner_stream import AHEAD, AskedRunner, RunnerStream
+from augurium.serving.standstill import Standstill
 
 # runs one at a time, as warm-up makes them
 THREADS = 2
@@ -70,6 +72,7 @@ class RunnerExecutor:
         self._last_id = 0
         self._link: RunnerLink | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._standstill = Standstill()
         self._keeper = RunnerKeeper(process)
         self._keeper.told = self._told
 
@@ -215,6 +218,19 @@ class RunnerExecutor:
         # not when this engine lets go of it
         if not self._keeper.closed:
             self._process.suspect()
+
+    def stands_still(self, connection: socket.socket, silent_since: float) -> bool:
+        """Whether the process at the other side waits with Python's lock in its hand, so that no
+        thread of it can say anything; asked again and again while it is silent.
+        """
+        now, standstill = time.monotonic(), self._standstill
+        with suppress(OSError):
+            # who has answered since the first look can say something
+            still = standstill.look(peer(connection), max(silent_since, self._keeper.heard), now)
+            if not still:
+                self._keeper.ping()
+            return still
+        return False
 
     def end(self, connection: socket.socket, cause: str) -> None:
         """Ends the process at the other side of a connection."""

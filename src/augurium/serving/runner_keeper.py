@@ -39,6 +39,8 @@ class RunnerKeeper:
         self.told: Callable[[], None] | None = None
         # counts the runner's comings and goings; odd while it is there
         self.generation = 0
+        # when the runner last answered `ping`, in monotonic seconds
+        self.heard = float("-inf")
         self._lifeline = process.connect()
         self._came(self._lifeline)
         threading.Thread(target=self._keep, args=(self._lifeline,), daemon=True).start()
@@ -69,6 +71,15 @@ class RunnerKeeper:
             self._changed.wait_for(
                 lambda: generation != self.generation or self.closed, remaining_s
             )
+
+    def ping(self) -> None:
+        """Asks for a sign of life that any thread of the runner can give which has Python's lock;
+        does not wait for it.
+        """
+        with self._changed:
+            if self.there:
+                with suppress(OSError):
+                    self._lifeline.send(wire.Ping(), (), 0.0)
 
     def close(self) -> None:
         """Lets go of the runner, which ends when no other engine needs it."""
@@ -123,12 +134,15 @@ class RunnerKeeper:
         limited = self._process.limited
         with suppress(OSError, wire.WireError):
             while True:
+                patience_s = MEMORY_LOOK_S if limited else float("inf")
                 try:
-                    lifeline.receive(time.monotonic() + MEMORY_LOOK_S if limited else float("inf"))
+                    message, _ = lifeline.receive(time.monotonic() + patience_s)
                 except TimeoutError:
                     self._process.check_memory()
-                else:
+                    continue
+                if not isinstance(message, wire.Pong):
                     return
+                self.heard = time.monotonic()
 
     def _next(self, pause_s: float) -> tuple[Channel, float] | None:
         """The lifeline of the next runner, and the pause that came before; None when closed."""

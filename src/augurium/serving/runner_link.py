@@ -20,6 +20,12 @@ from augurium.serving.runner_frames import Frame, FrameReader, FrameWriter
 from augurium.serving.runner_memory import SHARED_BYTES, Places, SharedMemory
 
 TICK_S = 0.25
+# from this silence on it is looked whether the process does anything
+SUSPICIOUS_S = 0.5
+STANDSTILL = (
+    "the model waits for something and keeps Python's lock, so that its runner does nothing; it was"
+    " stopped and is started again"
+)
 NOT_THERE = "its runner is not there yet; try again later"
 
 Done = Callable[[list[Array] | Exception], None]
@@ -39,6 +45,12 @@ class Runner(Protocol):
 
     def open(self) -> tuple[socket.socket, SharedMemory | None] | None:
         """A connection for many runs; None when nobody listens."""
+        ...
+
+    def stands_still(self, connection: socket.socket, silent_since: float) -> bool:
+        """Whether the process at the other side of a connection can say nothing, and does nothing;
+        asked at each look while it is silent.
+        """
         ...
 
     def end(self, connection: socket.socket, cause: str) -> None:
@@ -316,13 +328,21 @@ class RunnerLink:
             self._send_waiting()
         if self._under_way:
             oldest = next(iter(self._under_way.values()))
-            silent_s = now - max(self._heard, oldest.sent)
-            if silent_s > self._liveness_s:
+            silent_since = max(self._heard, oldest.sent)
+            if now - silent_since > self._liveness_s:
                 self._end_hanging()
+            elif self._stands_still(now, silent_since):
+                self._end("hang", STANDSTILL)
             elif now - oldest.sent > TICK_S:
                 self._ping()
         if (self._waiting or self._under_way) and self._tick is None:
             self._tick = self._loop.call_later(TICK_S, self._look)
+
+    def _stands_still(self, now: float, silent_since: float) -> bool:
+        connection = self._connection
+        if connection is None or now - silent_since < SUSPICIOUS_S:
+            return False
+        return self._runner.stands_still(connection, silent_since)
 
     def _ping(self) -> None:
         try:

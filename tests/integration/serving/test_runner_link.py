@@ -51,6 +51,13 @@ async def ask(version: Any, inputs: list[Any], deadline: float = 1e12, **paramet
     return await future
 
 
+def patient(config: NodeConfig) -> NodeConfig:
+    """A run may take a minute, and the runner may be silent for as long."""
+    limits = msgspec.structs.replace(config.settings.limits, request_timeout_s=60.0)
+    changed = msgspec.structs.replace(config.settings, limits=limits)
+    return with_settings(msgspec.structs.replace(config, settings=changed), liveness_s=60.0)
+
+
 def with_settings(config: NodeConfig, **settings: Any) -> NodeConfig:
     runners = RunnerSettings(**{"idle_s": 0.5, "load_timeout_s": 20.0, **settings})
     changed = msgspec.structs.replace(config.settings, runners=runners)
@@ -221,6 +228,64 @@ async def test_a_runner_that_hangs_is_ended_and_the_next_one_answers(
         assert time.monotonic() - began < 4
         assert (await ask(version, numbers(1)))[0].tolist() == [1]
         assert exits == {"hang": 1}
+    finally:
+        version.close()
+
+
+def touchy(inputs: Any) -> Any:
+    """A 14 waits for ever and keeps Python's lock, a 15 keeps it and computes for a while, a 16
+    waits for a while without it.
+    """
+    import ctypes
+    import math
+    import time
+
+    if inputs["x"][0] == 14:
+        ctypes.PyDLL(None).pause()
+    if inputs["x"][0] == 15:
+        began = time.monotonic()
+        math.factorial(400_000)
+        return inputs["x"] * 0 + time.monotonic() - began
+    if inputs["x"][0] == 16:
+        time.sleep(2.5)
+    return inputs["x"]
+
+
+async def test_a_runner_that_waits_with_pythons_lock_is_ended_long_before_its_silence_would_end_it(
+    want: Want, config: NodeConfig
+) -> None:
+    loader = Loader(patient(config))
+    version, neighbour = loader.load(want(touchy)), loader.load(want(twice))
+    exits, others = counted(version), counted(neighbour)
+    try:
+        hanging = asyncio.ensure_future(ask(version, numbers(14)))
+        await asyncio.sleep(0.1)
+        behind = asyncio.ensure_future(ask(version, numbers(1)))
+        assert (await ask(neighbour, numbers(2)))[0].tolist() == [4]
+        async with asyncio.timeout(20):
+            with pytest.raises(RunLost, match="keeps Python's lock"):
+                await hanging
+            assert (await behind)[0].tolist() == [1], "it had not begun"
+        assert (exits, others) == ({"hang": 1}, {})
+    finally:
+        version.close()
+        neighbour.close()
+
+
+@pytest.mark.parametrize("value", [15, 16], ids=["computes-with-the-lock", "waits-without-it"])
+async def test_a_runner_that_is_silent_for_a_while_and_well_is_left_alone(
+    value: int, want: Want, config: NodeConfig
+) -> None:
+    version = Loader(patient(config)).load(want(touchy))
+    exits = counted(version)
+    try:
+        # short runs are made on the thread that gives the signs of life
+        for number in range(5):
+            await ask(version, numbers(number))
+        began = time.monotonic()
+        await ask(version, numbers(value))
+        assert time.monotonic() - began > 1.2, "it was not silent for long enough to be suspected"
+        assert exits == {}
     finally:
         version.close()
 
