@@ -75,6 +75,7 @@ class Residency:
         self._mark = mark
         self._cache = cache
         self._snapshot = Snapshot()
+        self._wanted: dict[Key, DesiredVersion] = {}
         self._served: dict[Key, ServedVersion] = {}
         self._loading: dict[Key, asyncio.Task[None]] = {}
         self._failed: dict[Key, str] = {}
@@ -146,7 +147,7 @@ class Residency:
         limited they are loaded by the first request for them.
         """
         self._snapshot = snapshot
-        desired = self._desired()
+        desired = self._wanted = self._desired()
         self._failed.clear()
         for key in [key for key in self._loading if key not in desired]:
             self._loading.pop(key).cancel()
@@ -206,6 +207,13 @@ class Residency:
         self._runner_loads.shutdown(wait=False, cancel_futures=True)
 
     async def _load(self, key: Key, desired: DesiredVersion, proven: bool) -> None:
+        await self._load_once(key, desired, proven)
+        wanted = self._wanted.get(key)
+        if wanted is not None and wanted != desired and key not in self._loading:
+            # it was changed again meanwhile
+            self._loading[key] = self._loop.create_task(self._load(key, wanted, proven))
+
+    async def _load_once(self, key: Key, desired: DesiredVersion, proven: bool) -> None:
         started = time.perf_counter()
         # a thousand that begin asleep are told in one turn; what replaces another must be the one
         # that is asked before the other goes

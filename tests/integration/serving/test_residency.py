@@ -10,9 +10,11 @@ import msgspec
 import numpy as np
 import pytest
 
+from augurium.core.errors import AuguriumError
 from augurium.core.home import NodeConfig
 from augurium.core.identifiers import ModelRef
 from augurium.core.inference import InferenceRequest
+from augurium.core.serving_policy import PlacementPolicy
 from augurium.serving.executor import RunLost
 from augurium.serving.loading import Loader
 from augurium.serving.plane import DataPlane
@@ -121,6 +123,50 @@ async def test_new_settings_for_a_version_keep_its_runner(
     await asyncio.sleep(0.1)
     assert await engine.ask(4) == [8]
     assert runners() == before
+
+
+async def test_a_version_that_is_changed_while_it_loads_is_what_it_was_changed_to_last(
+    engine: Engine, want: Want, runners: Runners
+) -> None:
+    def threads(inputs: Any) -> Any:
+        import os
+
+        return inputs["x"] * 0 + int(os.environ["OMP_NUM_THREADS"])
+
+    desired = want(threads)
+    for count in (2, 3, 4):
+        placement = PlacementPolicy(threads=count)
+        engine.apply(msgspec.structs.replace(desired, placement=placement))
+        await asyncio.sleep(0.01)
+    assert await asyncio.to_thread(until, lambda: len(runners()) > 0)
+
+    async def answer() -> Any:
+        try:
+            return await engine.ask(1)
+        except AuguriumError:
+            return None
+
+    for _ in range(400):
+        if await answer() == [4]:
+            break
+        await asyncio.sleep(0.1)
+    assert await engine.ask(1) == [4]
+    assert await asyncio.to_thread(until, lambda: len(runners()) == 1)
+
+
+async def test_a_change_that_fails_leaves_the_version_as_it_was(engine: Engine, want: Want) -> None:
+    desired = want(twice)
+    engine.apply(desired)
+    await engine.settle()
+    nowhere = msgspec.structs.replace(desired, placement=PlacementPolicy(cpus="4000"))
+    engine.apply(nowhere)
+    await engine.settle()
+    assert await engine.ask(4) == [8]
+    (state,) = engine.residency.states()
+    assert "names CPU 4000" in state.reason
+    # the next start begins with what works
+    (model,) = engine.residency.proven().models
+    assert model.versions == (desired,)
 
 
 async def test_a_run_in_a_runner_leaves_the_loop_free(engine: Engine, want: Want) -> None:

@@ -5,10 +5,11 @@ import pytest
 
 from augurium.control.link_hub import LinkHub
 from augurium.control.snapshots import Snapshots
+from augurium.core.serving_policy import PlacementPolicy, ServingPolicy
 from augurium.core.settings import BatchingSettings
 from augurium.registry.memory_artifacts import MemoryArtifacts
 from augurium.registry.memory_registry import MemoryRegistry
-from augurium.registry.records import Artifact, VersionDraft
+from augurium.registry.records import Artifact, ModelEdit, VersionDraft
 from augurium.serving.snapshot import BatchingPolicy, DesiredVersion
 
 
@@ -134,3 +135,20 @@ def test_a_missing_file_harms_its_own_version_only(
     assert Path(good.path).exists()
     assert not Path(missing.path).exists()
     assert missing.digest in missing.path
+
+
+@pytest.mark.parametrize(("runtime", "threads"), [("xgboost", 3), ("onnx", 0)])
+def test_a_version_runs_where_its_models_policy_says_unless_engines_run_it(
+    registry: MemoryRegistry,
+    snapshots: Snapshots,
+    draft: VersionDraft,
+    runtime: str,
+    threads: int,
+) -> None:
+    _deployed(registry, snapshots, msgspec.structs.replace(draft, runtime=runtime))
+    policy = ServingPolicy(placement=PlacementPolicy(threads=3))
+    registry.edit_model("iris", ModelEdit(serving=policy), "test")
+
+    (version,) = snapshots.build().models[0].versions
+
+    assert version.placement == PlacementPolicy(threads=threads)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from augurium.core.errors import ModelFailed, NotReady, Overloaded
-from augurium.serving.memory_budget import MemoryBudget, Residence, Resident
+from augurium.serving.memory_budget import Base, MemoryBudget, Residence, Resident
 
 MIB = 1024 * 1024
 
@@ -290,3 +290,49 @@ async def test_what_is_forgotten_takes_no_room(house: House) -> None:
     await house.ask(b)
     assert house.events == ["+a", "+b"]
     assert house.budget.used_bytes == 6 * MIB
+
+
+def in_process(house: House, name: str, mib: float, process: str, base_mib: float) -> Resident:
+    """A version in a process that others share."""
+    return Resident(
+        name,
+        1,
+        lambda: house.events.append(f"+{name}"),
+        lambda: house.events.append(f"-{name}"),
+        takes=lambda: round(mib * MIB),
+        shares=lambda: Base(process, round(base_mib * MIB)),
+    )
+
+
+async def test_what_versions_share_counts_once(house: House) -> None:
+    a, b = (in_process(house, name, 1, "xgboost", 3) for name in "ab")
+    await house.ask(a)
+    assert house.budget.used_bytes == 4 * MIB
+    await house.ask(b)
+    assert house.budget.used_bytes == 5 * MIB
+    other = in_process(house, "c", 1, "torch", 2)
+    await house.ask(other)
+    assert house.budget.used_bytes == 8 * MIB
+
+
+async def test_with_the_last_of_its_versions_a_process_makes_room(house: House) -> None:
+    a, b = (in_process(house, name, 1, "xgboost", 5) for name in "ab")
+    await house.ask(a, b)
+    assert house.budget.used_bytes == 7 * MIB
+    # 1 MiB would be there at once, 2 after one of them, and 8 when the process has gone
+    large = house.version("large", 8)
+    await house.ask(large)
+    assert sorted(house.events[2:4]) == ["-a", "-b"]
+    assert house.events[4:] == ["+large"]
+    assert house.budget.used_bytes == 8 * MIB
+
+
+async def test_a_version_that_comes_back_needs_its_process_too(house: House) -> None:
+    a = in_process(house, "a", 1, "xgboost", 5)
+    await house.ask(a)
+    large, small = house.version("large", 8), house.version("small", 2)
+    await house.ask(large, small)
+    assert not a.awake
+    await house.ask(a)
+    assert house.events[-2:] == ["-large", "+a"]
+    assert house.budget.used_bytes == 8 * MIB
