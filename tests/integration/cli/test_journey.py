@@ -249,3 +249,21 @@ def test_how_a_model_is_served_is_shown_and_changed(run: Run, doubling_file: str
     unknown = run("serving", "nobody")
     assert (refused.returncode, unknown.returncode) == (2, 1)
     assert "does not exist" in unknown.stderr
+
+
+def test_where_a_model_runs_is_shown_and_changed(run: Run, doubling_file: str) -> None:
+    run("register", doubling_file, "--name", "placed")
+    before = run("serving", "placed")
+    changed = run(
+        "serving", "placed", "--isolation", "dedicated", "--threads", "4", "--cpus", "0-1"
+    )
+    back = run("serving", "placed", "--isolation", "auto", "--threads", "0", "--cpus", "", "--json")
+    refused = run("serving", "placed", "--isolation", "alone")
+    no_list = run("serving", "placed", "--cpus", "1-0")
+
+    assert "as its framework is" in before.stdout
+    assert "dedicated runner, 4 threads in a run, on CPUs 0-1" in changed.stdout
+    assert back.returncode == 0, back.stderr
+    assert not json.loads(back.stdout).get("placement")
+    assert (refused.returncode, no_list.returncode) == (2, 1)
+    assert "is no list of CPUs" in no_list.stderr
