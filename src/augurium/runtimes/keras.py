@@ -31,6 +31,12 @@ class KerasModel:
         return self.function.run(inputs, outputs)
 
 
+def import_framework() -> None:
+    """What all models of this runtime share."""
+    import_tensorflow()
+    import keras  # noqa: F401
+
+
 def _load(path: Path) -> Any:
     import_tensorflow()
     import keras

@@ -36,6 +36,11 @@ class TensorflowModel:
         return self.function.run(inputs, outputs)
 
 
+def import_framework() -> None:
+    """What all models of this runtime share."""
+    import_tensorflow()
+
+
 def load_saved_model(folder: Path) -> Any:
     """Loads a folder. Raises Unprocessable for what TensorFlow cannot read."""
     tensorflow = import_tensorflow()

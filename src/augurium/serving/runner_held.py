@@ -1,6 +1,7 @@
 """A version in a runner, from its first guest to the moment after the last."""
 
 import gc
+import sys
 import time
 from pathlib import Path
 
@@ -84,7 +85,11 @@ class HeldModel:
             check_file(weights, want.weights_digest)
         if self._measured:
             # what the framework takes is nobody's alone
-            prepare(want.runtime)
+            runtime = sys.modules[prepare(want.runtime).__module__]
+            import_framework = getattr(runtime, "import_framework", None)
+            if import_framework is not None:
+                # some import it only when they load
+                import_framework()
             if not gc.get_freeze_count():
                 # looking through a framework's objects again and again would hold up all runs
                 gc.freeze()
