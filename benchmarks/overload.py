@@ -8,7 +8,6 @@ slow model can do: how many are answered, how many refused, and how long either 
 import argparse
 import json
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from augurium.core.errors import AuguriumError
 from benchmarks import workload as tabular
 from benchmarks.augurium_node import AuguriumNode
 from benchmarks.machine import machine_facts
+from benchmarks.paced_calls import paced
 from benchmarks.peer import Ports
 from benchmarks.rest_load import SCRIPT
 from benchmarks.run import BENCH, RESULTS
@@ -128,23 +128,7 @@ def _flooded(
 
 
 def _light(ports: Ports, bodies: Path, seconds: float) -> dict[str, Any]:
-    return _paced(ports, "/v2/models/b/infer", bodies, LIGHT_RATE, seconds, 8)
-
-
-def _paced(
-    ports: Ports,
-    path: str,
-    bodies: Path,
-    rate: float,
-    seconds: float,
-    connections: int,
-    warmup_s: float = 0.5,
-) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.paced_calls", str(ports.rest), path, str(bodies)]
-    command += [str(rate), str(warmup_s), str(seconds), str(connections)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    return paced(ports.rest, "/v2/models/b/infer", bodies, LIGHT_RATE, seconds, 8)
 
 
 @contextmanager
@@ -169,10 +153,10 @@ def _overload(ports: Ports, bodies: Path, seconds: float) -> dict[str, Any]:
     with _flood(ports, bodies, "slow", seconds) as found:
         time.sleep(seconds)
     path = "/v1/models/slow:predict"
-    onset = _paced(ports, path, bodies, 2 * found["per_s"], seconds, 2000, 0.0)
+    onset = paced(ports.rest, path, bodies, 2 * found["per_s"], seconds, 2000, 0.0)
     time.sleep(1)
-    twice = _paced(ports, path, bodies, 2 * found["per_s"], 2 * seconds, 2000, ONSET_S)
-    after = _paced(ports, path, bodies, 0.5 * found["per_s"], seconds, 200)
+    twice = paced(ports.rest, path, bodies, 2 * found["per_s"], 2 * seconds, 2000, ONSET_S)
+    after = paced(ports.rest, path, bodies, 0.5 * found["per_s"], seconds, 200)
     share = twice["per_s"] / found["per_s"]
     return {
         "closed_loop": found,

@@ -8,9 +8,11 @@ more.
 
 import asyncio
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -89,6 +91,23 @@ async def run(
         "p99_ms": _ms(calls.answered, 0.99),
         "refused_p99_ms": _ms(calls.refused, 0.99),
     }
+
+
+def paced(
+    port: int,
+    path: str,
+    bodies: Path,
+    rate: float,
+    seconds: float,
+    connections: int,
+    warmup_s: float = 0.5,
+) -> dict[str, Any]:
+    """What a process of its own finds."""
+    command = [sys.executable, "-m", "benchmarks.paced_calls", str(port), path, str(bodies)]
+    command += [str(rate), str(warmup_s), str(seconds), str(connections)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import asyncio
 import functools
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -33,6 +32,7 @@ from augurium.serving.recorded_traffic_file import load_traffic, save_traffic
 from augurium.serving.residency import Residency
 from augurium.serving.resident_list import ResidentList
 from augurium.serving.router import Router
+from augurium.serving.run_threads import run_threads
 from augurium.serving.runner_place import sweep
 from augurium.serving.served_version import ServedVersion
 from augurium.serving.shared_cache import SharedCache
@@ -52,7 +52,7 @@ class Engine:
         loop = asyncio.get_running_loop()
         limits = config.settings.limits
         router: Router[ServedVersion] = Router()
-        self._threads = ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 1), "augurium-run")
+        self._threads = run_threads(min(8, (os.cpu_count() or 1) + 1), "augurium-run")
         self._run_folder = config.home.run
         self._keeper = SnapshotKeeper(config.home.snapshot(slot), self._report)
         # None costs a request nothing: whoever reaches a node without keys may do everything
