@@ -2,7 +2,6 @@
 
 import os
 import random
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import onnx.helper as oh
 import onnx.numpy_helper
 import pytest
 
+from tests.support.callers import Callers
 from tests.support.models import graph
 from tests.support.node import Node
 from tests.support.s3_server import S3Server, s3, s3_server
@@ -64,38 +64,8 @@ def copies(remote: Node, tmp_path: Path) -> list[Path]:
     return [cache / digest[:2] / digest for digest in digests]
 
 
-class Callers:
-    """Threads that ask all models in turn; what was wrong, what failed, what was right."""
-
-    def __init__(self, node: Node) -> None:
-        self.wrong: list[float] = []
-        self.failed: list[str] = []
-        self.right = 0
-        self._node = node
-        self._stopping = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(seed,)) for seed in range(3)]
-
-    def __enter__(self) -> "Callers":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _ask(self, seed: int) -> None:
-        chosen = random.Random(seed)
-        while not self._stopping.is_set():
-            value, place = chosen.randrange(MODELS), chosen.randrange(PLACES)
-            reply = self._node.ask(f"/v1/models/constant{value}:predict", {"instances": [[place]]})
-            if reply.status != 200:
-                self.failed.append(f"{reply.status}: {reply.body.decode()}")
-            elif reply.json["predictions"][0][0] != value:
-                self.wrong.append(reply.json["predictions"][0][0])
-            else:
-                self.right += 1
+def choose(chance: random.Random) -> tuple[str, list[int]]:
+    return f"constant{chance.randrange(MODELS)}", [chance.randrange(PLACES)]
 
 
 def damage(file: Path, kind: str) -> None:
@@ -122,7 +92,7 @@ def kinds() -> Iterator[str]:
 def test_copies_damaged_under_load_are_fetched_again_and_no_answer_is_wrong(
     remote: Node, copies: list[Path]
 ) -> None:
-    with Callers(remote) as callers:
+    with Callers(remote, choose, number=3) as callers:
         until = time.monotonic() + 6
         for kind in kinds():
             if time.monotonic() > until:
@@ -131,6 +101,7 @@ def test_copies_damaged_under_load_are_fetched_again_and_no_answer_is_wrong(
                 if file.exists():
                     damage(file, kind)
             time.sleep(0.7)
-    assert not callers.wrong
+    wrong = [one for one in callers.answers if f"constant{one.prediction[0]:.0f}" != one.model]
+    assert not wrong
     assert not callers.failed
-    assert callers.right > 50
+    assert len(callers.answers) > 50

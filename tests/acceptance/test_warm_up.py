@@ -1,7 +1,6 @@
 """New versions under load: what cannot answer never replaces what can; none costs a request."""
 
 import subprocess
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,10 +14,9 @@ import onnx.numpy_helper
 import pytest
 
 from augurium.core.errors import AuguriumError
+from tests.support.callers import Callers
 from tests.support.models import graph
 from tests.support.node import AUGURIUM, Node, clean_environment
-
-CALLERS = 4
 
 
 def table_model(value: float, places: int) -> onnx.ModelProto:
@@ -33,35 +31,8 @@ def table_model(value: float, places: int) -> onnx.ModelProto:
     )
 
 
-class Callers:
-    """Threads that ask one model again and again; what they were told."""
-
-    def __init__(self, node: Node, model: str, row: Any) -> None:
-        self.failed: list[str] = []
-        self.answers: list[Any] = []
-        self._url = f"http://{node.rest}/v1/models/{model}:predict"
-        self._row = row
-        self._stopping = threading.Event()
-        self._threads = [threading.Thread(target=self._ask) for _ in range(CALLERS)]
-
-    def __enter__(self) -> "Callers":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _ask(self) -> None:
-        with httpx.Client(timeout=30) as client:
-            while not self._stopping.is_set():
-                answer = client.post(self._url, json={"instances": [self._row]})
-                if answer.status_code == 200:
-                    self.answers.append(answer.json()["predictions"][0])
-                else:
-                    self.failed.append(f"{answer.status_code}: {answer.text}")
+def callers_of(node: Node, model: str, row: Any) -> Callers:
+    return Callers(node, lambda _: (model, row), number=4)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +65,7 @@ def test_a_version_that_fails_on_its_example_rows_never_serves(own: Node) -> Non
         client.register(good, name="doubled", data=rows, allow_code=True)
         client.deploy("doubled", 1)
         assert client.register(bad, name="doubled", data=rows, allow_code=True).examples
-        with Callers(own, "doubled", {"x": 2.5}) as callers:
+        with callers_of(own, "doubled", {"x": 2.5}) as callers:
             done = deploy_command(own, "doubled@2")
             time.sleep(0.5)
         assert client.model("doubled").default_version == 1
@@ -103,7 +74,7 @@ def test_a_version_that_fails_on_its_example_rows_never_serves(own: Node) -> Non
     assert "no such table" in done.stderr
     assert not callers.failed
     assert len(callers.answers) > 10
-    assert all(answer == 5.0 for answer in callers.answers)
+    assert all(answer.prediction == 5.0 for answer in callers.answers)
 
 
 def test_a_version_that_fails_on_what_is_asked_now_never_serves(own: Node) -> None:
@@ -111,7 +82,7 @@ def test_a_version_that_fails_on_what_is_asked_now_never_serves(own: Node) -> No
         client.register(table_model(1, places=1000), name="asked")
         client.register(table_model(2, places=100), name="asked")
         client.deploy("asked", 1)
-        with Callers(own, "asked", [500]) as callers:
+        with callers_of(own, "asked", [500]) as callers:
             time.sleep(1)
             with pytest.raises(AuguriumError, match="warm-up failed on recent requests"):
                 client.deploy("asked", 2)
@@ -120,7 +91,7 @@ def test_a_version_that_fails_on_what_is_asked_now_never_serves(own: Node) -> No
                 client.deploy("asked", 2)
         assert client.model("asked").default_version == 1
     assert not callers.failed
-    assert set(map(tuple, callers.answers)) == {(1.0,)}
+    assert {tuple(answer.prediction) for answer in callers.answers} == {(1.0,)}
 
 
 def test_a_new_version_under_load_costs_no_request(own: Node) -> None:
@@ -129,13 +100,13 @@ def test_a_new_version_under_load_costs_no_request(own: Node) -> None:
         for version in versions:
             client.register(table_model(version, places=50_000), name="changing")
         client.deploy("changing", 1)
-        with Callers(own, "changing", [7]) as callers:
+        with callers_of(own, "changing", [7]) as callers:
             for version in (2, 3, 4, 2):
                 time.sleep(0.4)
                 client.deploy("changing", version)
             time.sleep(0.4)
     assert not callers.failed
-    assert {answer[0] for answer in callers.answers} == {float(version) for version in versions}
+    assert {answer.prediction[0] for answer in callers.answers} == set(map(float, versions))
 
 
 def test_the_time_of_a_warm_up_is_told_and_its_runs_are_no_traffic(own: Node) -> None:

@@ -27,7 +27,7 @@ def plane_of(models: dict[str, tuple[Path, Signature]], policy: BatchingPolicy) 
         }
     )
     plane = DataPlane(router, 64, 30.0)
-    plane.loaded = True
+    plane.loaded.set()
     return plane
 
 

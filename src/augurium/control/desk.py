@@ -12,6 +12,7 @@ from augurium.control.model_loads import ModelLoads
 from augurium.control.node_engines import NodeEngines
 from augurium.control.node_log import NodeLog
 from augurium.core.errors import NotReady
+from augurium.core.slots import slot_order
 from augurium.registry.artifacts import ArtifactStore
 from augurium.registry.registry import Registry
 from augurium.serving.metrics import VersionMetrics
@@ -94,7 +95,7 @@ class Desk:
         if not self._engines.known:
             return ["the supervisor"]
         heard = {slot.hello.engine for slot in self._hub.slots()}
-        return sorted(set(self._engines.expected) - heard)
+        return sorted(set(self._engines.expected) - heard, key=slot_order)
 
 
 def _asked(versions: Iterable[VersionMetrics], question: Statistics) -> Iterable[VersionMetrics]:

@@ -3,6 +3,7 @@
 import msgspec
 
 from augurium.control.engine_link import EngineLink
+from augurium.core.slots import slot_order
 from augurium.serving.link import Hello
 from augurium.serving.metrics import EngineMetrics, merge
 
@@ -50,8 +51,8 @@ class EngineSlots:
         self._departed = merge([self._departed, _at_rest(slot.counters)])
 
     def all(self) -> list[EngineSlot]:
-        """Every slot, ordered by name."""
-        return [self._slots[name] for name in sorted(self._slots)]
+        """Every slot, in their order."""
+        return [self._slots[name] for name in sorted(self._slots, key=slot_order)]
 
     def links(self) -> list[EngineLink]:
         """The connected engines, ordered by slot."""

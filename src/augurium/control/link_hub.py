@@ -75,7 +75,7 @@ class LinkHub:
         return self._slots.links()
 
     def slots(self) -> list[EngineSlot]:
-        """Every slot that was ever filled, ordered by name."""
+        """Every slot that was ever filled, in their order."""
         return self._slots.all()
 
     def retire(self, engine: str) -> None:

@@ -42,7 +42,7 @@ async def run(config: NodeConfig, slot: str, lifeline: int) -> None:
     joining = await _others_answer(node.host, node.port)
     if joining:
         engine.start()
-        await _either(engine.loaded, stop, leave)
+        await _either(engine.plane.loaded, stop, leave)
         if stop.is_set() or leave.is_set():
             # it never listened, and need not begin
             await engine.stop()

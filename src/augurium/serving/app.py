@@ -92,8 +92,6 @@ class Engine:
             self._metrics,
         )
         self.control = LinkedControl(self._link.ask)
-        # once everything that was wanted at the start has loaded, or failed to
-        self.loaded = asyncio.Event()
         self.plane = DataPlane(
             router, limits.max_in_flight, limits.request_timeout_s, limits.stream_timeout_s, cache
         )
@@ -136,7 +134,7 @@ class Engine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._keeper.finish()
-        if self.loaded.is_set():
+        if self.plane.loaded.is_set():
             self._residents.write(self._residency.awake())
         if self._neighbours is not None:
             await self._neighbours.stop()
@@ -219,8 +217,7 @@ class Engine:
         if not self._residency.settled:
             self._link.report()
             return
-        self.plane.loaded = True
-        self.loaded.set()
+        self.plane.loaded.set()
         self._collector.settle(self._residency.retired)
         # whoever is told that a version is deployed may rely on the next start to know it
         self._keeper.keep_soon(self._proven)
@@ -234,7 +231,7 @@ class Engine:
 
     async def _note_residents(self) -> None:
         """Takes up what was in memory at the end of the last run, then notes what is."""
-        await self.loaded.wait()
+        await self.plane.loaded.wait()
         self._residency.prefetch(self._residents.read())
         while True:
             await asyncio.sleep(RESIDENTS_INTERVAL_S)

@@ -62,7 +62,8 @@ class DataPlane:
         # those that had a stream, as long as somebody holds them
         self._streaming: WeakSet[StreamedVersion] = WeakSet()
         self._idle: asyncio.Event = asyncio.Event()
-        self.loaded = False
+        # once everything that was wanted at the start has loaded, or failed to
+        self.loaded = asyncio.Event()
         self.stopping = False
 
     @property
@@ -71,7 +72,7 @@ class DataPlane:
 
         Loading another version later does not change it, because the others go on answering.
         """
-        return self.loaded and not self.stopping
+        return self.loaded.is_set() and not self.stopping
 
     def deadline(self, timeout_s: float | None = None) -> float:
         """When a request that arrives now must be answered, in seconds of the monotonic clock.
