@@ -32,6 +32,7 @@ from augurium.serving.batcher import Batcher
 from augurium.serving.executor import VersionExecutor
 from augurium.serving.loading import Loader
 from augurium.serving.metrics import VersionMetrics
+from augurium.serving.replicated_runner import ReplicatedRunner
 from augurium.serving.runner_executor import RunLimits, RunnerExecutor
 from augurium.serving.runner_process import RunnerProcess
 from augurium.serving.snapshot import BatchingPolicy, DesiredVersion
@@ -54,11 +55,7 @@ def main() -> None:
         config = NodeConfig(Settings(node=NodeSettings(home=str(folder / "home"))), ("engine-0",))
         config.home.create()
         desired = written_model(folder, arguments.features)
-        runner = RunnerExecutor(
-            RunnerProcess(config.home.run, desired, config.settings.runners),
-            desired.signature,
-            RunLimits(30.0, 10.0),
-        )
+        runner = ReplicatedRunner("small", partial(started, config, desired))
         sides: dict[str, VersionExecutor] = {
             "engine": Loader(config).load(desired),
             "runner": runner,
@@ -71,6 +68,12 @@ def main() -> None:
         finally:
             for executor in sides.values():
                 executor.close()
+
+
+def started(config: NodeConfig, desired: DesiredVersion, place: int, tried: bool) -> RunnerExecutor:
+    """The runner of an ONNX model, which otherwise would have none."""
+    process = RunnerProcess(config.home.run, desired, config.settings.runners, place)
+    return RunnerExecutor(process, desired.signature, RunLimits(30.0, 10.0))
 
 
 def parsed() -> argparse.Namespace:

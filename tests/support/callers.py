@@ -23,8 +23,8 @@ class Answered(NamedTuple):
 
 
 class Callers:
-    """What they were told from a little before the block until its end; `choose` says which model to ask, and for
-    which row.
+    """What they were told from a little before the block until its end; `choose` says which model
+    to ask, and for which row.
     """
 
     def __init__(

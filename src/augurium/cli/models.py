@@ -13,7 +13,18 @@ if TYPE_CHECKING:
 
 COLUMNS = ("name", "latest", "default", "deployed", "aliases")
 RESIDENT_COLUMNS = (
-    *("version", "state", "engines", "memory", "load s", "loads", "evictions", "last asked", "why"),
+    *(
+        "version",
+        "state",
+        "engines",
+        "memory",
+        "replicas",
+        "load s",
+        "loads",
+        "evictions",
+        "last asked",
+        "why",
+    ),
 )
 
 
@@ -72,6 +83,7 @@ def _show_resident(client: "Client", json: bool) -> None:
             f"{one.state}, pinned" if one.pinned else one.state,
             f"{one.engines}/{len(engines)}",
             size(one.resident_bytes) if one.resident_bytes else None,
+            one.replicas or None,
             round(one.load_s, 3),
             one.loads,
             one.evictions,

@@ -1,4 +1,6 @@
-"""`augurium scaling`: how many engines there are and why, and what a policy would do to a load."""
+"""`augurium scaling`: how many engines and replicas there are and why, and what a policy would do
+to a load.
+"""
 
 import time
 from typing import TYPE_CHECKING, Annotated
@@ -11,15 +13,15 @@ from augurium.cli.output import print_json, show, table
 from augurium.cli.scaling_simulation import simulate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import RenderableType
 
-    from augurium.client.results import Scaling, ScalingDecision
+    from augurium.client.results import LoggedDecision, ModelScaling, Scaling, ScalingDecision
 
 WATCH_S = 2.0
 SHOWN = 15
-DECISION_COLUMNS = ("time", "engines", "cause", "reason", "done")
+DECISION_COLUMNS = ("cause", "reason", "done")
 
 Watch = Annotated[bool, typer.Option("--watch", help="Show it again and again, until Ctrl-C.")]
 
@@ -30,7 +32,7 @@ scaling = typer.Typer(
 
 @scaling.callback()
 def show_scaling(context: typer.Context, watch: Watch = False, json: JsonFlag = False) -> None:
-    """Shows how many engines there are, and why; newest decision first.
+    """Shows how many engines and replicas of models there are, and why; newest decision first.
 
     `augurium scaling simulate` tells what the settings would do to a load.
     """
@@ -79,8 +81,31 @@ def _page(found: "Scaling") -> "RenderableType":
         lines += [Text(f"schedule: {schedule}") for schedule in found.schedules]
     if found.latest is not None:
         lines.append(Text(f"now: {found.latest.reason}"))
-    rows = [_row(entry.decision, entry.done) for entry in found.decisions[:SHOWN]]
-    return Group(*lines, *([table(DECISION_COLUMNS, rows)] if rows else []))
+    parts: list[RenderableType] = [*lines, *_log(found.decisions, "engines")]
+    for model in found.models:
+        parts += [Text(), *_model(model)]
+    return Group(*parts)
+
+
+def _model(model: "ModelScaling") -> "Iterator[RenderableType]":
+    from rich.text import Text
+
+    bounds = f"{model.least} to {model.most}" if model.least != model.most else f"{model.most}"
+    yield Text(f"{model.model}: {model.replicas} replicas of {bounds}, {model.running} running")
+    if model.least != model.most:
+        targets = ", ".join(f"{name} {value:g}" for name, value in model.targets.items())
+        yield Text(f"targets: {targets or 'none'}")
+    for schedule in model.schedules:
+        yield Text(f"schedule: {schedule}")
+    if model.latest is not None:
+        yield Text(f"now: {model.latest.reason}")
+    yield from _log(model.decisions, "replicas")
+
+
+def _log(decisions: "Sequence[LoggedDecision]", what: str) -> "Iterator[RenderableType]":
+    rows = [_row(entry.decision, entry.done) for entry in decisions[:SHOWN]]
+    if rows:
+        yield table(("time", what, *DECISION_COLUMNS), rows)
 
 
 def _headline(found: "Scaling") -> str:

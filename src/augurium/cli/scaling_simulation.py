@@ -12,6 +12,7 @@ from augurium.cli.serve import loaded_settings
 if TYPE_CHECKING:
     from augurium.core.settings import ScalingSettings
     from augurium.scaling.load import LoadPoint
+    from augurium.scaling.policy import ScalingPolicy
     from augurium.scaling.simulation import Simulation, Tick
 
 Trace = Annotated[
@@ -37,16 +38,28 @@ Start = Annotated[
     float, typer.Option("--start", min=0, help="Seconds from the decision until an engine serves.")
 ]
 Most = Annotated[
-    int | None, typer.Option("--max", help="As scaling.max_engines, instead of the settings'.")
+    int | None,
+    typer.Option(
+        "--max", help="As scaling.max_engines or the most replicas, instead of the settings'."
+    ),
 ]
 Fewest = Annotated[
-    int | None, typer.Option("--min", help="As scaling.min_engines, instead of the settings'.")
+    int | None,
+    typer.Option(
+        "--min", help="As scaling.min_engines or the fewest replicas, instead of the settings'."
+    ),
 ]
 Config = Annotated[
     Path | None,
     typer.Option(
         "--config",
         help="Settings file with [scaling]; augurium.toml in the current folder if there is one.",
+    ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model", help="By what a server says of the replicas of this model, not the settings."
     ),
 ]
 Svg = Annotated[Path | None, typer.Option("--svg", help="Write a picture to this file.")]
@@ -65,25 +78,25 @@ def simulate(
     largest: Most = None,
     smallest: Fewest = None,
     config: Config = None,
+    model_name: Model = None,
     svg: Svg = None,
     json: JsonFlag = False,
 ) -> None:
-    """Replays a load against the scaling of the settings, and tells what would have happened.
+    """Replays a load against the scaling of the settings, or of a model's replicas, and tells what
+    would have happened.
 
-    Engines are a simple model: one queue, so many requests per second each.
+    Engines and replicas are a simple model: one queue, so many requests per second each.
     """
     from augurium.scaling.chart import svg_chart, text_chart
     from augurium.scaling.load import Shape, generate
-    from augurium.scaling.node_policy import node_policy
     from augurium.scaling.simulation import ReplicaModel
     from augurium.scaling.simulation import simulate as replay
 
     flags = {"scaling.max_engines": largest, "scaling.min_engines": smallest}
-    settings: ScalingSettings = loaded_settings(config, flags).settings.scaling
-    if not settings.enabled:
-        raise typer.BadParameter(
-            "scaling.max_engines is 0, so the number never changes; give --max, or set it"
-        )
+    settings: ScalingSettings = loaded_settings(
+        config, {} if model_name else flags
+    ).settings.scaling
+    policy = _of_model(model_name, smallest, largest) if model_name else _of_node(settings)
     if trace is not None:
         load = _read(trace)
     else:
@@ -92,7 +105,7 @@ def simulate(
     model = ReplicaModel(
         capacity=capacity, start_s=start, tick_s=tick_s, interval_s=settings.interval_s
     )
-    found = replay(node_policy(settings), load, model)
+    found = replay(policy, load, model)
     if svg is not None:
         svg.write_text(svg_chart(found.ticks), "utf-8")
         remark(f"{svg} shows it.")
@@ -101,7 +114,34 @@ def simulate(
         print_json({"summary": found.summary, "decisions": found.decisions, "replicas": replicas})
     else:
         typer.echo(text_chart(found.ticks))
-        _show(found)
+        _show(found, "replica" if model_name else "engine")
+
+
+def _of_node(settings: "ScalingSettings") -> "ScalingPolicy":
+    from augurium.scaling.node_policy import node_policy
+
+    if not settings.enabled:
+        raise typer.BadParameter(
+            "scaling.max_engines is 0, so the number never changes; give --max, or set it"
+        )
+    return node_policy(settings)
+
+
+def _of_model(name: str, smallest: int | None, largest: int | None) -> "ScalingPolicy":
+    import msgspec
+
+    from augurium.client import Client
+    from augurium.core.serving_policy import ReplicasPolicy
+    from augurium.scaling.model_policy import model_policy
+
+    with Client() as client:
+        said = dict(client.model(name).serving.get("replicas", {}))
+    bounds = {"least": smallest, "most": largest}
+    said |= {bound: number for bound, number in bounds.items() if number is not None}
+    try:
+        return model_policy(msgspec.convert(said, ReplicasPolicy))
+    except msgspec.ValidationError as error:
+        raise typer.BadParameter(f"the replicas of {name} cannot be read: {error}") from error
 
 
 def _read(trace: Path) -> "list[LoadPoint]":
@@ -124,16 +164,16 @@ def _changes(ticks: "list[Tick]") -> list[dict[str, float]]:
     return changes
 
 
-def _show(found: "Simulation") -> None:
+def _show(found: "Simulation", what: str) -> None:
     summary = found.summary
     fixed = summary.most * summary.duration_s / 3600
     saved = 100 * (1 - summary.replica_hours / fixed) if fixed else 0.0
     print_fields(
         [
-            ("engines", f"{summary.fewest} to {summary.most}"),
+            (f"{what}s", f"{summary.fewest} to {summary.most}"),
             ("changes", f"{summary.changes}, of direction {summary.turns}"),
             (
-                "engine hours",
+                f"{what} hours",
                 f"{summary.replica_hours:.1f}; {saved:.0f} % less than {summary.most} all the time",
             ),
             ("time overloaded", f"{100 * summary.overloaded_share:.2f} %"),

@@ -7,7 +7,15 @@ import typer
 
 from augurium.cli.arguments import JsonFlag
 from augurium.cli.output import print_fields, print_json
-from augurium.cli.serving_policy import Isolation, changed, fallback_steps, policy_of_file, shown
+from augurium.cli.serving_policy import (
+    NO_STEPS,
+    Isolation,
+    changed,
+    fallback_steps,
+    policy_of_file,
+    replica_bounds,
+    shown,
+)
 
 
 def serving(
@@ -97,6 +105,60 @@ def serving(
             help="Share of the requests on which the fallback is tried, such as 0.01.",
         ),
     ] = None,
+    replicas: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|LEAST-MOST",
+            help="Runners of a version whose engine is not ONNX: a number, or between which the"
+            " load decides, such as 1-4; 0-4 lets them go while nobody asks.",
+        ),
+    ] = None,
+    target_cpu_utilization: Annotated[
+        float | None,
+        typer.Option(
+            metavar="CORES", min=0, help="CPU time per second that one replica shall have; 0: none."
+        ),
+    ] = None,
+    target_requests_per_s: Annotated[
+        float | None,
+        typer.Option(metavar="N", min=0, help="Requests per second of one replica; 0: none."),
+    ] = None,
+    target_in_flight: Annotated[
+        float | None,
+        typer.Option(metavar="N", min=0, help="Unanswered requests of one replica; 0: none."),
+    ] = None,
+    target_queue_delay_ms: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MS", min=0, help="Mean time in the queues above which more start; 0: none."
+        ),
+    ] = None,
+    up_window: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", min=0, help="How long everything must have asked for more replicas."
+        ),
+    ] = None,
+    down_window: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", min=0, help="How long everything must have asked for fewer."
+        ),
+    ] = None,
+    idle: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", min=0, help="How long nobody asks before the last replica goes."
+        ),
+    ] = None,
+    schedule: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Times with another minimum or maximum of replicas, such as 'weekdays 08:00-18:00"
+            " min 2'; none takes all away.",
+        ),
+    ] = None,
     policy: Annotated[
         Path | None,
         typer.Option(
@@ -122,6 +184,17 @@ def serving(
             "steps": steps,
             "timeout_ms": fallback_timeout,
             "exercise_fraction": exercise,
+        },
+        "replicas": {
+            **replica_bounds(replicas),
+            "target_cpu_utilization": target_cpu_utilization,
+            "target_requests_per_s": target_requests_per_s,
+            "target_in_flight": target_in_flight,
+            "target_queue_delay_ms": target_queue_delay_ms,
+            "up_window_s": up_window,
+            "down_window_s": down_window,
+            "idle_s": idle,
+            "schedules": [] if schedule == [NO_STEPS] else schedule,
         },
     }
     whole = None if policy is None else policy_of_file(policy)

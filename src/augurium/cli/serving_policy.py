@@ -42,6 +42,19 @@ def fallback_steps(words: Sequence[str]) -> list[dict[str, Any]]:
     return [_step(word) for word in words]
 
 
+def replica_bounds(word: str | None) -> dict[str, int]:
+    """The fewest and the most replicas that are meant. Raises BadParameter."""
+    if word is None:
+        return {}
+    least, dash, most = word.partition("-")
+    try:
+        return {"least": int(least), "most": int(most if dash else least)}
+    except ValueError:
+        raise typer.BadParameter(
+            f"'{word}' is no number of replicas; expected one such as 2, or 1-4"
+        ) from None
+
+
 def policy_of_file(file: Path) -> dict[str, Any]:
     """A whole policy. Raises BadParameter."""
     found = _json(file)
@@ -83,6 +96,25 @@ def shown(policy: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "placement", _placement(policy.get("placement", {}))
     yield from _overload(policy.get("overload", {}))
     yield from _fallback(policy.get("fallback", {}))
+    yield from _replicas(policy.get("replicas", {}))
+
+
+def _replicas(replicas: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    least, most = replicas.get("least", 1), replicas.get("most", 1)
+    if least == most:
+        yield "replicas", f"{most}, where its engine is not ONNX"
+        return
+    yield "replicas", f"{least} to {most}, by the load, where its engine is not ONNX"
+    cpu = replicas.get("target_cpu_utilization", 0.7)
+    targets = {"target_cpu_utilization": cpu} | {
+        name: value for name, value in replicas.items() if name.startswith("target_")
+    }
+    said = [f"{name.removeprefix('target_')} {value:g}" for name, value in targets.items() if value]
+    yield "", f"targets: {', '.join(said) or 'none'}"
+    for text in replicas.get("schedules", ()):
+        yield "", f"schedule: {text}"
+    if least == 0:
+        yield "", f"none after {replicas.get('idle_s', 300):g} s without a request"
 
 
 def _placement(placement: Mapping[str, Any]) -> str:

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from augurium.client import Client
 
 COLUMNS = (
-    *("version", "state", "engines", "memory", "req/s", "rows/s", "rows/run", "errors/s"),
+    *(
+        "version",
+        "state",
+        "engines",
+        "memory",
+        "replicas",
+        "req/s",
+        "rows/s",
+        "rows/run",
+        "errors/s",
+    ),
     *("p50 ms", "p99 ms", "waiting", "cache", "loads", "evictions"),
 )
 # header, summary, column names and the line of keys
@@ -153,6 +163,7 @@ def _row(engines: int) -> "Callable[[VersionRates], tuple[object, ...]]":
             f"{state}: {now.reason}" if now.reason else state,
             f"{now.engines}/{engines}",
             size(now.resident_bytes) if now.resident_bytes else None,
+            now.replicas or None,
             f"{one.requests_per_s:,.0f}",
             f"{one.rows_per_s:,.0f}",
             _decimal(one.rows_per_run),

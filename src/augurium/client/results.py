@@ -172,6 +172,7 @@ class VersionActivity(msgspec.Struct, frozen=True, kw_only=True):
     pinned: bool = False
     engines: int = 0
     resident_bytes: int = 0
+    replicas: int = 0
     load_s: float = 0.0
     loads: int = 0
     evictions: int = 0
@@ -237,10 +238,27 @@ class LoggedDecision(msgspec.Struct, frozen=True, kw_only=True):
     done: str = ""
 
 
+class ModelScaling(msgspec.Struct, frozen=True, kw_only=True):
+    """The number of a model's replicas: how many it shall have and how many run now; the others as
+    in `Scaling`.
+    """
+
+    model: str
+    replicas: int
+    running: int
+    least: int
+    most: int
+    targets: dict[str, float] = {}
+    schedules: tuple[str, ...] = ()
+    latest: ScalingDecision | None = None
+    decisions: tuple[LoggedDecision, ...] = ()
+    counts: dict[str, int] = {}
+
+
 class Scaling(msgspec.Struct, frozen=True, kw_only=True):
     """The number of engines: each slot with its state (`starting`, `serving`, `draining`), the
     bounds and targets, the newest decision, the log (newest first), and how many decisions there
-    were by direction.
+    were by direction. `models` are those whose replicas are not simply one.
     """
 
     enabled: bool
@@ -253,6 +271,7 @@ class Scaling(msgspec.Struct, frozen=True, kw_only=True):
     decisions: tuple[LoggedDecision, ...] = ()
     counts: dict[str, int] = {}
     reported_s_ago: float | None = None
+    models: tuple[ModelScaling, ...] = ()
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,8 +20,8 @@ class VersionActivity(msgspec.Struct, frozen=True, kw_only=True):
 
     `state` is `loading`, `failed`, `resident` (in memory, in at least one engine) or `asleep` (on
     disk until it is asked for); `reason` says why it failed. `engines` counts those that hold it,
-    `resident_bytes` what it takes there. The others are counters since the node started: `requests`
-    by outcome, `latency` requests per bucket of `latency_bounds_s`.
+    `resident_bytes` what it takes there, `replicas` its runners. The others are counters since the
+    node started: `requests` by outcome, `latency` requests per bucket of `latency_bounds_s`.
     """
 
     model: str
@@ -32,6 +32,7 @@ class VersionActivity(msgspec.Struct, frozen=True, kw_only=True):
     pinned: bool = False
     engines: int = 0
     resident_bytes: int = 0
+    replicas: int = 0
     load_s: float = 0.0
     loads: int = 0
     evictions: int = 0
@@ -115,6 +116,7 @@ def _version(
         pinned=metrics.pinned,
         engines=metrics.resident,
         resident_bytes=metrics.resident_bytes,
+        replicas=len(metrics.runner_pids),
         load_s=metrics.load_s,
         loads=metrics.loads,
         evictions=metrics.evictions,

@@ -21,6 +21,8 @@ from augurium.control.model_loads import ModelLoads
 from augurium.control.node_engines import NodeEngines
 from augurium.control.node_log import NodeLog
 from augurium.control.profiles import Profiles
+from augurium.control.replica_numbers import ReplicaNumbers
+from augurium.control.replica_scaling import ReplicaScaling
 from augurium.control.services import Services
 from augurium.control.snapshots import Snapshots
 from augurium.control.transfers import Note, Transfers
@@ -52,7 +54,10 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
         hub = LinkHub(config.home.link_socket)
         engines = NodeEngines(config, hub)
         overrides = LoadOverrides(config.home.load_overrides)
-        snapshots = Snapshots(registry, artifacts, config.settings.batching, hub, overrides)
+        numbers = ReplicaNumbers(config.home.replicas)
+        snapshots = Snapshots(
+            registry, artifacts, config.settings.batching, hub, overrides, numbers
+        )
         deployments = Deployments(registry, artifacts, snapshots, hub)
         note = _audit_note(database, clock)
         pipeline = ImportPipeline(
@@ -79,6 +84,7 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
             profiles=Profiles(registry, artifacts),
             access=AccessKeeper(config.settings, config.home, keys, snapshots),
             garbage=Garbage(registry, artifacts, clock),
+            replicas=ReplicaScaling(hub, snapshots, clock, config.settings.scaling),
         )
         switch = LogSwitch(config.settings.log, "control")
         loads = ModelLoads(registry, deployments, snapshots, note)
@@ -99,11 +105,13 @@ async def _running(
     await snapshots.publish()
     await services.hub.start()
     services.imports.start()
+    services.replicas.start()
     sweep.start()
     try:
         yield
     finally:
         await sweep.stop()
+        await services.replicas.stop()
         services.uploads.stop()
         await asyncio.to_thread(services.imports.stop)
         await services.hub.stop()

@@ -24,6 +24,7 @@ from augurium.core.serving_policy import ServingPolicy
 from augurium.registry.artifacts import ArtifactStore
 from augurium.registry.records import Model, ModelEdit, Version
 from augurium.registry.registry import Registry
+from augurium.scaling.model_policy import model_policy
 from augurium.serving.questions import BatchingChange
 
 LOAD_TIMEOUT_S = 120.0
@@ -155,12 +156,13 @@ class Deployments:
     async def set_serving(self, model: str, policy: ServingPolicy, actor: str) -> Model:
         """Decides how a model is served, from now on and in every engine.
 
-        Raises NotFound, and InvalidArgument and Conflict for a fallback or a placement that cannot
-        be.
+        Raises NotFound, InvalidArgument for a placement or replicas that cannot be meant, and that
+        and Conflict for a fallback that cannot be.
         """
         async with self._turns.of(model):
+            model_policy(policy.replicas)
             await asyncio.to_thread(check_fallback, self._registry, model, policy)
-            await asyncio.to_thread(check_placement, self._registry, model, policy.placement)
+            await asyncio.to_thread(check_placement, self._registry, model, policy)
             await _complete(self._registry.edit_model, model, ModelEdit(serving=policy), actor)
             await self._publish()
         return await asyncio.to_thread(self._registry.model, model)

@@ -68,7 +68,7 @@ class EngineSlots:
 def _at_rest(metrics: EngineMetrics) -> EngineMetrics:
     versions = [
         msgspec.structs.replace(
-            version, pending=0, load_s=0.0, resident=0, resident_bytes=0, problem=""
+            version, pending=0, load_s=0.0, resident=0, resident_bytes=0, runner_pids=[], problem=""
         )
         for version in metrics.versions
     ]

@@ -144,6 +144,11 @@ VERSION_GAUGES: tuple[tuple[str, str, Callable[[VersionMetrics], float]], ...] =
     ),
     ("augurium_resident_engines", "Engines that have it in memory", lambda v: v.resident),
     (
+        "augurium_runner_replicas",
+        "Runners that the version has now, 0 for one that lives in the engines",
+        lambda v: len(v.runner_pids),
+    ),
+    (
         "augurium_overloaded",
         "Engines in which more is asked than can be answered in time",
         lambda v: v.overloaded,
@@ -195,7 +200,8 @@ VERSION_HISTOGRAMS: tuple[tuple[str, str, Callable[[VersionMetrics], Histogram],
 
 class NodeFacts(msgspec.Struct, frozen=True):
     """What control itself knows; `restarts` counts per engine slot, `engines` by state,
-    `scaling_decisions` by direction; `counters` are those of each engine that is connected.
+    `scaling_decisions` by direction, `replica_decisions` by model and direction; `counters` are
+    those of each engine that is connected.
     """
 
     engines_connected: int
@@ -203,6 +209,7 @@ class NodeFacts(msgspec.Struct, frozen=True):
     restarts: dict[str, int] = {}
     engines: Mapping[str, int] = {}
     scaling_decisions: Mapping[str, int] = {}
+    replica_decisions: Mapping[str, Mapping[str, int]] = {}
     counters: Mapping[str, EngineMetrics] = {}
 
 
@@ -258,6 +265,14 @@ def _node(page: Exposition, metrics: EngineMetrics, node: NodeFacts) -> None:
     )
     for direction, count in node.scaling_decisions.items():
         page.sample(labels(direction=direction), count)
+    page.family(
+        "augurium_replica_decisions_total",
+        "counter",
+        "Decisions about the number of a model's replicas by direction: up, down, hold",
+    )
+    for model, counts in node.replica_decisions.items():
+        for direction, count in counts.items():
+            page.sample(labels(model=model, direction=direction), count)
     page.family("augurium_engine_cpu_seconds_total", "counter", "CPU time of all engines, seconds")
     page.sample("", metrics.cpu_s)
     page.family(

@@ -2,16 +2,22 @@
 
 from augurium.core.cpu_list import cpus_of
 from augurium.core.errors import InvalidArgument
-from augurium.core.serving_policy import PlacementPolicy
+from augurium.core.serving_policy import ServingPolicy
 from augurium.registry.registry import Registry
 from augurium.serving.placement import runs_code
 
 
-def check_placement(registry: Registry, name: str, placement: PlacementPolicy) -> None:
+def check_placement(registry: Registry, name: str, policy: ServingPolicy) -> None:
     """Blocking. Raises InvalidArgument, and NotFound for a model that is none."""
+    placement = policy.placement
     cpus_of(placement.cpus)
     if placement.isolation != "shared":
         return
+    if policy.replicas.most > 1:
+        raise InvalidArgument(
+            f"'{name}' may have {policy.replicas.most} runners, which it shares with nobody;"
+            " expected isolation 'dedicated', or none at all, or one replica"
+        )
     for version in registry.versions(name):
         if runs_code(version.runtime, version.options):
             raise InvalidArgument(

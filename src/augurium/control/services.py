@@ -8,6 +8,7 @@ from augurium.control.imports import Imports
 from augurium.control.link_hub import LinkHub
 from augurium.control.node_engines import NodeEngines
 from augurium.control.profiles import Profiles
+from augurium.control.replica_scaling import ReplicaScaling
 from augurium.control.transfers import Transfers
 from augurium.control.uploads import Uploads
 from augurium.core.home import NodeConfig
@@ -32,3 +33,4 @@ class Services:
     profiles: Profiles
     access: AccessKeeper
     garbage: Garbage
+    replicas: ReplicaScaling

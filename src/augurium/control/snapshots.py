@@ -12,8 +12,9 @@ import structlog
 from augurium.access.access import Access
 from augurium.control.link_hub import LinkHub
 from augurium.control.load_overrides import LoadOverrides
+from augurium.control.replica_numbers import ReplicaNumbers
 from augurium.core.errors import AuguriumError
-from augurium.core.serving_policy import PlacementPolicy
+from augurium.core.serving_policy import PlacementPolicy, ServingPolicy
 from augurium.core.settings import BatchingSettings
 from augurium.registry.artifacts import ArtifactStore
 from augurium.registry.records import Artifact, Version
@@ -39,7 +40,9 @@ class Snapshots:
         batching: BatchingSettings,
         hub: LinkHub,
         overrides: LoadOverrides | None = None,
+        replicas: ReplicaNumbers | None = None,
     ) -> None:
+        self.replicas = replicas or ReplicaNumbers()
         self.overrides = overrides or LoadOverrides()
         self.log_level = ""
         self._registry = registry
@@ -51,11 +54,27 @@ class Snapshots:
     async def publish(self) -> int:
         """Pushes what the registry wants now to every engine; the revision that was pushed."""
         snapshot = await asyncio.to_thread(self.build)
-        # put in here, not in `build`: a slow build must not bring a revoked key back
+        # put in here, not in `build`: a slow build must not bring a revoked key back, nor a number
+        # of replicas
+        models = tuple(map(self._with_replicas, snapshot.models))
         self._hub.push(
-            msgspec.structs.replace(snapshot, access=self._access, log_level=self.log_level)
+            msgspec.structs.replace(
+                snapshot, models=models, access=self._access, log_level=self.log_level
+            )
         )
         return snapshot.revision
+
+    def scale(self, model: str, number: int) -> None:
+        """Pushes another number of replicas of one model."""
+        self.replicas.set(model, number)
+        models = tuple(map(self._with_replicas, self._hub.snapshot.models))
+        self._hub.push(msgspec.structs.replace(self._hub.snapshot, models=models))
+
+    def _with_replicas(self, model: DesiredModel) -> DesiredModel:
+        number = self.replicas.of(model.name)
+        if model.replicas == number:
+            return model
+        return msgspec.structs.replace(model, replicas=number)
 
     async def renew(self, access: Access) -> None:
         """Pushes who may call; returns when the engines that answer have taken it over."""
@@ -80,7 +99,7 @@ class Snapshots:
         # first, so that fetching the files of one version does not drop those of another
         self._artifacts.pin(_loaded_files(deployed))
         models = self._registry.models()
-        placements = {model.name: model.serving.placement for model in models}
+        placements = {model.name: _placement(model.serving) for model in models}
         by_model = groupby(deployed, key=attrgetter("model"))
         versions = {
             model: tuple(self._desired(one, placements.get(model, ANYWHERE)) for one in group)
@@ -147,6 +166,14 @@ class Snapshots:
                 reason=str(error),
             )
         return msgspec.convert(settings, BatchingPolicy, from_attributes=True)
+
+
+def _placement(serving: ServingPolicy) -> PlacementPolicy:
+    """Who has several runners shares none of them: what they do is what its requests ask for."""
+    placement = serving.placement
+    if serving.replicas.most == 1 or placement.isolation is not None:
+        return placement
+    return msgspec.structs.replace(placement, isolation="dedicated")
 
 
 def _examples(version: Version) -> tuple[Any, ...]:

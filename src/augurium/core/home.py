@@ -97,6 +97,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.state / "issuer.jwks"
 
     @property
+    def replicas(self) -> Path:
+        """How many replicas each model has."""
+        return self.state / "replicas.json"
+
+    @property
     def load_overrides(self) -> Path:
         """How versions batch where whoever loaded them said so."""
         return self.state / "load-overrides.json"

@@ -5,6 +5,7 @@ goes back to the system.
 import contextlib
 import ctypes
 import gc
+import os
 import resource
 import sys
 from pathlib import Path
@@ -52,6 +53,16 @@ def peak_bytes() -> int:
 def resident_bytes() -> int:
     """The resident size now; where the system does not tell, the largest so far."""
     return _status_bytes("VmRSS") if STATUS.exists() else peak_bytes()
+
+
+def process_bytes(pid: int) -> int:
+    """The resident size of another process, 0 if there is none. On Linux."""
+    try:
+        # proc(5): pages of the whole, and of it those that are resident
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _status_bytes(field: str) -> int:

@@ -123,6 +123,51 @@ class FallbackPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     breaker: BreakerPolicy = BreakerPolicy()
 
 
+class ReplicasPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How many runners a version has whose engine is not ONNX: a fixed number, or by the load.
+
+    The words are those of the settings for engines (`scaling`): a target is what one replica shall
+    have, 0 leaves it out, and the one that asks for the most replicas wins.
+    """
+
+    least: Annotated[int, Meta(ge=0, le=64)] = 1
+    """The fewest; 0 lets them go when nobody has asked for `idle_s`, and the next request waits
+    until one is there.
+    """
+    most: Annotated[int, Meta(ge=1, le=64)] = 1
+    """The most; the same as `least` for a fixed number."""
+    target_cpu_utilization: Annotated[float, Meta(ge=0, le=64)] = 0.7
+    """CPU time per second of one runner; 1 is a whole core."""
+    target_requests_per_s: Annotated[float, Meta(ge=0, le=1e9)] = 0.0
+    """Requests per second of one replica."""
+    target_queue_delay_ms: Annotated[float, Meta(ge=0, le=60_000)] = 0.0
+    """Mean time of a request in the queues of the engines."""
+    target_in_flight: Annotated[float, Meta(ge=0, le=1e9)] = 0.0
+    """Requests that are not yet answered, per replica."""
+    target_gpu_utilization: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    """Share of the time in which the GPU is busy, where it can be measured."""
+    tolerance: Annotated[float, Meta(ge=0, lt=1)] = 0.1
+    """A measure within this share of its target changes nothing."""
+    up_window_s: Annotated[float, Meta(ge=0, le=3600)] = 6.0
+    """More are started when everything measured in this time asked for more."""
+    up_replicas: Annotated[int, Meta(ge=1, le=64)] = 4
+    """How many may be added in `up_period_s`."""
+    up_period_s: Annotated[float, Meta(gt=0, le=3600)] = 15.0
+    """See `up_replicas`."""
+    down_window_s: Annotated[float, Meta(ge=0, le=86400)] = 300.0
+    """Fewer remain when everything measured in this time asked for fewer."""
+    down_replicas: Annotated[int, Meta(ge=1, le=64)] = 1
+    """How many may be taken away in `down_period_s`."""
+    down_period_s: Annotated[float, Meta(gt=0, le=3600)] = 60.0
+    """See `down_replicas`."""
+    idle_s: Annotated[float, Meta(ge=0, le=LONGEST_S)] = 300.0
+    """How long nobody asks before the last one goes, where `least` is 0."""
+    schedules: Annotated[tuple[Annotated[str, Meta(max_length=200)], ...], Meta(max_length=64)] = ()
+    """Times with another minimum or maximum, each `DAYS HH:MM-HH:MM [ZONE] [min N] [max N]`."""
+    time_zone: Annotated[str, Meta(max_length=64)] = "UTC"
+    """The zone of schedules that name none."""
+
+
 class ServingPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a model's owner may decide about serving it."""
 
@@ -131,3 +176,4 @@ class ServingPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     placement: PlacementPolicy = PlacementPolicy()
     overload: OverloadPolicy = OverloadPolicy()
     fallback: FallbackPolicy = FallbackPolicy()
+    replicas: ReplicasPolicy = ReplicasPolicy()

@@ -61,9 +61,8 @@ class Batcher:
         self._loop = loop
         self._threads = threads
         self._elsewhere = executor if isinstance(executor, AsyncExecutor) else None
-        # as long as fewer go on, nothing waits
-        self._runs_ahead = self._elsewhere.runs_ahead if self._elsewhere else 1
-        self._max_concurrent_runs = max(max_concurrent_runs, self._runs_ahead)
+        self._least_concurrent_runs = max_concurrent_runs
+        self.look_ahead()
         self._queue: deque[Entry] = deque()
         self._queued_rows = 0
         # entries in the queue that are not of normal priority, and rows of critical ones
@@ -119,6 +118,12 @@ class Batcher:
         """When its queue is too long, from now on; see `QueueDelay`."""
         self.admission.delay.set(target_s, interval_s)
         self._short_s = target_s or float("inf")
+
+    def look_ahead(self) -> None:
+        """Takes over how many runs its executor may be given ahead now."""
+        # as long as fewer go on, nothing waits
+        self._runs_ahead = self._elsewhere.runs_ahead if self._elsewhere else 1
+        self._max_concurrent_runs = max(self._least_concurrent_runs, self._runs_ahead)
 
     async def drain(self) -> None:
         """Returns when nothing waits and nothing runs."""

@@ -63,13 +63,17 @@ class BulkRuns:
 
 
 class BulkRunsElsewhere(BulkRuns):
-    """The same for an executor that need not be waited for: two at a time, as on threads."""
-
-    runs_ahead = 2
+    """The same for an executor that need not be waited for: two at a time, as on threads, and more
+    where that has more processes.
+    """
 
     def __init__(self, executor: AsyncExecutor, max_batch_size: int) -> None:
         super().__init__(executor, max_batch_size)
         self._elsewhere = executor
+
+    @property
+    def runs_ahead(self) -> int:
+        return max(2, self._elsewhere.runs_ahead // 2)
 
     def begin(
         self,

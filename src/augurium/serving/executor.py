@@ -93,6 +93,20 @@ class ExitCounter(Protocol):
         ...
 
 
+@runtime_checkable
+class Replicated(Protocol):
+    """An executor with any number of processes, which may change while it runs."""
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes that are there and take runs."""
+        ...
+
+    def set_replicas(self, number: int) -> None:
+        """Begins to bring it to so many, at least 1; on the event loop."""
+        ...
+
+
 class AnswerStream(Protocol):
     """Answers to one batch, as they come. `take` and `finish` block and are called on threads."""
 

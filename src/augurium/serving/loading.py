@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -16,6 +17,7 @@ from augurium.serving.executor import LocalExecutor, VersionExecutor
 from augurium.serving.integrity import CheckedFile, Damaged, check_file, read_ahead
 from augurium.serving.proven_versions import ProvenVersions
 from augurium.serving.recorded_traffic import RecordedTraffic
+from augurium.serving.replicated_runner import ReplicatedRunner
 from augurium.serving.runner_executor import RunLimits, RunnerExecutor
 from augurium.serving.runner_process import RunnerProcess
 from augurium.serving.snapshot import DesiredVersion
@@ -45,6 +47,8 @@ class Loader:
         self._run_folder = config.home.run
         self._settings = config.settings.runners
         self._run_timeout_s = config.settings.limits.request_timeout_s
+        number = engine.rpartition("-")[2]
+        self._home = int(number) if number.isdigit() else 0
 
     def sweep(self) -> None:
         """Removes what nobody needs any more of what earlier runs noted."""
@@ -132,10 +136,22 @@ class Loader:
             return check_file(mended, digest, self._verified)
 
     def _in_runner(self, desired: DesiredVersion) -> VersionExecutor:
-        process = RunnerProcess(self._run_folder, desired, self._settings)
+        name = f"{desired.model}@{desired.version}"
+        return ReplicatedRunner(name, partial(self._replica, desired), self._home)
+
+    def _replica(self, desired: DesiredVersion, place: int, tried: bool) -> RunnerExecutor:
+        """The runner of a version at one place. Blocking. Raises ModelFailed."""
+        process = RunnerProcess(self._run_folder, desired, self._settings, place)
         streams = self._settings.max_streams if desired.signature.streamed else 0
         limits = RunLimits(self._run_timeout_s, self._settings.liveness_s, streams)
-        return RunnerExecutor(process, desired.signature, limits)
+        executor = RunnerExecutor(process, desired.signature, limits)
+        if tried:
+            try:
+                self._warm_ups.run_briefly(executor, desired)
+            except BaseException:
+                executor.close()
+                raise
+        return executor
 
 
 def in_engine(desired: DesiredVersion) -> bool:
@@ -145,7 +161,7 @@ def in_engine(desired: DesiredVersion) -> bool:
 
 def may_sleep(desired: DesiredVersion) -> bool:
     """Whether a version may be out of memory while it is served."""
-    return not desired.signature.streamed and not desired.signature.takes_parameters
+    return desired.may_sleep
 
 
 def files_bytes(desired: DesiredVersion) -> int:

@@ -127,6 +127,15 @@ class Residence:
             size <= LARGEST_COPY * limit and size + self._budget.copied_bytes <= MOST_COPIES * limit
         )
 
+    def sleep(self) -> bool:
+        """Lets go of it until somebody asks, unless it is in use; whether it sleeps now."""
+        return self._budget.put_to_sleep(self.resident)
+
+    def measure(self) -> None:
+        """Takes over what it takes now, where that is in another process and may change."""
+        if self.resident.awake and self.resident.takes is not None:
+            self.resident.size_bytes = max(1, self.resident.takes())
+
     def leave(self) -> None:
         """It is not served any more."""
         self._budget.forget(self.resident)
@@ -202,6 +211,13 @@ class MemoryBudget:
     def used(self, resident: Resident) -> None:
         """It was asked for now."""
         resident.used_at = self._now()
+
+    def put_to_sleep(self, resident: Resident) -> bool:
+        """Lets go of one that is idle and not pinned; whether it sleeps."""
+        if resident.awake and not resident.pinned and not resident.in_use():
+            resident.awake = False
+            self._evict(resident)
+        return not resident.awake
 
     def forget(self, resident: Resident) -> None:
         """It is not served any more; whoever held it lets go of it."""

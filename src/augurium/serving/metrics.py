@@ -118,7 +118,8 @@ class VersionMetrics(msgspec.Struct):
     first took. `last_inference_at` is in seconds of the wall clock. `releases` counts batches by
     why they were released: `idle`, `full` or `delay`. `runner_restarts` counts how often this
     engine started its runner again, `runner_exits` the same by why the one before had ended:
-    `crash`, `hang`, `memory` or `wire`. `cache_hits` counts requests all of whose rows were in the
+    `crash`, `hang`, `memory` or `wire`, and `runner_pids` are the processes it runs in now, shared
+    by all engines. `cache_hits` counts requests all of whose rows were in the
     prediction cache, `cache_misses` others that asked it, `cache_stale` those of them that were
     answered with what had expired. `warm_up_s` is how long its latest warm-up took. `loads` counts
     how often it was brought into memory, `evictions` how often it was put to sleep,
@@ -148,6 +149,7 @@ class VersionMetrics(msgspec.Struct):
     warm_up_s: float = 0.0
     runner_restarts: int = 0
     runner_exits: dict[str, int] = {}
+    runner_pids: list[int] = []
     failed_s: float = 0.0
     last_inference_at: float = 0.0
     inferred: RunSums = msgspec.field(default_factory=RunSums)
@@ -287,6 +289,7 @@ class VersionMetrics(msgspec.Struct):
             self.releases[reason] = self.releases.get(reason, 0) + count
         for cause, count in other.runner_exits.items():
             self.runner_exits[cause] = self.runner_exits.get(cause, 0) + count
+        self.runner_pids = sorted({*self.runner_pids, *other.runner_pids})
         self.rows += other.rows
         self.executions += other.executions
         self.pending += other.pending
@@ -334,7 +337,7 @@ def state_of(metrics: VersionMetrics) -> tuple[object, ...]:
     return (
         *(metrics.pending, metrics.resident, metrics.resident_bytes, metrics.pinned),
         *(metrics.problem, metrics.overloaded, metrics.concurrency_limit, metrics.breakers_open),
-        *(metrics.warm_up_s, metrics.runner_restarts),
+        *(metrics.warm_up_s, metrics.runner_restarts, tuple(metrics.runner_pids)),
     )
 
 

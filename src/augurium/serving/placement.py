@@ -58,6 +58,11 @@ def placement_of(desired: DesiredVersion) -> Placement:
     return Placement(f"{framework}-{_digest((framework, *means))}", True, *means)
 
 
+def replica_of(placement: Placement, number: int) -> Placement:
+    """The place of one of several runners, counted from 1."""
+    return placement if number == 1 else placement._replace(name=f"{placement.name}-r{number}")
+
+
 def is_shared(desired: DesiredVersion) -> bool:
     """Whether a version shares its process."""
     if runs_code(desired.runtime, desired.options) or desired.runtime not in FRAMEWORKS:

@@ -155,11 +155,12 @@ class Residency:
             served = self._served.get(key)
             if key not in self._loading and (served is None or served.desired != version):
                 self._loading[key] = self._loop.create_task(self._load(key, version, proven))
-        policies = self._policies()
+        policies, replicas = self._policies(), self._replicas()
         if self._cache is not None:
             self._cache.wanted = any(policy.cache.ttl_s for policy in policies.values())
         for (name, _), version_served in self._served.items():
             self._take_policy(version_served, policies.get(name, ServingPolicy()))
+            self._take_replicas(version_served, replicas.get(name, 1))
         removed = [key for key in self._served if key not in desired]
         retired = [self._served.pop(key) for key in removed]
         self._publish()
@@ -184,7 +185,9 @@ class Residency:
     async def _prefetch(self, keys: list[Key]) -> None:
         for key in keys:
             served = self._served.get(key)
-            if served is not None and served.residence is not None and served.residence.fits:
+            if served is None or served.residence is None or not served.replicas:
+                continue
+            if served.residence.fits:
                 with suppress(AuguriumError):
                     await served.residence.wake()
 
@@ -219,7 +222,7 @@ class Residency:
         # that is asked before the other goes
         publish = self._publish_soon if proven and key not in self._served else self._publish
         try:
-            if may_sleep(desired) and (self._limited or in_engine(desired)):
+            if may_sleep(desired):
                 await self._settle(key, desired, proven)
                 return
             executor = await self._loaded(desired)
@@ -252,7 +255,8 @@ class Residency:
             resident.size_bytes //= self._engines
         residence = Residence(self._budget, resident)
         try:
-            if not self._limited or not proven:
+            asleep = self._limited or self._replicas().get(key[0], 1) == 0
+            if not (proven and asleep):
                 await residence.wake()
         except BaseException:
             residence.leave()
@@ -293,9 +297,10 @@ class Residency:
             if self._neighbours is not None and in_engine(desired):
                 residence.resident.copy = partial(self._is_copy, desired)
                 elsewhere = Elsewhere(desired, residence, self._neighbours, metrics)
-            served.move_in(residence, self._limited, elsewhere)
+            served.move_in(residence, elsewhere)
         self._served[key] = served
         self._take_policy(served, self._policies().get(key[0], ServingPolicy()))
+        self._take_replicas(served, self._replicas().get(key[0], 1))
         if replaced is not None:
             self._retire(replaced)
         log.info("version ready", model=key[0], version=key[1], seconds=round(seconds, 3))
@@ -312,9 +317,28 @@ class Residency:
         residence = served.residence
         if residence is None:
             return
+        served.may_be_asleep(self._limited or policy.replicas.least == 0)
         residence.resident.pinned = policy.residency.pinned
         if residence.resident.pinned and not residence.resident.awake:
-            self._keep(_pinned(residence))
+            self._keep(_awake(residence))
+
+    def _take_replicas(self, served: ServedVersion, number: int) -> None:
+        """Brings the runners of a version to so many. From some to 0 puts it to sleep, until a
+        request wakes it; from 0 to some wakes it.
+        """
+        before, served.replicas = served.replicas, number
+        if number == before:
+            return
+        served.set_replicas(number)
+        residence = served.residence
+        if residence is None:
+            return
+        if number == 0:
+            # also where the policy has changed before the number does
+            served.may_be_asleep(True)
+            residence.sleep()
+        elif before == 0 and not self._limited and not residence.resident.awake:
+            self._keep(_awake(residence))
 
     def _retire(self, served: ServedVersion) -> None:
         """Keeps a version alive until its last request has its answer."""
@@ -363,6 +387,9 @@ class Residency:
     def _policies(self) -> dict[str, ServingPolicy]:
         return {model.name: model.serving for model in self._snapshot.models}
 
+    def _replicas(self) -> dict[str, int]:
+        return {model.name: model.replicas for model in self._snapshot.models}
+
     def _desired(self) -> dict[Key, DesiredVersion]:
         return {
             (version.model, version.version): version
@@ -378,12 +405,12 @@ class Residency:
         return ("ready", "") if key in self._served else ("failed", "it was not loaded")
 
 
-async def _pinned(residence: Residence) -> None:
+async def _awake(residence: Residence) -> None:
     try:
         await residence.wake()
     except AuguriumError as error:
         # whoever asks for it is told as well
-        log.error("pinned version not loaded", reason=str(error))
+        log.error("version not woken", reason=str(error))
 
 
 async def _end(served: ServedVersion) -> None:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import NamedTuple
 
 from augurium.core.errors import ModelFailed
+from augurium.core.process_memory import process_bytes
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
 from augurium.serving import runner_wire as wire
@@ -18,7 +19,7 @@ from augurium.serving.executor import RunLost
 from augurium.serving.runner_channel import Channel
 from augurium.serving.runner_frames import peer
 from augurium.serving.runner_keeper import RunnerKeeper
-from augurium.serving.runner_link import Done, RunnerLink
+from augurium.serving.runner_link import Done, HandOn, RunnerLink
 from augurium.serving.runner_memory import SharedMemory
 from augurium.serving.runner_process import RunnerProcess, SharedBase
 from augurium.serving.runner_stream import AHEAD, AskedRunner, RunnerStream
@@ -73,6 +74,9 @@ class RunnerExecutor:
         self._link: RunnerLink | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._standstill = Standstill()
+        self._hand_on: HandOn | None = None
+        # a process and the generation in which it was looked up
+        self._pid = (0, 0)
         self._keeper = RunnerKeeper(process)
         self._keeper.told = self._told
 
@@ -82,8 +86,35 @@ class RunnerExecutor:
 
     @property
     def memory_bytes(self) -> int:
-        """See `RunnerProcess`."""
-        return self._process.memory_bytes
+        """What the version takes now: its own process, 0 while there is none, or what it added to
+        one that it shares.
+        """
+        if self._process.shared:
+            return self._process.grown_bytes
+        return process_bytes(self.pid) if self.pid else 0
+
+    @property
+    def pid(self) -> int:
+        """The runner's process, 0 while there is none."""
+        generation, pid = self._pid
+        if generation != self._keeper.generation or not pid:
+            generation = self._keeper.generation
+            pid = self._process.pid if self.there else 0
+            self._pid = (generation, pid)
+        return pid
+
+    @property
+    def under_way(self) -> int:
+        """Runs and streams that were begun and have not ended."""
+        link = self._link
+        return len(self._busy) + (link.under_way if link is not None else 0)
+
+    def hand_on_to(self, other: HandOn) -> None:
+        """Asks there what its runner had not begun when it ended, instead of waiting for the next.
+
+        Before the first run.
+        """
+        self._hand_on = other
 
     @property
     def base(self) -> SharedBase | None:
@@ -107,6 +138,7 @@ class RunnerExecutor:
             self._link = RunnerLink(
                 self._loop, self, self._check, self._run_timeout_s, self._liveness_s
             )
+            self._link.hand_on = self._hand_on
         self._link.begin(inputs, parameters, deadline, done)
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:

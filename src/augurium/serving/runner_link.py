@@ -30,6 +30,8 @@ NOT_THERE = "its runner is not there yet; try again later"
 
 Done = Callable[[list[Array] | Exception], None]
 Check = Callable[[Sequence[Array], list[Array]], None]
+# takes a run to another runner of the same version; whether there is one
+HandOn = Callable[[Sequence[Array], Mapping[str, Any], float, Done], bool]
 
 
 class Runner(Protocol):
@@ -116,6 +118,13 @@ class RunnerLink:
         self._row_bytes = 0.0
         self._writing = False
         self._closed = False
+        # asks it of another runner of the version, if one is there
+        self.hand_on: HandOn | None = None
+
+    @property
+    def under_way(self) -> int:
+        """Runs that were asked for and are not done."""
+        return len(self._under_way) + len(self._waiting)
 
     def begin(
         self, inputs: Sequence[Array], parameters: Mapping[str, Any], deadline: float, done: Done
@@ -136,7 +145,9 @@ class RunnerLink:
         """The runner has come or gone."""
         if self._runner.there:
             self._send_waiting()
-        elif self._runner.problem:
+            return
+        self._hand_on_waiting()
+        if self._runner.problem:
             while self._waiting:
                 self._fail(self._waiting.popleft(), ModelFailed(self._runner.problem))
 
@@ -377,6 +388,17 @@ class RunnerLink:
         if len(again) < len(under_way):
             self._runner.suspect()
         self._waiting.extendleft(reversed(again))
+        self._hand_on_waiting()
+
+    def _hand_on_waiting(self) -> None:
+        """What would wait for the next runner goes to another, where there is one."""
+        if self.hand_on is None or self._closed:
+            return
+        while self._waiting:
+            ask = self._waiting[0]
+            if not self.hand_on(ask.inputs, ask.parameters, ask.deadline, ask.done):
+                return
+            self._waiting.popleft()
 
     def _fail(self, ask: _Ask, error: Exception) -> None:
         self._loop.call_soon(ask.done, error)

@@ -1,7 +1,6 @@
 """The runner of one version, as an engine reaches it: found by its socket, started if need be."""
 
 import math
-import os
 import signal
 import socket
 import subprocess
@@ -12,9 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from augurium.core.errors import ModelFailed
+from augurium.core.process_memory import process_bytes
 from augurium.core.settings import RunnerSettings
 from augurium.serving import runner_wire as wire
-from augurium.serving.placement import dedicated, placement_of, version_key
+from augurium.serving.placement import dedicated, placement_of, replica_of, version_key
 from augurium.serving.runner_channel import Channel
 from augurium.serving.runner_frames import FrameWriter, kill_peer, peer
 from augurium.serving.runner_memory import SharedMemory, new_memory
@@ -73,12 +73,16 @@ class RunnerProcess:
     `hang`, `memory`, `wire` (it wrote junk), or `crash`.
     """
 
-    def __init__(self, folder: Path, desired: DesiredVersion, settings: RunnerSettings) -> None:
+    def __init__(
+        self, folder: Path, desired: DesiredVersion, settings: RunnerSettings, replica: int = 1
+    ) -> None:
+        """`replica` counts the runners of one version, from 1."""
         self._desired = desired
         self._settings = settings
         self._key = version_key(desired)
         self._suspects = Suspects(folder)
-        own, wanted = dedicated(desired), placement_of(desired)
+        own = replica_of(dedicated(desired), replica)
+        wanted = replica_of(placement_of(desired), replica)
         readable = tuple(file for file in (desired.path, desired.weights_path) if file)
         self._own = RunnerPlace(folder, own, readable, settings)
         self._wanted = RunnerPlace(folder, wanted, (), settings) if wanted.shared else self._own
@@ -188,17 +192,18 @@ class RunnerProcess:
         return self._settings.memory_bytes > 0
 
     @property
-    def memory_bytes(self) -> int:
-        """What the version takes: the resident size of its own process, 0 if there is none, or by
-        how much a shared one grew.
-        """
-        if self.shared:
-            return self._hello.memory_bytes
-        connection = self._place.reach()
+    def grown_bytes(self) -> int:
+        """By how much a process that it shares grew when it loaded this version."""
+        return self._hello.memory_bytes
+
+    @property
+    def pid(self) -> int:
+        """The process, 0 if there is none that can be asked at once."""
+        connection = self._place.reach(wait=False)
         if connection is None:
             return 0
-        with connection, suppress(OSError, ValueError):
-            return _resident_bytes(peer(connection))
+        with connection, suppress(OSError):
+            return peer(connection)
         return 0
 
     def check_memory(self) -> None:
@@ -209,7 +214,7 @@ class RunnerProcess:
         if connection is None:
             return
         with connection, suppress(OSError, ValueError):
-            if _resident_bytes(peer(connection)) > self._settings.memory_bytes:
+            if process_bytes(peer(connection)) > self._settings.memory_bytes:
                 self.end_peer(connection, "memory")
 
     def _start(self, place: RunnerPlace) -> "subprocess.Popen[bytes]":
@@ -302,9 +307,3 @@ class RunnerProcess:
         return ModelFailed(
             f"it did not load within {self._settings.load_timeout_s:g} s (runners.load_timeout_s)"
         )
-
-
-def _resident_bytes(pid: int) -> int:
-    # proc(5): pages of the whole, and of it those that are resident
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -23,7 +23,7 @@ from augurium.serving.cached_answers import CachedAnswers, Rows
 from augurium.serving.degradable import Find
 from augurium.serving.described_version import DescribedVersion
 from augurium.serving.elsewhere import Elsewhere
-from augurium.serving.executor import ExitCounter, VersionExecutor
+from augurium.serving.executor import ExitCounter, Replicated, VersionExecutor
 from augurium.serving.guard import Guard, reason_of
 from augurium.serving.memory_budget import Residence
 from augurium.serving.metrics import VersionMetrics, state_of
@@ -79,6 +79,8 @@ class ServedVersion(DescribedVersion):
         self.residence: Residence | None = None
         self._tenancy: Residence | None = None
         self._elsewhere: Elsewhere | None = None
+        # how many runners it shall have, if it has any
+        self.replicas = 1
         self._waking_rows = 0
         # requests of many rows: between two of their batches the batchers are empty
         self._bulk = 0
@@ -220,16 +222,17 @@ class ServedVersion(DescribedVersion):
         if self._cached is not None:
             self._cached.keep_written(digest, CachedContent(content, rows, since))
 
-    def move_in(
-        self, residence: Residence, limited: bool, elsewhere: Elsewhere | None = None
-    ) -> None:
-        """Has this place in memory from now on; where that is `limited`, only when it is needed and
-        is not to be had `elsewhere`.
-        """
+    def move_in(self, residence: Residence, elsewhere: Elsewhere | None = None) -> None:
+        """Has this place in memory from now on; while it is asleep, it may be had `elsewhere`."""
         residence.resident.in_use = self._in_use
         self._elsewhere = elsewhere
         self.residence = residence
-        self._tenancy = residence if limited else None
+        self.may_be_asleep(True)
+
+    def may_be_asleep(self, may: bool) -> None:
+        """Whether its place may be left; each request asks for it then, and as long as it is."""
+        needed = self.residence is not None and (may or not self.residence.resident.awake)
+        self._tenancy = self.residence if needed else None
 
     def _in_use(self) -> bool:
         """Whether anything was accepted that needs the model; not what waits to be woken."""
@@ -263,8 +266,20 @@ class ServedVersion(DescribedVersion):
         limited = own.max_concurrency or own.adaptive_concurrency
         self.guard = Guard(self, own, fallback, find) if limited or fallback.steps else None
 
+    def set_replicas(self, number: int) -> None:
+        """Begins to bring its runners, if it has any, to so many."""
+        if isinstance(self._executor, Replicated):
+            self._executor.set_replicas(number)
+
     def _note_load(self) -> None:
         metrics, guard = self.metrics, self.guard
+        if isinstance(self._executor, Replicated):
+            pids = self._executor.pids
+            if len(pids) != len(metrics.runner_pids) and self.residence is not None:
+                self.residence.measure()
+            metrics.runner_pids = pids
+            self._batcher.look_ahead()
+            self._bulk_batcher.look_ahead()
         metrics.overloaded = int(self.overloaded)
         metrics.concurrency_limit = guard.limit.limit if guard and guard.limit else 0
         metrics.breakers_open = int(guard is not None and guard.is_open)

@@ -8,7 +8,8 @@ from augurium.core.errors import Internal
 from augurium.core.tensors import Array
 from augurium.serving.executor import VersionExecutor
 from augurium.serving.memory_budget import Base
-from augurium.serving.runner_executor import RUNS_AHEAD, RunnerExecutor
+from augurium.serving.replicated_runner import ReplicatedRunner
+from augurium.serving.runner_executor import RUNS_AHEAD
 from augurium.serving.sleeping_executor import SleepingExecutor
 
 
@@ -17,15 +18,29 @@ class SleepingRunner(SleepingExecutor):
     not. `engines` is by how many of them its memory is shared.
     """
 
-    runs_ahead = RUNS_AHEAD
-
     def __init__(self, engines: int) -> None:
         super().__init__()
         self._engines = engines
-        self._runner: RunnerExecutor | None = None
+        self._runner: ReplicatedRunner | None = None
+        self._replicas = 1
         self._exits: dict[str, int] = {}
         # of runners that this one had before
         self._restarts = 0
+
+    @property
+    def runs_ahead(self) -> int:
+        return self._runner.runs_ahead if self._runner else RUNS_AHEAD
+
+    @property
+    def pids(self) -> list[int]:
+        """See `Replicated`."""
+        return self._runner.pids if self._runner else []
+
+    def set_replicas(self, number: int) -> None:
+        """See `Replicated`; while it sleeps, this is for when it wakes."""
+        self._replicas = max(1, number)
+        if self._runner is not None:
+            self._runner.set_replicas(self._replicas)
 
     @property
     def restarts(self) -> int:  # type: ignore[override]
@@ -44,9 +59,10 @@ class SleepingRunner(SleepingExecutor):
 
     def wake(self, executor: VersionExecutor) -> None:
         super().wake(executor)
-        if isinstance(executor, RunnerExecutor):
+        if isinstance(executor, ReplicatedRunner):
             executor.count_exits_in(self._exits)
             self._runner = executor
+            executor.set_replicas(self._replicas)
 
     def sleep(self) -> None:
         self._restarts, self._runner = self.restarts, None

@@ -48,10 +48,16 @@ class DesiredVersion(msgspec.Struct, frozen=True):
     examples: tuple[Any, ...] = ()
     placement: PlacementPolicy = PlacementPolicy()
 
+    @property
+    def may_sleep(self) -> bool:
+        """Whether it may be out of memory while it is served."""
+        return not self.signature.streamed and not self.signature.takes_parameters
+
 
 class DesiredModel(msgspec.Struct, frozen=True):
     """A model's deployed versions, how a request without a version is answered, and how the model
-    is served.
+    is served. `replicas` is how many runners a version of it has now, if it has any; 0 lets them go
+    until somebody asks.
     """
 
     name: str
@@ -59,6 +65,7 @@ class DesiredModel(msgspec.Struct, frozen=True):
     default_version: int | None = None
     aliases: dict[str, int] = {}
     serving: ServingPolicy = ServingPolicy()
+    replicas: int = 1
 
 
 class Snapshot(msgspec.Struct, frozen=True):

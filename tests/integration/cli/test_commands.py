@@ -193,7 +193,7 @@ ACTIVITY: dict[str, Any] = {
     "versions": [
         {"model": "churn", "version": 1, "state": "asleep", "reason": "churn@1 cannot be loaded"},
         {"model": "fraud", "version": 3, "state": "resident", "pinned": True, "engines": 1,
-         "resident_bytes": 3145728, "load_s": 0.25, "loads": 2, "evictions": 1,
+         "resident_bytes": 3145728, "replicas": 2, "load_s": 0.25, "loads": 2, "evictions": 1,
          "last_inference_at": 0.0, "requests": {"ok": 5}, "latency": [5, 0]},
     ],
     "latency_bounds_s": [0.001],
@@ -210,8 +210,8 @@ def test_what_is_in_memory_is_a_table_with_the_largest_first(
     assert result.exit_code == 0, result.stderr
     assert "models take 3.0 MiB of 4.0 MiB in 1 engines" in result.stderr
     fraud, churn = [line for line in lines_of(result.stdout) if line and "@" in line[0]]
-    assert " ".join(fraud) == "fraud@3 resident, pinned 1/1 3.0 MiB 0.25 2 1 - -"
-    assert " ".join(churn) == "churn@1 asleep 0/1 - 0 0 0 - churn@1 cannot be loaded"
+    assert " ".join(fraud) == "fraud@3 resident, pinned 1/1 3.0 MiB 2 0.25 2 1 - -"
+    assert " ".join(churn) == "churn@1 asleep 0/1 - - 0 0 0 - churn@1 cannot be loaded"
     told = json.loads(augurium("models", "--resident", "--json").stdout)
     assert [one["model"] for one in told["versions"]] == ["churn", "fraud"]
 
@@ -230,7 +230,7 @@ def test_top_measures_once_without_a_terminal(augurium: Augurium, answer: Answer
     assert "50 requests/s" in result.stdout
     assert "1 asleep, 1 resident" in result.stdout
     (fraud,) = (line for line in lines_of(result.stdout) if line[:1] == ["fraud@3"])
-    assert fraud[1:8] == ["resident,", "pinned", "1/1", "3.0", "MiB", "50", "0"]
+    assert fraud[1:8] == ["resident,", "pinned", "1/1", "3.0", "MiB", "2", "50"]
     measured = json.loads(augurium("top", "--interval", "0.2", "--json").stdout)
     assert {one["name"] for one in measured["versions"]} == {"churn@1", "fraud@3"}
 

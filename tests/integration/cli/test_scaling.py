@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from typer.testing import Result
 
@@ -32,8 +33,23 @@ SCALING: dict[str, Any] = {
     "decisions": [{"number": 3, "decision": DECISION, "done": "engine-1 starts"}],
     "counts": {"up": 1, "down": 0, "hold": 7},
     "reported_s_ago": 1.2,
+    "models": [
+        {
+            "model": "fraud",
+            "replicas": 2,
+            "running": 1,
+            "least": 0,
+            "most": 4,
+            "targets": {"in_flight": 2.0},
+            "schedules": ["daily 08:00-09:00 min 1"],
+            "latest": DECISION | {"reason": "in flight per replica 2 against 2: 2 is right"},
+            "decisions": [{"number": 1, "decision": DECISION, "done": "replica 2 starts"}],
+            "counts": {"up": 1},
+        }
+    ],
     "of_a_newer_server": True,
 }
+MODEL = {"name": "fraud", "created_at": "2026-01-05T08:00:00Z"}
 LOAD = ("scaling", "simulate", "--capacity", "100", "--max", "8")
 
 
@@ -52,6 +68,31 @@ def test_people_see_the_engines_and_why(augurium: Augurium) -> None:
     assert "now: cpu utilization 0.7 against 0.7: 2 is right" in page
     assert "1 -> 2" in page
     assert "engine-1 starts" in page
+
+
+@pytest.mark.usefixtures("scaled")
+def test_people_see_the_replicas_of_models_and_why(augurium: Augurium) -> None:
+    page = augurium("scaling").stdout
+
+    assert "fraud: 2 replicas of 0 to 4, 1 running" in page
+    assert "targets: in_flight 2" in page
+    assert "schedule: daily 08:00-09:00 min 1" in page
+    assert "now: in flight per replica 2 against 2: 2 is right" in page
+    assert "replica 2 starts" in page
+
+
+def test_a_model_s_replicas_are_simulated_by_what_was_decided_for_them(
+    augurium: Augurium, answer: Callable[..., None]
+) -> None:
+    replicas = {"most": 4, "up_window_s": 0.0, "down_window_s": 60.0}
+    answer("GET /api/v1/models/fraud", {**MODEL, "serving": {"replicas": replicas}})
+    shape = ("--shape", "step", "--base", "5", "--peak", "60", "--duration", "10m")
+
+    found = augurium("scaling", "simulate", "--model", "fraud", "--capacity", "20", *shape)
+
+    assert found.exit_code == ExitCode.OK, found.stderr
+    assert "replicas" in found.stdout
+    assert "1 to 4" in " ".join(found.stdout.split())
 
 
 @pytest.mark.usefixtures("scaled")
@@ -113,3 +154,51 @@ def test_what_cannot_be_simulated_is_said(
 
     assert said in result.stderr
     assert result.exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("word", "bounds"), [("2", (2, 2)), ("1-4", (1, 4)), ("0-3", (0, 3))], ids=str
+)
+def test_replicas_are_given_as_a_number_or_a_range(
+    word: str, bounds: tuple[int, int], augurium: Augurium, answer: Callable[..., None]
+) -> None:
+    answer("GET /api/v1/models/fraud", MODEL)
+
+    def decided(request: Any) -> httpx.Response:
+        return httpx.Response(200, json={**MODEL, "serving": json.loads(request.content)})
+
+    answer("PUT /api/v1/models/fraud/serving", decided)
+
+    found = augurium(
+        *("serving", "fraud", "--replicas", word, "--target-in-flight", "2", "--idle", "60"),
+        *("--schedule", "daily 08:00-09:00 min 1", "--json"),
+    )
+
+    assert found.exit_code == ExitCode.OK, found.stderr
+    assert json.loads(found.stdout)["replicas"] == {
+        "least": bounds[0],
+        "most": bounds[1],
+        "target_in_flight": 2.0,
+        "idle_s": 60.0,
+        "schedules": ["daily 08:00-09:00 min 1"],
+    }
+
+
+def test_people_read_how_replicas_are_decided(
+    augurium: Augurium, answer: Callable[..., None]
+) -> None:
+    replicas = {"least": 0, "most": 4, "target_in_flight": 2.0, "idle_s": 60.0}
+    answer("GET /api/v1/models/fraud", {**MODEL, "serving": {"replicas": replicas}})
+
+    page = " ".join(augurium("serving", "fraud").stdout.split())
+
+    assert "0 to 4, by the load" in page
+    assert "targets: cpu_utilization 0.7, in_flight 2" in page
+    assert "none after 60 s without a request" in page
+
+
+def test_a_number_of_replicas_that_is_none_is_refused(augurium: Augurium) -> None:
+    refused = augurium("serving", "fraud", "--replicas", "many")
+
+    assert refused.exit_code == ExitCode.USAGE
+    assert "expected one such as 2, or 1-4" in refused.stderr

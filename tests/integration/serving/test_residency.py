@@ -14,7 +14,7 @@ from augurium.core.errors import AuguriumError
 from augurium.core.home import NodeConfig
 from augurium.core.identifiers import ModelRef
 from augurium.core.inference import InferenceRequest
-from augurium.core.serving_policy import PlacementPolicy
+from augurium.core.serving_policy import PlacementPolicy, ReplicasPolicy, ServingPolicy
 from augurium.serving.executor import RunLost
 from augurium.serving.loading import Loader
 from augurium.serving.plane import DataPlane
@@ -37,9 +37,10 @@ class Engine:
         self.residency = Residency(router, loop, self.threads, Loader(config), lambda: None)
         self.plane = DataPlane(router, 100, 10)
 
-    def apply(self, *versions: DesiredVersion) -> None:
+    def apply(self, *versions: DesiredVersion, replicas: int = 1, least: int = 1) -> None:
         default = versions[-1].version if versions else None
-        model = DesiredModel("twice", versions, default)
+        policy = ServingPolicy(replicas=ReplicasPolicy(least=least, most=4))
+        model = DesiredModel("twice", versions, default, serving=policy, replicas=replicas)
         self.residency.apply(Snapshot(1, (model,) if versions else ()))
 
     async def settle(self) -> None:
@@ -196,3 +197,60 @@ async def test_a_crash_costs_the_requests_inside_and_no_others(engine: Engine, w
     with pytest.raises(RunLost):
         await inside
     assert await engine.ask(12, 1) == [24]
+
+
+async def alive(runners: Runners, number: int) -> bool:
+    return await asyncio.to_thread(until, lambda: len(runners()) == number, 30.0)
+
+
+async def test_the_number_of_runners_is_what_the_snapshot_says_now(
+    engine: Engine, want: Want, runners: Runners
+) -> None:
+    version = want(twice)
+    engine.apply(version)
+    await engine.settle()
+    before = runners()
+    engine.apply(version, replicas=2)
+    # nothing is loaded again
+    assert engine.residency.settled
+    assert await alive(runners, 2)
+    assert set(before) < set(runners())
+    engine.apply(version)
+    assert await alive(runners, 1)
+    assert runners() == before
+    assert await engine.ask(3) == [6]
+
+
+async def test_new_files_for_a_version_come_with_as_many_runners(
+    engine: Engine, want: Want, runners: Runners
+) -> None:
+    engine.apply(want(twice), replicas=2)
+    assert await alive(runners, 2)
+    before = set(runners())
+    engine.apply(want(slowly), replicas=2)
+    await engine.settle()
+    assert await asyncio.to_thread(
+        until, lambda: len(runners()) == 2 and before.isdisjoint(runners()), 30.0
+    )
+
+
+@pytest.mark.parametrize("least", [0, 1], ids=["may sleep", "is told late"])
+async def test_none_is_sleep_from_which_a_request_or_a_number_wakes(
+    least: int, engine: Engine, want: Want, runners: Runners
+) -> None:
+    version = want(twice)
+    engine.apply(version, least=least)
+    await engine.settle()
+    engine.apply(version, replicas=0, least=least)
+    assert await gone(runners)
+
+    assert await engine.ask(3) == [6]
+    # who was woken stays, however often the same is said
+    engine.apply(version, replicas=0, least=least)
+    assert len(runners()) == 1
+
+    engine.apply(version, replicas=1, least=least)
+    engine.apply(version, replicas=0, least=least)
+    assert await gone(runners)
+    engine.apply(version, replicas=2, least=least)
+    assert await alive(runners, 2)

@@ -17,7 +17,7 @@ from augurium.core.errors import ModelFailed
 from augurium.core.home import NodeConfig
 from augurium.core.signature import Signature
 from augurium.serving.executor import RunLost
-from augurium.serving.runner_executor import RunnerExecutor
+from augurium.serving.replicated_runner import ReplicatedRunner
 from augurium.serving.runner_stream import AHEAD, RunnerStream
 from augurium.serving.snapshot import DesiredVersion
 from tests.integration.serving.conftest import ANSWER, NUMBER, SIGNATURE, LoadVersion, Want, until
@@ -25,7 +25,7 @@ from tests.integration.serving.conftest import ANSWER, NUMBER, SIGNATURE, LoadVe
 STREAMED = Signature((NUMBER,), (ANSWER,), streamed=True)
 
 Runners = Callable[[], list[int]]
-LoadStreamed = Callable[..., RunnerExecutor]
+LoadStreamed = Callable[..., ReplicatedRunner]
 
 
 def count(inputs: Any, parameters: Any) -> Any:
@@ -55,10 +55,10 @@ def count(inputs: Any, parameters: Any) -> Any:
 
 @pytest.fixture
 def load_streamed(want: Want, load_version: LoadVersion) -> LoadStreamed:
-    def load(function: Any = count, **fields: Any) -> RunnerExecutor:
+    def load(function: Any = count, **fields: Any) -> ReplicatedRunner:
         desired: DesiredVersion = want(function, STREAMED, **fields)
         version = load_version(desired)
-        assert isinstance(version, RunnerExecutor)
+        assert isinstance(version, ReplicatedRunner)
         return version
 
     return load
@@ -171,7 +171,7 @@ def test_an_engine_that_dies_closes_the_generator(
     desired = want(count, STREAMED)
     # another engine keeps the runner, and what it wrote down
     version, _ = load_version(desired), load_version(desired)
-    assert isinstance(version, RunnerExecutor)
+    assert isinstance(version, ReplicatedRunner)
     notes()
     stream = version.open_stream(numbers(1000), {})
     stream.take()

@@ -19,6 +19,7 @@ from augurium.control.imports import Imports
 from augurium.control.link_hub import LinkHub
 from augurium.control.node_engines import NodeEngines
 from augurium.control.profiles import Profiles
+from augurium.control.replica_scaling import ReplicaScaling
 from augurium.control.services import Services
 from augurium.control.snapshots import Snapshots
 from augurium.control.transfers import Note, Transfers
@@ -145,6 +146,7 @@ def services(
         profiles=Profiles(registry, artifacts),
         access=AccessKeeper(settings, Home(tmp_path), MemoryKeyStore(clock, note), snapshots),
         garbage=Garbage(registry, artifacts, clock),
+        replicas=ReplicaScaling(hub, snapshots, clock, settings.scaling),
     )
 
 

@@ -125,7 +125,7 @@ async def test_rows_wait_until_their_version_is_in_memory_and_a_drain_for_them()
         gate.wait(WAIT_S)
 
     resident = Resident("double", 1, load, executor.close)
-    version.move_in(Residence(budget, resident), limited=True)
+    version.move_in(Residence(budget, resident))
     row = {"x": np.full((1, 1), 21, np.float32)}
 
     def ask(timeout_s: float) -> InferenceRequest:

@@ -27,6 +27,9 @@ async def get_metrics(request: Request, services: ServicesOf) -> Response:
         restarts={slot.hello.engine: slot.restarts for slot in hub.slots()},
         engines=services.engines.counts,
         scaling_decisions=services.engines.scaling.counts,
+        replica_decisions={
+            name: model.scaler.counts for name, model in sorted(services.replicas.models.items())
+        },
         counters={link.hello.engine: link.counters for link in hub.links()},
     )
     # a thousand models make a long page; it must not hold up the loop

@@ -1,11 +1,12 @@
-"""Routes: how the number of engines is decided."""
+"""Routes: how the number of engines and of replicas is decided."""
 
 import msgspec
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from augurium.control.replica_scaling import ScaledModel
 from augurium.control.routes.answers import answer, described
-from augurium.control.routes.parameters import ServicesOf
+from augurium.control.routes.parameters import CallerOf, ServicesOf
 from augurium.control.supervision import EngineState
 from augurium.scaling.decision import Decision
 from augurium.scaling.node_policy import node_policy
@@ -15,10 +16,28 @@ from augurium.scaling.scaler import LoggedDecision
 router = APIRouter(tags=["server"])
 
 
+class ModelScaling(msgspec.Struct, frozen=True, kw_only=True):
+    """The replicas of one model: how many it shall have and how many run now, between which numbers
+    and towards which targets, and the decisions as of the engines.
+    """
+
+    model: str
+    replicas: int
+    running: int
+    least: int
+    most: int
+    targets: Targets
+    schedules: tuple[str, ...]
+    latest: Decision | None
+    decisions: tuple[LoggedDecision, ...]
+    counts: dict[str, int]
+
+
 class NodeScaling(msgspec.Struct, frozen=True, kw_only=True):
     """The engines by slot, between which numbers and towards which targets they are scaled, the
     newest decision, and the log: what changed the number, or had another reason than before not to,
-    newest first. `reported_s_ago` is how long ago the supervisor said so.
+    newest first. `reported_s_ago` is how long ago the supervisor said so. `models` are those whose
+    replicas are not simply one.
     """
 
     enabled: bool
@@ -31,11 +50,14 @@ class NodeScaling(msgspec.Struct, frozen=True, kw_only=True):
     decisions: tuple[LoggedDecision, ...]
     counts: dict[str, int]
     reported_s_ago: float | None
+    models: tuple[ModelScaling, ...] = ()
 
 
 @router.get("/scaling", **described(NodeScaling))
-async def get_scaling(services: ServicesOf) -> Response:
-    """The engines, the newest decision about their number, and why it was made."""
+async def get_scaling(services: ServicesOf, caller: CallerOf) -> Response:
+    """The engines, the newest decision about their number, and why it was made; and the same of the
+    replicas of models.
+    """
     engines, settings = services.engines, services.node.settings.scaling
     fixed = len(services.node.engines)
     return answer(
@@ -50,5 +72,27 @@ async def get_scaling(services: ServicesOf) -> Response:
             decisions=tuple(reversed(engines.log)),
             counts=engines.scaling.counts,
             reported_s_ago=engines.reported_s_ago(),
+            models=tuple(
+                _scaling_of(model)
+                for name, model in sorted(services.replicas.models.items())
+                if caller.sees(name)
+            ),
         )
+    )
+
+
+def _scaling_of(model: ScaledModel) -> ModelScaling:
+    scaler = model.scaler
+    policy = scaler.policy
+    return ModelScaling(
+        model=model.group.name,
+        replicas=model.group.current(),
+        running=len(model.group.pids),
+        least=policy.smallest,
+        most=policy.largest,
+        targets=policy.targets,
+        schedules=tuple(schedule.text for schedule in policy.schedules),
+        latest=scaler.latest,
+        decisions=tuple(reversed(scaler.since(0))),
+        counts=dict(scaler.counts),
     )
