@@ -5,7 +5,7 @@ from itertools import accumulate
 
 import msgspec
 
-from augurium.client.results import Activity, EngineActivity, VersionActivity
+from augurium.client.results import Activity, DeviceActivity, EngineActivity, VersionActivity
 
 # what a caller did wrong is no failure of the model
 MISTAKES = frozenset(
@@ -42,6 +42,7 @@ class NodeRates(msgspec.Struct, frozen=True, kw_only=True):
     engines_known: int
     states: dict[str, int]
     versions: list[VersionRates]
+    devices: list[DeviceActivity]
 
 
 def rates(before: Activity, after: Activity) -> NodeRates:
@@ -69,6 +70,7 @@ def rates(before: Activity, after: Activity) -> NodeRates:
         engines_known=len(after.engines),
         states=states,
         versions=versions,
+        devices=list(after.devices),
     )
 
 

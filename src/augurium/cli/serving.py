@@ -159,6 +159,26 @@ def serving(
             " min 2'; none takes all away.",
         ),
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DEVICE", help="Where its versions run: cpu, cuda, or cuda:0 and so on."
+        ),
+    ] = None,
+    device_memory: Annotated[
+        int | None,
+        typer.Option(
+            metavar="BYTES", min=0, help="Device memory of one version, at most; 0 for no limit."
+        ),
+    ] = None,
+    compile_: Annotated[
+        str | None,
+        typer.Option(
+            "--compile",
+            metavar="HOW",
+            help="How a model on a device is compiled: off, graphs, inductor, inductor_graphs.",
+        ),
+    ] = None,
     policy: Annotated[
         Path | None,
         typer.Option(
@@ -196,6 +216,7 @@ def serving(
             "idle_s": idle,
             "schedules": [] if schedule == [NO_STEPS] else schedule,
         },
+        "device": {"name": device, "memory_bytes": device_memory, "compile": compile_},
     }
     whole = None if policy is None else policy_of_file(policy)
     with Client() as client:

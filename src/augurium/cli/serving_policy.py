@@ -94,6 +94,7 @@ def shown(policy: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     pinned = policy.get("residency", {}).get("pinned", False)
     yield "residency", "pinned: always in memory" if pinned else "by demand"
     yield "placement", _placement(policy.get("placement", {}))
+    yield "device", _device(policy.get("device", {}))
     yield from _overload(policy.get("overload", {}))
     yield from _fallback(policy.get("fallback", {}))
     yield from _replicas(policy.get("replicas", {}))
@@ -123,6 +124,13 @@ def _placement(placement: Mapping[str, Any]) -> str:
     if threads >= MANY_THREADS:
         said += f", {threads} threads in a run"
     return said + (f", on CPUs {placement['cpus']}" if placement.get("cpus") else "")
+
+
+def _device(device: Mapping[str, Any]) -> str:
+    name, most = device.get("name", "cpu"), device.get("memory_bytes", 0)
+    how = device.get("compile", "off")
+    said = [name, f"{most} bytes of it at most" if most else "", "" if how == "off" else how]
+    return ", ".join(part for part in said if part)
 
 
 def _overload(overload: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -151,6 +151,12 @@ def _summary(measured: "NodeRates") -> Iterator[str]:
         f" {measured.pending} waiting"
     )
     states = ", ".join(f"{count} {state}" for state, count in sorted(measured.states.items()))
+    for device in measured.devices:
+        busy = "" if device.utilization is None else f", {device.utilization:.0%} busy"
+        yield (
+            f"{device.device} {device.name}{busy}, memory {size(device.used_bytes)}"
+            f" of {size(device.total_bytes)}"
+        )
     yield f"{len(measured.versions)} versions" + (f": {states}" if states else "")
 
 

@@ -201,6 +201,18 @@ class EngineActivity(msgspec.Struct, frozen=True, kw_only=True):
     pending: int = 0
 
 
+class DeviceActivity(msgspec.Struct, frozen=True, kw_only=True):
+    """One accelerator of the machine. `used_bytes` is what all processes take; `utilization`, from
+    0 to 1, is None where the device does not say.
+    """
+
+    device: str
+    name: str
+    total_bytes: int
+    used_bytes: int
+    utilization: float | None = None
+
+
 class Activity(msgspec.Struct, frozen=True, kw_only=True):
     """What a node does at the moment `at`, in seconds of the epoch; rates are differences of two.
 
@@ -212,6 +224,7 @@ class Activity(msgspec.Struct, frozen=True, kw_only=True):
     engines: tuple[EngineActivity, ...] = ()
     versions: tuple[VersionActivity, ...] = ()
     latency_bounds_s: tuple[float, ...] = ()
+    devices: tuple[DeviceActivity, ...] = ()
 
 
 class ScalingDecision(msgspec.Struct, frozen=True, kw_only=True):

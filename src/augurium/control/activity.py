@@ -1,5 +1,6 @@
 """What a node does now: every deployed version with its place in memory and its counters."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 
@@ -8,6 +9,7 @@ import msgspec
 from augurium.control.engine_link import FAILED, READY
 from augurium.control.engine_slots import EngineSlot
 from augurium.control.link_hub import LinkHub
+from augurium.core.accelerators import Accelerators
 from augurium.serving.metrics import SECONDS_BOUNDS, EngineMetrics, VersionMetrics
 from augurium.serving.snapshot import VersionState
 
@@ -61,6 +63,19 @@ class EngineActivity(msgspec.Struct, frozen=True, kw_only=True):
     pending: int = 0
 
 
+class DeviceActivity(msgspec.Struct, frozen=True, kw_only=True):
+    """One accelerator of the machine: its name for a policy, what it is, its memory and what all
+    processes take of it, and the share of the last moments in which something ran there; None
+    where the device does not say.
+    """
+
+    device: str
+    name: str
+    total_bytes: int
+    used_bytes: int
+    utilization: float | None = None
+
+
 class Activity(msgspec.Struct, frozen=True):
     """A node at the moment `at`, in seconds of the epoch. Rates are differences of two of these."""
 
@@ -68,10 +83,13 @@ class Activity(msgspec.Struct, frozen=True):
     engines: list[EngineActivity]
     versions: list[VersionActivity]
     latency_bounds_s: tuple[float, ...] = SECONDS_BOUNDS
+    devices: list[DeviceActivity] = []
 
 
-async def activity(hub: LinkHub, sees: Callable[[str], bool]) -> Activity:
-    """What the engines say now, of the models that are seen."""
+async def activity(
+    hub: LinkHub, sees: Callable[[str], bool], accelerators: Accelerators
+) -> Activity:
+    """What the engines and the devices say now, of the models that are seen."""
     totals = await hub.collect()
     counted = {(version.model, version.version): version for version in totals.versions}
     states = _states(link.applied.states for link in hub.links())
@@ -86,7 +104,18 @@ async def activity(hub: LinkHub, sees: Callable[[str], bool]) -> Activity:
         for desired in model.versions
         if sees(model.name)
     ]
-    return Activity(time.time(), [_engine(slot) for slot in hub.slots()], versions)
+    devices = [
+        DeviceActivity(
+            device=f"cuda:{reading.number}",
+            name=reading.name,
+            total_bytes=reading.total_bytes,
+            used_bytes=reading.used_bytes,
+            utilization=reading.utilization,
+        )
+        for reading in await asyncio.to_thread(accelerators.read)
+    ]
+    engines = [_engine(slot) for slot in hub.slots()]
+    return Activity(time.time(), engines, versions, devices=devices)
 
 
 def _states(

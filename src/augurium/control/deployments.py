@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 import structlog
 
+from augurium.control.device_check import check_device
 from augurium.control.engine_link import FAILED
 from augurium.control.fallback_check import check_fallback
 from augurium.control.link_hub import LinkHub
@@ -156,13 +157,14 @@ class Deployments:
     async def set_serving(self, model: str, policy: ServingPolicy, actor: str) -> Model:
         """Decides how a model is served, from now on and in every engine.
 
-        Raises NotFound, InvalidArgument for a placement or replicas that cannot be meant, and that
-        and Conflict for a fallback that cannot be.
+        Raises NotFound, InvalidArgument for a placement, replicas or a device that cannot be, and
+        that and Conflict for a fallback that cannot be.
         """
         async with self._turns.of(model):
             model_policy(policy.replicas)
             await asyncio.to_thread(check_fallback, self._registry, model, policy)
             await asyncio.to_thread(check_placement, self._registry, model, policy)
+            await asyncio.to_thread(check_device, self._registry, model, policy)
             await _complete(self._registry.edit_model, model, ModelEdit(serving=policy), actor)
             await self._publish()
         return await asyncio.to_thread(self._registry.model, model)

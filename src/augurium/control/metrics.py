@@ -4,11 +4,12 @@ Source of the `nv_inference_...` names: Triton Inference Server, "Metrics"; of t
 them: Triton's open proposal for native histograms.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from augurium.control.exposition import Exposition, labels
+from augurium.core.accelerators import Reading
 from augurium.core.errors import ErrorKind
 from augurium.serving.metrics import EngineMetrics, Histogram, VersionMetrics
 
@@ -201,7 +202,7 @@ VERSION_HISTOGRAMS: tuple[tuple[str, str, Callable[[VersionMetrics], Histogram],
 class NodeFacts(msgspec.Struct, frozen=True):
     """What control itself knows; `restarts` counts per engine slot, `engines` by state,
     `scaling_decisions` by direction, `replica_decisions` by model and direction; `counters` are
-    those of each engine that is connected.
+    those of each engine that is connected, `devices` the accelerators of the machine.
     """
 
     engines_connected: int
@@ -211,6 +212,7 @@ class NodeFacts(msgspec.Struct, frozen=True):
     scaling_decisions: Mapping[str, int] = {}
     replica_decisions: Mapping[str, Mapping[str, int]] = {}
     counters: Mapping[str, EngineMetrics] = {}
+    devices: Sequence[Reading] = ()
 
 
 ENGINE_VALUES: tuple[tuple[str, str, str, Callable[[EngineMetrics], float]], ...] = (
@@ -220,6 +222,21 @@ ENGINE_VALUES: tuple[tuple[str, str, str, Callable[[EngineMetrics], float]], ...
         "gauge",
         "What models may take of it, 0 for no limit",
         lambda e: e.budget_bytes,
+    ),
+)
+
+
+DEVICE_VALUES: tuple[tuple[str, str, Callable[[Reading], float | None]], ...] = (
+    (
+        "augurium_gpu_utilization_ratio",
+        "Share of the last moments in which something ran on a device",
+        lambda d: d.utilization,
+    ),
+    ("augurium_gpu_memory_bytes", "Memory of a device", lambda d: d.total_bytes),
+    (
+        "augurium_gpu_memory_used_bytes",
+        "Memory of a device that is in use, by whatever process",
+        lambda d: d.used_bytes,
     ),
 )
 
@@ -255,6 +272,7 @@ def _node(page: Exposition, metrics: EngineMetrics, node: NodeFacts) -> None:
         page.family(name, kind, description)
         for engine, counters in node.counters.items():
             page.sample(labels(engine=engine), value(counters))
+    _devices(page, node.devices)
     page.family("augurium_engines", "gauge", "Engines by state: starting, serving, draining")
     for state in ENGINE_STATES:
         page.sample(labels(state=state), node.engines.get(state, 0))
@@ -286,6 +304,15 @@ def _node(page: Exposition, metrics: EngineMetrics, node: NodeFacts) -> None:
     )
     for outcome, count in metrics.unrouted.items():
         page.sample(labels(outcome=outcome), count)
+
+
+def _devices(page: Exposition, devices: Sequence[Reading]) -> None:
+    for name, description, value in DEVICE_VALUES:
+        page.family(name, "gauge", description)
+        for device in devices:
+            found = value(device)
+            if found is not None:
+                page.sample(labels(device=f"cuda:{device.number}", uuid=device.uuid), found)
 
 
 def _requests(page: Exposition, versions: list[VersionMetrics]) -> None:

@@ -1,6 +1,6 @@
 """What the routes of the management API work with; made once, in `process.py` or by a test."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from augurium.control.access_keeper import AccessKeeper
 from augurium.control.deployments import Deployments
@@ -11,7 +11,9 @@ from augurium.control.profiles import Profiles
 from augurium.control.replica_scaling import ReplicaScaling
 from augurium.control.transfers import Transfers
 from augurium.control.uploads import Uploads
+from augurium.core.accelerators import Accelerators
 from augurium.core.home import NodeConfig
+from augurium.core.nvml import NvmlAccelerators
 from augurium.registry.garbage import Garbage
 from augurium.registry.registry import Registry
 
@@ -34,3 +36,4 @@ class Services:
     access: AccessKeeper
     garbage: Garbage
     replicas: ReplicaScaling
+    accelerators: Accelerators = field(default_factory=NvmlAccelerators)

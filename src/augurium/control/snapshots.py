@@ -99,10 +99,10 @@ class Snapshots:
         # first, so that fetching the files of one version does not drop those of another
         self._artifacts.pin(_loaded_files(deployed))
         models = self._registry.models()
-        placements = {model.name: _placement(model.serving) for model in models}
+        policies = {model.name: model.serving for model in models}
         by_model = groupby(deployed, key=attrgetter("model"))
         versions = {
-            model: tuple(self._desired(one, placements.get(model, ANYWHERE)) for one in group)
+            model: tuple(self._desired(one, policies.get(model, ServingPolicy())) for one in group)
             for model, group in by_model
         }
         return tuple(
@@ -117,7 +117,7 @@ class Snapshots:
             if model.name in versions
         )
 
-    def _desired(self, version: Version, placement: PlacementPolicy) -> DesiredVersion:
+    def _desired(self, version: Version, policy: ServingPolicy) -> DesiredVersion:
         return DesiredVersion(
             model=version.model,
             version=version.version,
@@ -135,7 +135,8 @@ class Snapshots:
             batching=self._policy(version),
             examples=_examples(version),
             # engines run what is theirs the same way wherever others are
-            placement=ANYWHERE if version.runtime in IN_ENGINE else placement,
+            placement=ANYWHERE if version.runtime in IN_ENGINE else _placement(policy),
+            device=policy.device,
         )
 
     def _path(self, version: Version, artifact: Artifact) -> str:

@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from augurium.core.device_policy import DevicePolicy
+
 LONGEST_S = 30 * 24 * 3600
 Seconds = Annotated[float, Meta(ge=0, le=LONGEST_S)]
 
@@ -177,3 +179,4 @@ class ServingPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     overload: OverloadPolicy = OverloadPolicy()
     fallback: FallbackPolicy = FallbackPolicy()
     replicas: ReplicasPolicy = ReplicasPolicy()
+    device: DevicePolicy = DevicePolicy()

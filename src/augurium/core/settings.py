@@ -276,6 +276,15 @@ class RunnerSettings(Section, frozen=True):
     """
 
 
+class GpuSettings(Section, frozen=True):
+    """Devices that versions may run on; which ones do is said per model."""
+
+    memory_bytes: Annotated[int, Meta(ge=0)] = 0
+    """Memory for models on each device, in all engines together. Above it, what was not asked for
+    longest lets go of the device, and is loaded again by the next request for it; 0: no limit.
+    """
+
+
 class ScalingSettings(Section, frozen=True):
     """How many engines there are, where that follows the load. Off unless `max_engines` is set.
 
@@ -355,6 +364,7 @@ class Settings(Section, frozen=True):
     importing: ImportSettings = ImportSettings()
     storage: StorageSettings = StorageSettings()
     runners: RunnerSettings = RunnerSettings()
+    gpu: GpuSettings = GpuSettings()
     scaling: ScalingSettings = ScalingSettings()
     log: LogSettings = LogSettings()
     tls: TlsSettings = TlsSettings()

@@ -34,7 +34,7 @@ class OnnxModel:
     """
 
     def __init__(self, path: Path, options: Mapping[str, str], weights: Path | None = None) -> None:
-        session_options = _session_options(options)
+        session_options = session_options_of(options)
         model: str | bytes = str(path)
         try:
             if weights is not None:
@@ -45,7 +45,7 @@ class OnnxModel:
             )
         except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
             raise ModelFailed(
-                f"ONNX Runtime cannot load {path.name}: {_first_line(error)}"
+                f"ONNX Runtime cannot load {path.name}: {first_line(error)}"
             ) from error
         # one for all runs: without it ONNX Runtime makes one for each, 0.4 us
         self._run_options = ort.RunOptions()
@@ -64,7 +64,7 @@ class OnnxModel:
                 outputs or self.output_names, inputs, self._run_options
             )
         except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
-            raise ModelFailed(f"the model failed: {_first_line(error)}") from error
+            raise ModelFailed(f"the model failed: {first_line(error)}") from error
         return found
 
     def interrupt(self) -> None:
@@ -72,7 +72,8 @@ class OnnxModel:
         self._run_options.terminate = True
 
 
-def _session_options(options: Mapping[str, str]) -> ort.SessionOptions:
+def session_options_of(options: Mapping[str, str]) -> ort.SessionOptions:
+    """The options of a session for the CPU. Raises InvalidArgument for what is not known."""
     for key, value in options.items():
         if value not in OPTIONS.get(key, ()):
             raise InvalidArgument(f"onnx option {key}={value} is not known; known are {OPTIONS}")
@@ -94,5 +95,6 @@ def _session_options(options: Mapping[str, str]) -> ort.SessionOptions:
     return session_options
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says, without its trace."""
     return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__

@@ -24,18 +24,20 @@ def run_with_values(
     """The named outputs, in that order. Raises what ONNX Runtime does."""
     # the values are views: the arrays must outlive the run
     arrays = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
-    values = {name: _value(array) for name, array in arrays.items()}
-    return [_array(value) for value in session.run_with_ort_values(outputs, values)]
+    values = {name: value_of(array) for name, array in arrays.items()}
+    return [array_of(value) for value in session.run_with_ort_values(outputs, values)]
 
 
-def _value(array: Array) -> Any:
+def value_of(array: Array) -> Any:
+    """A value that is a view of the array, which must outlive it."""
     if array.dtype != BFLOAT16:
         return ort.OrtValue.ortvalue_from_numpy(array)
     bits = array.view(np.uint16)
     return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(bits, _ELEMENT_TYPE)
 
 
-def _array(value: Any) -> Array:
+def array_of(value: Any) -> Array:
+    """The array of a value in host memory."""
     if value.data_type() != OF_BFLOAT16:
         found: Array = value.numpy()
         return found

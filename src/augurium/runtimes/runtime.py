@@ -5,9 +5,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from augurium.core.device_policy import CPU, refusal
 from augurium.core.errors import InvalidArgument, ModelFailed
 from augurium.core.tensors import Array
+from augurium.runtimes.placement import Placement
 
+ANYWHERE = Placement()
 # which of them may live in an engine process; all others live in a runner
 IN_ENGINE = frozenset({"onnx"})
 # which of them are not told how many threads a run may have; what scikit-learn and functions call
@@ -27,6 +30,15 @@ RUNTIMES: dict[str, tuple[str, str]] = {
     "keras": ("KerasModel", "tensorflow"),
     "python": ("PythonModel", "python"),
 }
+# the classes for a device, in a module of their own each
+ON_DEVICE: dict[str, tuple[str, str]] = {
+    "onnx": ("onnx_device", "OnnxDeviceModel"),
+    "torch": ("torch_device", "TorchDeviceModel"),
+}
+
+
+class DeviceLost(ModelFailed):
+    """Nothing works on the device in this process any more; another process may use it."""
 
 
 class LoadedModel(Protocol):
@@ -78,22 +90,36 @@ class StreamingModel(LoadedModel, Protocol):
         ...
 
 
+@runtime_checkable
+class DeviceModel(LoadedModel, Protocol):
+    """A model on a device, whose runs overlap: they are worth a thread each, however short."""
+
+    @property
+    def device_bytes(self) -> int:
+        """What it takes of the memory of its device now."""
+        ...
+
+
 def load(
     runtime: str,
     path: Path,
     options: Mapping[str, str],
     weights: Path | None = None,
     threads: int = 1,
+    placement: Placement = ANYWHERE,
 ) -> LoadedModel:
     """Loads a servable file with the named runtime, whose module is imported now.
 
     `weights` are the external weights of an ONNX file. `threads` are the framework's within one
     run; engines and functions have no use for the number. Raises InvalidArgument for an unknown
-    runtime and ModelFailed when the file cannot be loaded or the runtime's packages are missing.
+    runtime and for one that cannot do what `placement` asks for, and ModelFailed when the file
+    cannot be loaded, or packages of the runtime or the device are missing.
     """
     model = prepare(runtime)
     if weights is not None and runtime != "onnx":
         raise InvalidArgument(f"runtime '{runtime}' takes no external weights; only onnx does")
+    if placement.device != CPU:
+        return _on_device(runtime, path, options, weights, placement)
     loaded: LoadedModel
     if weights is not None:
         loaded = model(path, options, weights)
@@ -101,6 +127,19 @@ def load(
         loaded = model(path, options, threads)
     else:
         loaded = model(path, options)
+    return loaded
+
+
+def _on_device(
+    runtime: str, path: Path, options: Mapping[str, str], weights: Path | None, placement: Placement
+) -> LoadedModel:
+    why = refusal(placement.device, runtime)
+    if why:
+        raise InvalidArgument(why)
+    module, class_name = ON_DEVICE[runtime]
+    model = getattr(import_module(f"augurium.runtimes.{module}"), class_name)
+    rest = (weights, placement) if runtime == "onnx" else (placement,)
+    loaded: LoadedModel = model(path, options, *rest)
     return loaded
 
 

@@ -79,6 +79,7 @@ class Engine:
             LoadMark(config.home.load_note(slot)),
             config.most_engines,
             self._neighbours,
+            config.settings.gpu.memory_bytes // config.most_engines,
         )
         self._residents = ResidentList(config.home.state / f"{slot}.residents")
         self._collector = Collector()

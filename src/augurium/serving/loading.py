@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from augurium.core.device_policy import CPU
 from augurium.core.errors import ModelFailed
 from augurium.core.home import NodeConfig
 from augurium.registry.verified_files import VerifiedFiles
@@ -155,8 +156,8 @@ class Loader:
 
 
 def in_engine(desired: DesiredVersion) -> bool:
-    """Whether a version may live in an engine process."""
-    return desired.runtime in IN_ENGINE
+    """Whether a version may live in an engine process: no device is ever opened there."""
+    return desired.runtime in IN_ENGINE and desired.device == CPU
 
 
 def may_sleep(desired: DesiredVersion) -> bool:

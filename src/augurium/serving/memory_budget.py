@@ -151,7 +151,10 @@ class MemoryBudget:
         now: Callable[[], float] = time.monotonic,
         measured: Callable[[], int] = resident_bytes,
         patience_s: float = PATIENCE_S,
+        setting: str = "residency.memory_bytes",
     ) -> None:
+        """`setting` is the one that a refusal names."""
+        self._setting = setting
         self.limit_bytes = limit_bytes
         self._loads = loads
         self._now = now
@@ -283,14 +286,14 @@ class MemoryBudget:
         if resident.size_bytes > self.limit_bytes:
             raise NotReady(
                 f"{resident.name} needs {resident.size_bytes} bytes and an engine may use"
-                f" {self.limit_bytes} for models; raise residency.memory_bytes"
+                f" {self.limit_bytes} for models; raise {self._setting}"
             )
         pinned = sum(other.size_bytes for other in self._residents if other.pinned)
         if resident.size_bytes + pinned > self.limit_bytes:
             raise NotReady(
                 f"{resident.name} needs {resident.size_bytes} bytes, and pinned versions take"
                 f" {pinned} of the {self.limit_bytes} that an engine may use for models; raise"
-                " residency.memory_bytes or pin less"
+                f" {self._setting} or pin less"
             )
         needed_bytes = self.needed_bytes(resident)
         going = self._chosen(needed_bytes)

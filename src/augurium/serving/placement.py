@@ -40,6 +40,7 @@ def version_key(desired: DesiredVersion) -> str:
         desired.weights_digest,
         desired.options,
         desired.placement,
+        desired.device,
     )
     return f"{desired.model}-{desired.version}-{_digest(content)}"
 
@@ -67,7 +68,7 @@ def is_shared(desired: DesiredVersion) -> bool:
     """Whether a version shares its process."""
     if runs_code(desired.runtime, desired.options) or desired.runtime not in FRAMEWORKS:
         return False
-    return desired.placement.isolation != "dedicated"
+    return desired.placement.isolation != "dedicated" and not desired.device.on_cuda
 
 
 def runs_code(runtime: str, options: dict[str, str]) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from augurium.core.device_policy import CPU
 from augurium.serving.snapshot import DesiredVersion
 
 # packages by runtime whose names are others
@@ -71,6 +72,7 @@ def _name(desired: DesiredVersion) -> str:
         desired.examples,
         _versions(desired.runtime),
         (platform.node(), platform.machine()),
+        *([desired.device] if desired.device != CPU else []),
     )
     return hashlib.sha256(msgspec.json.encode(what)).hexdigest()[:40]
 

@@ -86,6 +86,11 @@ class ReplicatedRunner:
         return sum(replica.memory_bytes for replica in self._serving)
 
     @property
+    def device_bytes(self) -> int:
+        """What the runners take of their device now, all together. Blocking."""
+        return sum(replica.device_bytes for replica in self._serving)
+
+    @property
     def base(self) -> SharedBase | None:
         """What the first takes beside its versions, where it has several; others share nothing."""
         return self._first.base

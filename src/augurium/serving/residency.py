@@ -14,6 +14,7 @@ import structlog
 from augurium.core.errors import AuguriumError
 from augurium.core.serving_policy import ServingPolicy
 from augurium.serving.absent_version import AbsentVersions
+from augurium.serving.device_budgets import DeviceBudgets
 from augurium.serving.elsewhere import Elsewhere
 from augurium.serving.executor import VersionExecutor
 from augurium.serving.load_mark import LoadMark
@@ -56,10 +57,11 @@ class Residency:
         mark: LoadMark | None = None,
         engines: int = 1,
         neighbours: Neighbours | None = None,
+        device_bytes: int = 0,
     ) -> None:
-        """`memory_bytes` are for the versions that may sleep, 0 for no limit; `mark` remembers what
-        ended an engine. One of `engines` that share runners, and answer for each other if they are
-        `neighbours`.
+        """`memory_bytes` are for the versions that may sleep, 0 for no limit, `device_bytes` for
+        those on one device; `mark` remembers what ended an engine. One of `engines` that share
+        runners, and answer for each other if they are `neighbours`.
         """
         self._neighbours = neighbours if memory_bytes else None
         self._engines = engines
@@ -72,6 +74,7 @@ class Residency:
         self._changed = changed
         self._limited = memory_bytes > 0
         self._budget = MemoryBudget(memory_bytes or sys.maxsize, self._loads)
+        self._devices = DeviceBudgets(device_bytes, self._loads)
         self._mark = mark
         self._cache = cache
         self._snapshot = Snapshot()
@@ -249,19 +252,24 @@ class Residency:
         )
         if isinstance(executor, SleepingRunner):
             runner = executor
-            resident.takes = lambda: runner.memory_bytes
-            resident.shares = lambda: runner.base
+            on_device = desired.device.on_cuda
+            resident.takes = lambda: runner.device_bytes if on_device else runner.memory_bytes
+            resident.shares = lambda: None if on_device else runner.base
             resident.threads = self._runner_loads
             resident.size_bytes //= self._engines
-        residence = Residence(self._budget, resident)
+        budget = self._devices.of(desired.device) if desired.device.on_cuda else self._budget
+        residence = Residence(budget, resident)
         try:
-            asleep = self._limited or self._replicas().get(key[0], 1) == 0
+            asleep = self._is_limited(desired) or self._replicas().get(key[0], 1) == 0
             if not (proven and asleep):
                 await residence.wake()
         except BaseException:
             residence.leave()
             raise
         self._swap_in(key, desired, executor, resident.load_s, residence)
+
+    def _is_limited(self, desired: DesiredVersion) -> bool:
+        return self._devices.limited if desired.device.on_cuda else self._limited
 
     def _load_here(self, desired: DesiredVersion) -> VersionExecutor:
         if self._mark is None or not in_engine(desired):
@@ -317,7 +325,7 @@ class Residency:
         residence = served.residence
         if residence is None:
             return
-        served.may_be_asleep(self._limited or policy.replicas.least == 0)
+        served.may_be_asleep(self._is_limited(served.desired) or policy.replicas.least == 0)
         residence.resident.pinned = policy.residency.pinned
         if residence.resident.pinned and not residence.resident.awake:
             self._keep(_awake(residence))
@@ -337,7 +345,7 @@ class Residency:
             # also where the policy has changed before the number does
             served.may_be_asleep(True)
             residence.sleep()
-        elif before == 0 and not self._limited and not residence.resident.awake:
+        elif before == 0 and not (self._is_limited(served.desired) or residence.resident.awake):
             self._keep(_awake(residence))
 
     def _retire(self, served: ServedVersion) -> None:

@@ -20,7 +20,8 @@ FILE_BYTES = 1024**3
 
 
 class RunnerOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What a runner is told: its socket's descriptor, what it may read, and when to end by itself.
+    """What a runner is told: its socket's descriptor, what it may read and which devices it may
+    use, and when to end by itself.
 
     It ends `idle_s` after the last engine left, and when loading takes more than `load_timeout_s`.
     Versions may come that are not known yet where it is `shared`. A run has so many `threads`, and
@@ -29,6 +30,7 @@ class RunnerOrder(msgspec.Struct, frozen=True, kw_only=True):
 
     listener: int
     readable: tuple[str, ...]
+    writable: tuple[str, ...] = ()
     idle_s: float
     load_timeout_s: float
     shared: bool = False
@@ -49,7 +51,7 @@ def main() -> None:
     listener.listen(wire.BACKLOG)
     isolate(
         readable=[Path(file) for file in order.readable],
-        writable=[Path.cwd()],
+        writable=[Path.cwd(), *map(Path, order.writable)],
         file_bytes=FILE_BYTES,
     )
     # everything else is imported by a confined process

@@ -121,6 +121,11 @@ class RunnerExecutor:
         """See `RunnerProcess`."""
         return self._process.base
 
+    @property
+    def device_bytes(self) -> int:
+        """What the runner takes of its device now, 0 while there is none. Blocking."""
+        return self._process.device_bytes
+
     def count_exits_in(self, exits: dict[str, int]) -> None:
         """See `ExitCounter`."""
         self._process.exits = exits

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from augurium.core.errors import AuguriumError
 from augurium.core.process_memory import resident_bytes, trim
+from augurium.runtimes.placement import Placement
 from augurium.runtimes.runtime import load, prepare
 from augurium.serving import runner_wire as wire
 from augurium.serving.integrity import check_file
@@ -58,6 +59,11 @@ class HeldModel:
         else:
             self.problem = self.problem or "the model cannot be loaded"
 
+    @property
+    def device_bytes(self) -> int:
+        """What it takes of the memory of its device now."""
+        return self.runs.device_bytes if self.runs else 0
+
     def came(self) -> None:
         """A guest is here, whatever those before it said when they left."""
         self.guests += 1
@@ -95,7 +101,8 @@ class HeldModel:
                 gc.freeze()
             give_back()
             self.base_bytes = resident_bytes()
-        model = load(want.runtime, path, want.options, weights, self._threads)
+        placement = Placement(want.device, want.batched, want.max_rows)
+        model = load(want.runtime, path, want.options, weights, self._threads, placement)
         if self._measured:
             give_back()
             self.memory_bytes = max(0, resident_bytes() - self.base_bytes)

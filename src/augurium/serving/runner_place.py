@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from augurium.core import nvidia_files
 from augurium.core.errors import ModelFailed
 from augurium.core.files import remove_folder
 from augurium.core.home import short_socket_path
@@ -40,7 +41,7 @@ class RunnerPlace:
     """Where one runner is, if there is one, for this engine and for all others of the node.
 
     The process may read the files `readable`, and where versions share it those that are lent to
-    it.
+    it; it may use the accelerators of the machine if it is `on_device`.
     """
 
     def __init__(
@@ -49,11 +50,15 @@ class RunnerPlace:
         placement: Placement,
         readable: tuple[str, ...],
         settings: RunnerSettings,
+        *,
+        on_device: bool = False,
     ) -> None:
         self.folder = folder
         self.placement = placement
         self.name = f"{PREFIX}{placement.name}"
-        self._readable = readable
+        self._readable = readable + (nvidia_files.READ if on_device else ())
+        self._writable = nvidia_files.device_nodes() if on_device else ()
+        self._on_device = on_device
         self._settings = settings
         self._files = LentFiles(folder / f"{self.name}{LENT}") if placement.shared else None
         self._socket_file = short_socket_path(folder / f"{self.name}.sock")
@@ -131,6 +136,7 @@ class RunnerPlace:
         order = RunnerOrder(
             listener=listener,
             readable=readable,
+            writable=self._writable,
             idle_s=self._settings.idle_s,
             load_timeout_s=self._settings.load_timeout_s,
             shared=self.placement.shared,
@@ -156,6 +162,10 @@ class RunnerPlace:
     def _environment(self, work: Path) -> dict[str, str]:
         passed = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
         private = {"HOME": str(work), "TMPDIR": str(work), "LANG": "C.UTF-8"}
+        if self._on_device:
+            names = nvidia_files.VARIABLES
+            private |= {name: os.environ[name] for name in names if name in os.environ}
+            private |= nvidia_files.ORDER
         threads = dict.fromkeys(SINGLE_THREAD, str(self.placement.threads))
         return {**passed, **private, **threads}
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from augurium.core.errors import ModelFailed
+from augurium.core.nvml import NvmlAccelerators
 from augurium.core.process_memory import process_bytes
 from augurium.core.settings import RunnerSettings
 from augurium.serving import runner_wire as wire
@@ -63,6 +64,9 @@ class Arrival:
         return self.began and time.monotonic() > self._since + self._timeout_s - CLOCKS_APART_S
 
 
+ANSWER_TIMEOUT_S = 5.0
+
+
 class RunnerProcess:
     """The runner of one version, for this engine and for all others of the node: its own, or one
     that it shares.
@@ -84,11 +88,12 @@ class RunnerProcess:
         own = replica_of(dedicated(desired), replica)
         wanted = replica_of(placement_of(desired), replica)
         readable = tuple(file for file in (desired.path, desired.weights_path) if file)
-        self._own = RunnerPlace(folder, own, readable, settings)
+        self._own = RunnerPlace(folder, own, readable, settings, on_device=desired.device.on_cuda)
         self._wanted = RunnerPlace(folder, wanted, (), settings) if wanted.shared else self._own
         # where it is now, or was last
         self._place = self._wanted
         self._hello = wire.Hello()
+        self._accelerators = NvmlAccelerators()
         self._started_once = False
         self.exits: dict[str, int] = {}
         self.restarts = 0
@@ -206,6 +211,23 @@ class RunnerProcess:
             return peer(connection)
         return 0
 
+    @property
+    def device_bytes(self) -> int:
+        """What the process takes of its device, by its own word or by NVML's, whichever is more:
+        NVML counts the context as well, but knows no processes of other containers. Blocking.
+        """
+        channel = self.reconnect(time.monotonic() + ANSWER_TIMEOUT_S)
+        if channel is None:
+            return 0
+        channel.close()
+        connection = self._place.reach()
+        if connection is None:
+            return self._hello.device_bytes
+        with connection:
+            pid = peer(connection)
+        known = sum(one.process_bytes.get(pid, 0) for one in self._accelerators.read())
+        return max(self._hello.device_bytes, known)
+
     def check_memory(self) -> None:
         """Ends the process if it takes more than it may."""
         # of a connection that was made before the process listened itself, the kernel says that
@@ -267,6 +289,7 @@ class RunnerProcess:
                 raise wire.WireError("no greeting")
             if hello.problem:
                 raise ModelFailed(hello.problem)
+            self._device_bytes = hello.device_bytes
         except BaseException:
             channel.close()
             raise
@@ -290,6 +313,7 @@ class RunnerProcess:
             desired.batching.max_batch_size,
             desired.batching.max_queue_delay_ms / 1000,
             tuple(spec.datatype for spec in desired.signature.outputs),
+            desired.device,
         )
 
     def _ended_early(self, process: "subprocess.Popen[bytes] | None") -> ModelFailed:

@@ -6,6 +6,9 @@ or the oldest has waited for its delay. Runs that are expected to be short are m
 that reads and writes, which saves two hand-overs.
 """
 
+import math
+import os
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +18,7 @@ from typing import Any, Protocol
 from augurium.core.errors import AuguriumError, ModelFailed
 from augurium.core.inference import Answer
 from augurium.core.tensors import Array, numpy_dtype
-from augurium.runtimes.runtime import LoadedModel, ParameterizedModel
+from augurium.runtimes.runtime import DeviceLost, DeviceModel, LoadedModel, ParameterizedModel
 from augurium.serving import runner_wire as wire
 from augurium.serving.batch_run import BatchResult, run_batch
 from augurium.serving.executor import INLINE_LIMIT_S, CostModel
@@ -23,6 +26,8 @@ from augurium.serving.run_parameters import ParameterizedRun
 from augurium.serving.runner_turns import Turn, Turns
 
 MESSAGE_CHARACTERS = 2000
+# exit code of a runner whose device is lost
+DEVICE_LOST = 75
 NOTHING: Mapping[str, Any] = {}
 # has the thread that serves do something
 Errand = Callable[[Callable[[], None]], None]
@@ -69,6 +74,8 @@ class ModelRuns:
         self.outputs = tuple(outputs)
         self._dtypes = [numpy_dtype(datatype) for datatype in datatypes]
         self._cost = CostModel()
+        # its runs overlap, and none of them needs this processor
+        self._on_device = isinstance(model, DeviceModel)
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         return self.run_with(inputs, NOTHING)
@@ -82,6 +89,10 @@ class ModelRuns:
                 outputs = self.model.run_with(named, self.outputs, parameters)
             else:
                 outputs = self.model.run(named, self.outputs)
+        except DeviceLost as error:
+            # the engine starts another process, whose device works
+            sys.stderr.write(f"{error}\n")
+            os._exit(DEVICE_LOST)
         except Exception as error:  # the edge of the process: frameworks raise what they like
             raise ModelFailed(said(error)) from error
         for name, dtype, output in zip(self.outputs, self._dtypes, outputs, strict=False):
@@ -92,7 +103,12 @@ class ModelRuns:
         return outputs
 
     def expected_s(self, rows: int) -> float:
-        return self._cost.expected_s(rows)
+        return math.inf if self._on_device else self._cost.expected_s(rows)
+
+    @property
+    def device_bytes(self) -> int:
+        """What the model takes of the memory of a device."""
+        return self.model.device_bytes if isinstance(self.model, DeviceModel) else 0
 
 
 class RunQueue:

@@ -197,7 +197,7 @@ class RunnerServer:
         self._errand(lambda: self._left(held, dismissed=dismissed, idle_s=self._order.idle_s))
 
     def _hello(self, held: HeldModel) -> wire.Hello:
-        return wire.Hello("", held.memory_bytes, self._base_bytes)
+        return wire.Hello("", held.memory_bytes, self._base_bytes, held.device_bytes)
 
     def _converse(self, conversation: Conversation, events: int) -> None:
         try:

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from augurium.core.device_policy import CPU, DevicePolicy
 from augurium.core.errors import ErrorKind, InvalidArgument
 from augurium.core.priority import Priority
 from augurium.core.tensors import DATATYPES, Array, numpy_dtype
@@ -47,12 +48,14 @@ class TensorHeader(msgspec.Struct, frozen=True, array_like=True):
 class Hello(msgspec.Struct, frozen=True, array_like=True, tag=1):
     """The runner's first word on each connection when the version has loaded; a `problem` says that
     it could not load. By `memory_bytes` the process grew when it did, and `base_bytes` it took
-    before, for its framework; 0 where the version is alone in it.
+    before, for its framework; 0 where the version is alone in it. The version takes `device_bytes`
+    of the memory of its device now.
     """
 
     problem: str = ""
     memory_bytes: int = 0
     base_bytes: int = 0
+    device_bytes: int = 0
 
 
 class Run(msgspec.Struct, frozen=True, array_like=True, tag=2):
@@ -132,7 +135,7 @@ class Want(msgspec.Struct, frozen=True, array_like=True, tag=10):
     already, and is closed if it is not. `inputs` and `outputs` are the signature's names,
     `datatypes` those of the outputs; without them the answers are not looked at. Runs of a version
     whose rows are independent (`batched`) are put together up to `max_rows`, and wait for
-    others `delay_s` at most while one is under way.
+    others `delay_s` at most while one is under way. `device` is where it is to run.
     """
 
     key: str
@@ -148,6 +151,7 @@ class Want(msgspec.Struct, frozen=True, array_like=True, tag=10):
     max_rows: int = 1
     delay_s: float = 0.0
     datatypes: tuple[str, ...] = ()
+    device: DevicePolicy = CPU
 
 
 class Ask(msgspec.Struct, frozen=True, array_like=True, tag=11):

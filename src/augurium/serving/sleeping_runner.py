@@ -57,6 +57,11 @@ class SleepingRunner(SleepingExecutor):
         found = self._runner.base if self._runner else None
         return Base(found.name, found.size_bytes // self._engines) if found else None
 
+    @property
+    def device_bytes(self) -> int:
+        """This engine's part of what the runner takes of its device."""
+        return self._runner.device_bytes // self._engines if self._runner else 0
+
     def wake(self, executor: VersionExecutor) -> None:
         super().wake(executor)
         if isinstance(executor, ReplicatedRunner):

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from augurium.access.access import Access
+from augurium.core.device_policy import CPU, DevicePolicy
 from augurium.core.errors import AuguriumError
 from augurium.core.files import write_atomically
 from augurium.core.serving_policy import PlacementPolicy, ServingPolicy
@@ -32,7 +33,7 @@ class DesiredVersion(msgspec.Struct, frozen=True):
     `path` is a file of this node whose SHA-256 must be `digest`; so are `weights_path` and
     `weights_digest` where the weights lie apart. `options` are the runtime's own. `examples` are a
     few small rows of the training data in the v1 form, the one to be shown first. `placement` is
-    where it runs, if not in the engines.
+    where it runs, if not in the engines, on `device`.
     """
 
     model: str
@@ -46,6 +47,7 @@ class DesiredVersion(msgspec.Struct, frozen=True):
     weights_path: str | None = None
     weights_digest: str | None = None
     examples: tuple[Any, ...] = ()
+    device: DevicePolicy = CPU
     placement: PlacementPolicy = PlacementPolicy()
 
     @property

@@ -267,3 +267,17 @@ def test_where_a_model_runs_is_shown_and_changed(run: Run, doubling_file: str) -
     assert not json.loads(back.stdout).get("placement")
     assert (refused.returncode, no_list.returncode) == (2, 1)
     assert "is no list of CPUs" in no_list.stderr
+
+
+def test_a_model_is_sent_to_a_device_and_back(run: Run, doubling_file: str) -> None:
+    run("register", doubling_file, "--name", "sent")
+    there = run("serving", "sent", "--device", "cuda:0", "--compile", "graphs")
+    refused = run("serving", "sent", "--compile", "inductor")
+    wrong = run("serving", "sent", "--device", "gpu0")
+    back = run("serving", "sent", "--device", "cpu", "--compile", "off", "--json")
+
+    assert "cuda:0, graphs" in there.stdout
+    assert "is torch.compile, and this version runs in onnx" in refused.stderr
+    assert (refused.returncode, wrong.returncode) == (1, 1)
+    device = json.loads(back.stdout)["device"]
+    assert (device.get("name", "cpu"), device.get("compile", "off")) == ("cpu", "off")

@@ -206,3 +206,21 @@ async def test_changes_are_audited(
 
     assert [entry["action"] for entry in entries] == ["set_default", "deploy"]
     assert {entry["model"] for entry in entries} == {"iris"}
+
+
+async def test_a_device_is_refused_for_a_version_that_cannot_go_there(
+    api: httpx.AsyncClient, connect_engine: Fixture, register: Fixture
+) -> None:
+    engine = await connect_engine("engine-0")
+    await register("placed")
+    await _deploy(api, "placed", 1)
+    compiled = {"device": {"name": "cuda:0", "compile": "inductor"}}
+
+    refused = await api.put("/models/placed/serving", json=compiled)
+    taken = await api.put("/models/placed/serving", json={"device": {"name": "cuda:0"}})
+
+    assert refused.status_code == 400
+    assert "is torch.compile, and this version runs in onnx" in refused.text
+    assert taken.status_code == 200
+    (model,) = engine.snapshot.models
+    assert model.versions[0].device.name == "cuda:0"

@@ -13,12 +13,13 @@ import onnx.numpy_helper
 import onnx.parser
 import pytest
 
+from augurium.core.device_policy import DevicePolicy
 from augurium.core.errors import ModelFailed
 from augurium.core.home import NodeConfig
 from augurium.core.settings import StorageSettings, WarmUpSettings
 from augurium.core.signature import Signature
 from augurium.core.tensors import TensorSpec
-from augurium.serving.loading import Loader
+from augurium.serving.loading import Loader, in_engine
 from augurium.serving.snapshot import DesiredVersion
 from tests.integration.serving.conftest import LoadVersion
 
@@ -223,3 +224,25 @@ def test_an_engine_believes_another_unless_it_has_requests_of_its_own_to_try(
     second.load(desired).run([np.array([4095])])
     with pytest.raises(ModelFailed, match="warm-up failed on recent requests"):
         second.load(following)
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "torch", "xgboost"])
+def test_a_version_for_a_device_that_is_not_here_does_not_fall_back_to_the_cpu(
+    desired: DesiredVersion, load_version: LoadVersion, runtime: str
+) -> None:
+    wanted = msgspec.structs.replace(
+        desired,
+        runtime=runtime,
+        options={},
+        device=DevicePolicy(name="cuda:63"),
+        weights_path=None,
+        weights_digest=None,
+    )
+    with pytest.raises(ModelFailed, match=r"device|CUDA"):
+        load_version(wanted)
+
+
+def test_no_device_is_ever_opened_in_an_engine() -> None:
+    version = DesiredVersion("m", 1, "onnx", "", "", Signature((), ()))
+    assert in_engine(version)
+    assert not in_engine(msgspec.structs.replace(version, device=DevicePolicy(name="cuda:0")))

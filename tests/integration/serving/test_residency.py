@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from augurium.core.device_policy import DevicePolicy
 from augurium.core.errors import AuguriumError
 from augurium.core.home import NodeConfig
 from augurium.core.identifiers import ModelRef
@@ -30,11 +31,13 @@ Runners = Callable[[], list[int]]
 class Engine:
     """The part of an engine that holds versions and answers."""
 
-    def __init__(self, config: NodeConfig) -> None:
+    def __init__(self, config: NodeConfig, device_bytes: int = 0) -> None:
         router: Router[ServedVersion] = Router()
         self.threads = ThreadPoolExecutor(2)
         loop = asyncio.get_running_loop()
-        self.residency = Residency(router, loop, self.threads, Loader(config), lambda: None)
+        self.residency = Residency(
+            router, loop, self.threads, Loader(config), lambda: None, device_bytes=device_bytes
+        )
         self.plane = DataPlane(router, 100, 10)
 
     def apply(self, *versions: DesiredVersion, replicas: int = 1, least: int = 1) -> None:
@@ -254,3 +257,35 @@ async def test_none_is_sleep_from_which_a_request_or_a_number_wakes(
     assert await gone(runners)
     engine.apply(version, replicas=2, least=least)
     assert await alive(runners, 2)
+
+
+async def test_a_change_of_device_that_fails_leaves_what_answers_and_says_why(
+    engine: Engine, want: Want
+) -> None:
+    version = want(twice)
+    engine.apply(version)
+    await engine.settle()
+
+    engine.apply(msgspec.structs.replace(version, device=DevicePolicy(name="cuda:0")))
+    await engine.settle()
+
+    (state,) = engine.residency.states()
+    assert state.state == "failed"
+    assert "runs on the CPU only" in state.reason
+    assert await engine.ask(4.0) == [8.0]
+
+
+async def test_what_is_larger_than_a_device_may_hold_is_refused_before_it_is_loaded(
+    config: NodeConfig, want: Want, runners: Runners
+) -> None:
+    engine = Engine(config, device_bytes=10)
+    try:
+        engine.apply(want(twice, device=DevicePolicy(name="cuda:0")))
+        await engine.settle()
+
+        (state,) = engine.residency.states()
+        assert "an engine may use 10 for models; raise gpu.memory_bytes" in state.reason
+        assert runners() == []
+    finally:
+        await engine.residency.stop()
+        engine.threads.shutdown()

@@ -4,6 +4,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from augurium.control.exposition import Exposition, labels
 from augurium.control.metrics import NodeFacts, render
+from augurium.core.accelerators import Reading
 from augurium.serving.metrics import EngineMetrics, VersionMetrics
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -50,6 +51,20 @@ def _page() -> Samples:
 
 
 IRIS = (("model", "iris"), ("version", "3"))
+
+
+def test_devices_say_how_busy_and_full_they_are() -> None:
+    busy = Reading(0, "H100", "GPU-a", 80, 30, 0.9)
+    silent = Reading(1, "H100", "GPU-b", 80, 8)
+    page = _samples(render(EngineMetrics(), NodeFacts(1, 1, devices=(busy, silent))))
+
+    zero, one = (
+        (("device", f"cuda:{n}"), ("uuid", f"GPU-{letter}")) for n, letter in ((0, "a"), (1, "b"))
+    )
+    assert page["augurium_gpu_utilization_ratio", zero] == 0.9
+    assert page["augurium_gpu_memory_bytes", one] == 80
+    assert page["augurium_gpu_memory_used_bytes", zero] == 30
+    assert ("augurium_gpu_utilization_ratio", one) not in page
 
 
 def test_requests_are_counted_by_outcome() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from augurium.control.link_hub import LinkHub
 from augurium.control.snapshots import Snapshots
+from augurium.core.device_policy import CPU, DevicePolicy
 from augurium.core.serving_policy import PlacementPolicy, ServingPolicy
 from augurium.core.settings import BatchingSettings
 from augurium.registry.memory_artifacts import MemoryArtifacts
@@ -59,6 +60,19 @@ def test_defaults_and_aliases_come_along(
 
     assert model.default_version == 2
     assert model.aliases == {"champion": 1}
+
+
+def test_a_model_that_goes_to_a_device_takes_its_versions_along(
+    registry: MemoryRegistry, snapshots: Snapshots, draft: VersionDraft
+) -> None:
+    before = _deployed(registry, snapshots, draft)
+    device = DevicePolicy(name="cuda:1", compile="graphs")
+    registry.edit_model("iris", ModelEdit(serving=ServingPolicy(device=device)), "test")
+
+    (after,) = snapshots.build().models[0].versions
+
+    assert before.device == CPU
+    assert after == msgspec.structs.replace(before, device=device)
 
 
 def test_a_version_names_its_file_and_the_hash_it_must_have(

@@ -13,4 +13,4 @@ router = APIRouter(tags=["server"])
 @router.get("/activity", **described(Activity))
 async def get_activity(services: ServicesOf, caller: CallerOf) -> Response:
     """Every deployed version with its place in memory and its counters, and the engines."""
-    return answer(await activity(services.hub, caller.sees))
+    return answer(await activity(services.hub, caller.sees, services.accelerators))
