@@ -31,6 +31,7 @@ EXAMPLES = [{"what": 0.25}, {"what": 0.5}]
 CRASH, HANG, LEAK, SHAPE, TYPE = 1.0, 2.0, 3.0, 4.0, 5.0
 NAN = 6.0
 WHILE_S = 3.0
+PATIENCE_S = 60.0
 TABLE = 7.0
 ANSWERS = "/v1/models/broken:predict"
 
@@ -137,12 +138,13 @@ def test_a_model_that_ends_its_runner_costs_only_its_own_requests(
     wait_for(lambda: answers_again(troubled))
     before = exits(troubled, cause)
     with Traffic(troubled, neighbour) as others, Traffic(troubled, good_row, 1) as own:
-        until = time.monotonic() + WHILE_S
-        asked = [ask_for(troubled, what)]
-        while time.monotonic() < until:
+        began = time.monotonic()
+        asked = []
+        # the runner may rest from what it went through before
+        while time.monotonic() < began + WHILE_S or exits(troubled, cause) == before:
+            assert time.monotonic() < began + PATIENCE_S
             asked.append(ask_for(troubled, what))
             time.sleep(0.05)
-        wait_for(lambda: exits(troubled, cause) > before)
     assert not others.wrong
     assert not others.failed
     assert others.right > 50
@@ -189,8 +191,8 @@ def test_a_killed_engine_costs_what_it_held_and_is_back_soon(troubled: Node) -> 
             lost = len(traffic.failed)
             os.kill(pid, signal.SIGKILL)
             wait_for(partial(is_back, troubled, slot, pid))
-            # each caller has one connection, which is lost at most once
-            assert len(traffic.failed) - lost <= 3
+            # each caller may lose its connection, and find the listener closing once more
+            assert len(traffic.failed) - lost <= 6
             time.sleep(0.5)
     assert not traffic.wrong
     assert traffic.right > 50

@@ -26,6 +26,7 @@ from augurium.node.control_window import ControlWindow
 from augurium.node.engine_fleet import EngineFleet
 from augurium.node.preflight import check_storage, locked_home, resolve
 from augurium.scaling.node_policy import node_policy
+from augurium.serving.runner_place import sweep
 from augurium.serving.runner_suspects import forget_suspects
 
 EXIT_OK = 0
@@ -33,6 +34,7 @@ EXIT_REFUSED = 1
 EXIT_AGAIN = 130
 READY_POLL_S = 0.05
 STILL_WAITING_S = 10.0
+RUNNERS_END_S = 2.0
 
 log = structlog.get_logger()
 
@@ -80,7 +82,15 @@ class Supervisor:
         # engines first: they answer what they accepted; control stays to take their last counters
         await self._engines.stop()
         await self._control.stop(control)
+        await self._sweep_runners()
         return EXIT_OK
+
+    async def _sweep_runners(self) -> None:
+        """Runners end when the last engine has left, which may have been sooner gone than they."""
+        give_up_at = time.monotonic() + RUNNERS_END_S
+        # they are processes of others: nobody tells when they end
+        while sweep(self._config.home.run) and time.monotonic() < give_up_at:  # noqa: ASYNC110
+            await asyncio.sleep(READY_POLL_S)
 
     async def _attend(self, started: float) -> None:
         """Announces the node, and goes on scaling it where that is wanted."""

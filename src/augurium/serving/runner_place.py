@@ -186,8 +186,11 @@ class RunnerPlace:
             _remove(self.folder, self.name, self._socket_file)
 
 
-def sweep(folder: Path) -> None:
-    """Removes what runners left that were killed together with the engines that started them."""
+def sweep(folder: Path) -> int:
+    """Removes what runners left that ended after the engines which started them; how many runners
+    are still there.
+    """
+    there = 0
     with suppress(OSError), _locked(folder):
         for socket_file in folder.glob(f"{PREFIX}*.sock"):
             with socket.socket(socket.AF_UNIX) as connection:
@@ -196,6 +199,9 @@ def sweep(folder: Path) -> None:
                 except OSError:
                     _remove(folder, socket_file.stem, socket_file)
                     (folder / f"{socket_file.stem}{CAUSE}").unlink(missing_ok=True)
+                else:
+                    there += 1
+    return there
 
 
 def _check_cpus(cpus: Sequence[int]) -> None:
