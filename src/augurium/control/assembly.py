@@ -33,6 +33,7 @@ from augurium.core.errors import NotReady
 from augurium.core.files import remove_folder
 from augurium.core.home import NodeConfig
 from augurium.core.logs import LogSwitch
+from augurium.core.nvml import NvmlAccelerators
 from augurium.core.settings import ImportSettings
 from augurium.importing.result import ImportRequest, ImportResult
 from augurium.registry.artifact_location import Artifacts, open_artifacts, pending_uploads
@@ -52,6 +53,7 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
     database = open_database(registry_url(config.settings.storage, config.home.database))
     with contextlib.closing(SqlRegistry(database, clock, artifacts.contains)) as registry:
         hub = LinkHub(config.home.link_socket)
+        accelerators = NvmlAccelerators()
         engines = NodeEngines(config, hub)
         overrides = LoadOverrides(config.home.load_overrides)
         numbers = ReplicaNumbers(config.home.replicas)
@@ -84,7 +86,8 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
             profiles=Profiles(registry, artifacts),
             access=AccessKeeper(config.settings, config.home, keys, snapshots),
             garbage=Garbage(registry, artifacts, clock),
-            replicas=ReplicaScaling(hub, snapshots, clock, config.settings.scaling),
+            replicas=ReplicaScaling(hub, snapshots, clock, config.settings.scaling, accelerators),
+            accelerators=accelerators,
         )
         switch = LogSwitch(config.settings.log, "control")
         loads = ModelLoads(registry, deployments, snapshots, note)

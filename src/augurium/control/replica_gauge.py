@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from augurium.core.accelerators import Reading as Device
 from augurium.scaling.observation import Observation
 from augurium.serving.metrics import VersionMetrics
 
@@ -12,8 +13,6 @@ from augurium.serving.metrics import VersionMetrics
 SHORTEST_S = 0.2
 
 CpuSeconds = Callable[[int], float | None]
-# the mean share of the time in which the GPUs of these processes are busy; None where unknown
-GpuUtilization = Callable[[Sequence[int]], float | None]
 
 
 class ReplicaReading(NamedTuple):
@@ -50,22 +49,19 @@ def cpu_seconds(pid: int) -> float | None:
         return None
 
 
-def no_gpu(_: Sequence[int]) -> None:
-    """Nothing is known of a GPU."""
-
-
 class ReplicaGauge:
     """Remembers what was read of one model last."""
 
-    def __init__(self, cpu: CpuSeconds = cpu_seconds, gpu: GpuUtilization = no_gpu) -> None:
+    def __init__(self, cpu: CpuSeconds = cpu_seconds) -> None:
         self._cpu = cpu
-        self._gpu = gpu
         self._last: ReplicaReading | None = None
         self._cpu_last: dict[int, float] = {}
         self._seen: Observation | None = None
 
-    def observe(self, new: ReplicaReading) -> Observation | None:
-        """What its replicas did since the last reading; None after the first."""
+    def observe(self, new: ReplicaReading, devices: Sequence[Device] = ()) -> Observation | None:
+        """What its replicas did since the last reading, and how busy those `devices` are that they
+        use; None after the first.
+        """
         old = self._last
         if old is not None and new.at - old.at < SHORTEST_S:
             return self._seen
@@ -82,9 +78,19 @@ class ReplicaGauge:
             in_flight=float(new.in_flight),
             queue_delay_s=max(0.0, new.queue_s - old.queue_s) / queued if queued else 0.0,
             cpu_utilization=_cpu_utilization(before, used, seconds),
-            gpu_utilization=self._gpu(new.pids),
+            gpu_utilization=_gpu_utilization(new.pids, devices),
         )
         return self._seen
+
+
+def _gpu_utilization(pids: Sequence[int], devices: Sequence[Device]) -> float | None:
+    """The mean of the devices on which these processes have memory; None where none says."""
+    shares = [
+        device.utilization
+        for device in devices
+        if device.utilization is not None and not device.process_bytes.keys().isdisjoint(pids)
+    ]
+    return sum(shares) / len(shares) if shares else None
 
 
 def _cpu_utilization(

@@ -6,7 +6,7 @@ that without control it stays.
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import structlog
 
@@ -14,7 +14,10 @@ from augurium.control.link_hub import LinkHub
 from augurium.control.model_replicas import ModelReplicas, node_room
 from augurium.control.replica_gauge import ReplicaGauge, reading
 from augurium.control.snapshots import Snapshots
+from augurium.core.accelerators import Accelerators
+from augurium.core.accelerators import Reading as Device
 from augurium.core.clock import Clock
+from augurium.core.device_policy import CPU
 from augurium.core.errors import AuguriumError
 from augurium.core.serving_policy import ReplicasPolicy
 from augurium.core.settings import ScalingSettings
@@ -42,8 +45,14 @@ class ReplicaScaling:
     """All models that do not simply have one replica. Belongs to one event loop."""
 
     def __init__(
-        self, hub: LinkHub, snapshots: Snapshots, clock: Clock, settings: ScalingSettings
+        self,
+        hub: LinkHub,
+        snapshots: Snapshots,
+        clock: Clock,
+        settings: ScalingSettings,
+        accelerators: Accelerators,
     ) -> None:
+        self._accelerators = accelerators
         self.models: dict[str, ScaledModel] = {}
         self._hub = hub
         self._snapshots = snapshots
@@ -70,9 +79,10 @@ class ReplicaScaling:
         if not scaled:
             return
         totals = await self._hub.collect()
+        devices = await asyncio.to_thread(self._accelerators.read)
         for name, policy in scaled.items():
             model = self._model(name, policy)
-            logged = model.scaler.step(self._observed(model, totals))
+            logged = model.scaler.step(self._observed(model, totals, devices))
             if logged is not None:
                 _log(name, logged)
 
@@ -116,7 +126,9 @@ class ReplicaScaling:
         known.scaler.policy = policy
         return known
 
-    def _observed(self, model: ScaledModel, totals: EngineMetrics) -> Observation | None:
+    def _observed(
+        self, model: ScaledModel, totals: EngineMetrics, devices: Sequence[Device]
+    ) -> Observation | None:
         counted = [link.counted_at for link in self._hub.links()]
         if not counted or None in counted:
             return None
@@ -126,11 +138,13 @@ class ReplicaScaling:
             (version for version in totals.versions if version.model == name),
         )
         model.group.pids = read.pids
-        return model.gauge.observe(read)
+        return model.gauge.observe(read, devices)
 
 
 def _in_runners(model: DesiredModel) -> bool:
-    return any(version.runtime not in IN_ENGINE for version in model.versions)
+    return any(
+        version.runtime not in IN_ENGINE or version.device != CPU for version in model.versions
+    )
 
 
 def _log(model: str, logged: LoggedDecision) -> None:

@@ -1,6 +1,6 @@
 """What the routes of the management API work with; made once, in `process.py` or by a test."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from augurium.control.access_keeper import AccessKeeper
 from augurium.control.deployments import Deployments
@@ -13,7 +13,6 @@ from augurium.control.transfers import Transfers
 from augurium.control.uploads import Uploads
 from augurium.core.accelerators import Accelerators
 from augurium.core.home import NodeConfig
-from augurium.core.nvml import NvmlAccelerators
 from augurium.registry.garbage import Garbage
 from augurium.registry.registry import Registry
 
@@ -36,4 +35,4 @@ class Services:
     access: AccessKeeper
     garbage: Garbage
     replicas: ReplicaScaling
-    accelerators: Accelerators = field(default_factory=NvmlAccelerators)
+    accelerators: Accelerators

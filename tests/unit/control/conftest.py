@@ -24,6 +24,7 @@ from augurium.control.services import Services
 from augurium.control.snapshots import Snapshots
 from augurium.control.transfers import Note, Transfers
 from augurium.control.uploads import Uploads
+from augurium.core.accelerators import MemoryAccelerators
 from augurium.core.clock import ManualClock
 from augurium.core.errors import Unprocessable
 from augurium.core.home import Home, NodeConfig
@@ -127,6 +128,7 @@ def services(
     pipeline = ImportPipeline(registry, artifacts, _no_importer, settings.importing, tmp_path)
     uploads = Uploads(artifacts, MAX_ARTIFACT_BYTES)
     node = NodeConfig(settings, ("engine-0", "engine-1"))
+    accelerators = MemoryAccelerators()
     return Services(
         node=node,
         registry=registry,
@@ -146,7 +148,8 @@ def services(
         profiles=Profiles(registry, artifacts),
         access=AccessKeeper(settings, Home(tmp_path), MemoryKeyStore(clock, note), snapshots),
         garbage=Garbage(registry, artifacts, clock),
-        replicas=ReplicaScaling(hub, snapshots, clock, settings.scaling),
+        replicas=ReplicaScaling(hub, snapshots, clock, settings.scaling, accelerators),
+        accelerators=accelerators,
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 from augurium.control.model_replicas import ModelReplicas, Room
 from augurium.control.replica_gauge import ReplicaGauge, cpu_seconds, reading
 from augurium.control.replica_numbers import ReplicaNumbers
+from augurium.core.accelerators import Reading
 from augurium.serving.metrics import Histogram, VersionMetrics
 
 MIB = 1024**2
@@ -40,6 +41,19 @@ def test_what_replicas_do_is_the_difference_of_two_readings() -> None:
     assert seen.queue_delay_s == pytest.approx(0.3)
     assert seen.cpu_utilization == pytest.approx((0.5 + 0.25) / 2)
     assert seen.gpu_utilization is None
+
+
+def test_how_busy_a_gpu_is_counts_where_a_replica_is_on_it() -> None:
+    gauge = ReplicaGauge(cpu=lambda pid: None)
+    ours = Reading(0, "card", "GPU-0", 100, 50, 0.75, {7: 10})
+    another = Reading(1, "card", "GPU-1", 100, 50, 0.25, {9: 10})
+    silent = Reading(2, "card", "GPU-2", 100, 50, None, {7: 10})
+    gauge.observe(reading(100.0, [counted(10, (), 7)]), (ours, another, silent))
+    seen = gauge.observe(reading(101.0, [counted(20, (), 7)]), (ours, another, silent))
+    elsewhere = gauge.observe(reading(102.0, [counted(30, (), 8)]), (ours, another, silent))
+    assert seen is not None
+    assert elsewhere is not None
+    assert (seen.gpu_utilization, elsewhere.gpu_utilization) == (0.75, None)
 
 
 def test_the_cpu_of_a_runner_that_is_new_is_not_known_yet() -> None:
