@@ -63,8 +63,8 @@ class NeighbourLink:
             deadline,
             priority,
         )
-        self._under_way[ask.id] = future
         self._connection.write(ask, parts)
+        self._under_way[ask.id] = future
         if not self._connection.open and not future.done():
             future.set_exception(NotAnswered(lost=True))
         return future
