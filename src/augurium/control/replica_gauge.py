@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from augurium.core.accelerators import Reading as Device
+from augurium.core.process_stat import stat_fields
 from augurium.scaling.observation import Observation
 from augurium.serving.metrics import VersionMetrics
 
@@ -42,7 +43,7 @@ def reading(at: float, versions: Iterable[VersionMetrics]) -> ReplicaReading:
 def cpu_seconds(pid: int) -> float | None:
     """The CPU time of a process, all threads; None if it is gone. On Linux."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = stat_fields(Path("/proc") / str(pid))
         # proc_pid_stat(5): fields 14 and 15, utime and stime, of which the first two are cut off
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):

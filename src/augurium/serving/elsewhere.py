@@ -69,7 +69,7 @@ class Elsewhere:
         self._count()
         answer = await self._homes.answer(self._desired, inputs, deadline, priority)
         if answer is not None:
-            self._metrics.passed_on += 1
+            self._metrics.pass_on()
         return answer
 
     def _count(self) -> None:

@@ -233,6 +233,11 @@ class VersionMetrics(msgspec.Struct):
         self.loads += 1
         self.load_s = seconds
 
+    def pass_on(self) -> None:
+        """Counts a request that another engine answered."""
+        self.changes += 1
+        self.passed_on += 1
+
     def evicted(self) -> None:
         """Counts that it was put to sleep."""
         self.changes += 1

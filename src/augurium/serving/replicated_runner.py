@@ -15,9 +15,9 @@ import structlog
 from augurium.core.errors import AuguriumError
 from augurium.core.tensors import Array
 from augurium.serving import runner_wire as wire
+from augurium.serving.memory_budget import Base
 from augurium.serving.runner_executor import RUNS_AHEAD, RunnerExecutor
 from augurium.serving.runner_link import Done
-from augurium.serving.runner_process import SharedBase
 from augurium.serving.runner_stream import RunnerStream
 
 # with more replicas than two each has as many runs ahead
@@ -91,7 +91,7 @@ class ReplicatedRunner:
         return sum(replica.device_bytes for replica in self._serving)
 
     @property
-    def base(self) -> SharedBase | None:
+    def base(self) -> Base | None:
         """What the first takes beside its versions, where it has several; others share nothing."""
         return self._first.base
 

@@ -16,12 +16,13 @@ from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
 from augurium.serving import runner_wire as wire
 from augurium.serving.executor import RunLost
+from augurium.serving.memory_budget import Base
 from augurium.serving.runner_channel import Channel
 from augurium.serving.runner_frames import peer
 from augurium.serving.runner_keeper import RunnerKeeper
 from augurium.serving.runner_link import Done, HandOn, RunnerLink
 from augurium.serving.runner_memory import SharedMemory
-from augurium.serving.runner_process import RunnerProcess, SharedBase
+from augurium.serving.runner_process import RunnerProcess
 from augurium.serving.runner_stream import AHEAD, AskedRunner, RunnerStream
 from augurium.serving.standstill import Standstill
 
@@ -117,7 +118,7 @@ class RunnerExecutor:
         self._hand_on = other
 
     @property
-    def base(self) -> SharedBase | None:
+    def base(self) -> Base | None:
         """See `RunnerProcess`."""
         return self._process.base
 

@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from augurium.core.errors import ModelFailed
 from augurium.core.nvml import NvmlAccelerators
 from augurium.core.process_memory import process_bytes
 from augurium.core.settings import RunnerSettings
 from augurium.serving import runner_wire as wire
+from augurium.serving.memory_budget import Base
 from augurium.serving.placement import dedicated, placement_of, replica_of, version_key
 from augurium.serving.runner_channel import Channel
 from augurium.serving.runner_frames import FrameWriter, kill_peer, peer
@@ -26,13 +26,6 @@ from augurium.serving.snapshot import DesiredVersion
 ATTEMPTS = 5
 EXIT_TIMEOUT_S = 5.0
 CLOCKS_APART_S = 0.1
-
-
-class SharedBase(NamedTuple):
-    """What a process takes for all its versions together; `name` is the process's."""
-
-    name: str
-    size_bytes: int
 
 
 class Arrival:
@@ -108,9 +101,9 @@ class RunnerProcess:
         return self._place.placement.shared
 
     @property
-    def base(self) -> SharedBase | None:
+    def base(self) -> Base | None:
         """What the process takes beside its versions; None where this is all part of this one."""
-        return SharedBase(self.name, self._hello.base_bytes) if self.shared else None
+        return Base(self.name, self._hello.base_bytes) if self.shared else None
 
     def connect(self) -> Channel:
         """A connection to the loaded version; starts the process if there is none. Blocking.
@@ -289,7 +282,6 @@ class RunnerProcess:
                 raise wire.WireError("no greeting")
             if hello.problem:
                 raise ModelFailed(hello.problem)
-            self._device_bytes = hello.device_bytes
         except BaseException:
             channel.close()
             raise

@@ -6,6 +6,8 @@ Source: Linux, proc_pid_stat(5): the state of each thread, and processor time in
 import os
 from pathlib import Path
 
+from augurium.core.process_stat import stat_fields
+
 PROC = Path("/proc")
 # between two looks
 STILL_S = 0.25
@@ -45,10 +47,10 @@ def used_when_asleep_s(pid: int) -> float | None:
     try:
         for process in _family(pid):
             folder = PROC / str(process)
-            state, _, *fields = _after_name(folder)
+            state, _, *fields = stat_fields(folder)
             if state == ZOMBIE:
                 continue
-            if any(_after_name(task)[0] != SLEEPING for task in (folder / "task").iterdir()):
+            if any(stat_fields(task)[0] != SLEEPING for task in (folder / "task").iterdir()):
                 return None
             # utime, stime, and those of children that have ended
             ticks += sum(map(int, fields[9:13]))
@@ -64,8 +66,3 @@ def _family(pid: int) -> list[int]:
         for task in (PROC / str(parent) / "task").iterdir():
             found += map(int, (task / "children").read_text().split())
     return found
-
-
-def _after_name(folder: Path) -> list[str]:
-    """The fields of `stat` after the name, which may contain anything."""
-    return (folder / "stat").read_text().rpartition(")")[2].split()
