@@ -95,9 +95,9 @@ def shown(policy: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "residency", "pinned: always in memory" if pinned else "by demand"
     yield "placement", _placement(policy.get("placement", {}))
     yield "device", _device(policy.get("device", {}))
+    yield from _replicas(policy.get("replicas", {}))
     yield from _overload(policy.get("overload", {}))
     yield from _fallback(policy.get("fallback", {}))
-    yield from _replicas(policy.get("replicas", {}))
 
 
 def _replicas(replicas: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
