@@ -22,7 +22,7 @@ from augurium.serving.collector import Collector
 from augurium.serving.control_link import ControlLink
 from augurium.serving.link import Applied, Hello
 from augurium.serving.linked_control import LinkedControl
-from augurium.serving.load_mark import LoadMark, is_loading
+from augurium.serving.load_mark import LoadMark, ended_again
 from augurium.serving.loading import Loader
 from augurium.serving.metrics import EngineMetrics
 from augurium.serving.neighbours import Neighbours
@@ -159,11 +159,11 @@ class Engine:
         def find(model: str, version: int) -> ServedVersion | None:
             return self._residency.find(model, version)
 
-        def was_loading(slot: str, desired: DesiredVersion) -> bool:
+        def ended(slot: str, desired: DesiredVersion) -> bool:
             name = f"{desired.model}@{desired.version}"
-            return is_loading(home.load_note(slot), name, desired.digest)
+            return ended_again(home.load_note(slot), name, desired.digest)
 
-        return Neighbours(self._loop, slot, slots, home.neighbour_socket, find, was_loading)
+        return Neighbours(self._loop, slot, slots, home.neighbour_socket, find, ended)
 
     def _told(self, snapshot: Snapshot) -> None:
         """Takes what control pushes; where the log begins is not kept for the next start."""

@@ -35,13 +35,16 @@ class LoadNote(msgspec.Struct):
     deaths: dict[str, Deaths] = {}
 
 
-def is_loading(file: Path, version: str, digest: str) -> bool:
-    """Whether an engine's note, read by another, says that it is loading this version."""
+def ended_again(file: Path, version: str, digest: str) -> bool:
+    """Whether the note of an engine that is gone says that it was loading this version, and had
+    ended while it did as often as is allowed before.
+    """
     try:
         found = msgspec.json.decode(file.read_bytes(), type=LoadNote)
     except (OSError, msgspec.MsgspecError):
         return False
-    return found.loading == _key(version, digest)
+    key = _key(version, digest)
+    return found.loading == key and found.deaths.get(key, Deaths()).count >= ALLOWED_DEATHS
 
 
 class LoadMark:

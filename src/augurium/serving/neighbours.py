@@ -35,10 +35,12 @@ class Neighbours:
         slots: Sequence[str],
         socket_of: Callable[[str], Path],
         find: Find,
-        was_loading: Callable[[str, DesiredVersion], bool] = lambda _slot, _desired: False,
+        ended_again: Callable[[str, DesiredVersion], bool] = lambda _slot, _desired: False,
     ) -> None:
-        """`was_loading` says of an engine that is gone whether it was loading a version."""
-        self._was_loading = was_loading
+        """`ended_again` says of an engine that is gone whether loading a version ended it, and not
+        for the first time.
+        """
+        self._ended_again = ended_again
         self._loop = loop
         self._own = own
         self._others = [slot for slot in slots if slot != own]
@@ -89,7 +91,7 @@ class Neighbours:
         try:
             return await link.ask(desired, inputs, deadline, priority)
         except NotAnswered as error:
-            if error.lost and self._was_loading(home, desired):
+            if error.lost and self._ended_again(home, desired):
                 # the next one may end as it did
                 raise NotReady(
                     f"{desired.model}@{desired.version} ended the engine that loaded it;"

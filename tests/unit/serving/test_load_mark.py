@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from augurium.core.errors import ModelFailed
-from augurium.serving.load_mark import LoadMark
+from augurium.serving.load_mark import LoadMark, ended_again
 
 DIES = """
 import os, sys
@@ -80,3 +80,18 @@ def test_a_damaged_note_and_a_full_disk_keep_nobody_from_loading(tmp_path: Path)
     file.write_bytes(b"{")
     load(file, 0)
     load(tmp_path / "missing" / "engine-0.loading", 0)
+
+
+def test_others_are_warned_of_what_ended_an_engine_again(file: Path) -> None:
+    assert not ended_again(file, "fraud@3", "abc")
+    die(file, 0)
+    # it may have been somebody's kill
+    assert not ended_again(file, "fraud@3", "abc")
+    die(file, 10)
+    assert ended_again(file, "fraud@3", "abc")
+    assert not ended_again(file, "fraud@3", "another file")
+    assert not ended_again(file, "fraud@4", "abc")
+    # the next process finds that out, and loads it when it has rested
+    LoadMark(file, lambda: 20.0)
+    load(file, 1000)
+    assert not ended_again(file, "fraud@3", "abc")
