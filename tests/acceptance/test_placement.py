@@ -95,6 +95,39 @@ def test_a_model_gets_another_place_without_a_failed_request(
     assert not failed
 
 
+def test_an_onnx_model_gets_a_process_of_its_own_without_a_failed_request(
+    placed: Node, home: Path
+) -> None:
+    model = XGBRegressor(n_estimators=5, max_depth=2, n_jobs=1).fit(ROWS, ROWS.sum(axis=1))
+    before, expected = runners(home), model.predict(ROWS[:3])
+    with placed.client() as client:
+        assert client.register(model, name="graph").runtime == "onnx"
+        client.deploy("graph", 1)
+        found: list[Any] = []
+        stop = threading.Event()
+
+        def keep_asking() -> None:
+            body = {"instances": ROWS[:3].tolist()}
+            while not stop.is_set():
+                found.append(placed.ask("/v1/models/graph:predict", body))
+
+        asking = threading.Thread(target=keep_asking)
+        asking.start()
+        try:
+            client.set_serving("graph", {"placement": {"isolation": "dedicated"}})
+            wait_for(lambda: len(runners(home)) == len(before) + 1, 100)
+            (alone,) = set(runners(home)) - set(before)
+            client.set_serving("graph", {})
+            wait_for(lambda: runners(home) == before, 100)
+        finally:
+            stop.set()
+            asking.join()
+    assert alone not in runners(home)
+    assert {reply.status for reply in found} == {200}
+    answers = [reply.json["predictions"] for reply in found]
+    np.testing.assert_allclose(answers, [expected] * len(answers), rtol=1e-4)
+
+
 def pinned(pid: int, cpu: int) -> bool:
     try:
         return bool(psutil.Process(pid).cpu_affinity() == [cpu])

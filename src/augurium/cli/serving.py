@@ -43,8 +43,8 @@ def serving(
     isolation: Annotated[
         Isolation | None,
         typer.Option(
-            help="Runners: share a process with others of the framework, have one alone, or as"
-            " the framework is by itself.",
+            help="Share a process with others of the framework, have one alone, or as the framework"
+            " is by itself.",
         ),
     ] = None,
     threads: Annotated[

@@ -17,16 +17,15 @@ from augurium.control.snapshots import Snapshots
 from augurium.core.accelerators import Accelerators
 from augurium.core.accelerators import Reading as Device
 from augurium.core.clock import Clock
-from augurium.core.device_policy import CPU
 from augurium.core.errors import AuguriumError
 from augurium.core.serving_policy import ReplicasPolicy
 from augurium.core.settings import ScalingSettings
-from augurium.runtimes.runtime import IN_ENGINE
 from augurium.scaling.model_policy import model_policy
 from augurium.scaling.observation import Observation
 from augurium.scaling.policy import ScalingPolicy
 from augurium.scaling.scaler import LoggedDecision, Scaler
 from augurium.serving.metrics import EngineMetrics
+from augurium.serving.placement import in_engine
 from augurium.serving.snapshot import DesiredModel
 
 log = structlog.get_logger()
@@ -142,9 +141,7 @@ class ReplicaScaling:
 
 
 def _in_runners(model: DesiredModel) -> bool:
-    return any(
-        version.runtime not in IN_ENGINE or version.device != CPU for version in model.versions
-    )
+    return not all(in_engine(version) for version in model.versions)
 
 
 def _log(model: str, logged: LoggedDecision) -> None:

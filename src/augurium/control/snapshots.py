@@ -134,8 +134,7 @@ class Snapshots:
             },
             batching=self._policy(version),
             examples=_examples(version),
-            # engines run what is theirs the same way wherever others are
-            placement=ANYWHERE if version.runtime in IN_ENGINE else _placement(policy),
+            placement=_placement(version, policy),
             device=policy.device,
         )
 
@@ -169,9 +168,12 @@ class Snapshots:
         return msgspec.convert(settings, BatchingPolicy, from_attributes=True)
 
 
-def _placement(serving: ServingPolicy) -> PlacementPolicy:
+def _placement(version: Version, serving: ServingPolicy) -> PlacementPolicy:
     """Who has several runners shares none of them: what they do is what its requests ask for."""
     placement = serving.placement
+    if version.runtime in IN_ENGINE and placement.isolation != "dedicated":
+        # engines run what is theirs the same way wherever others are
+        return ANYWHERE
     if serving.replicas.most == 1 or placement.isolation is not None:
         return placement
     return msgspec.structs.replace(placement, isolation="dedicated")

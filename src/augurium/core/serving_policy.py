@@ -27,11 +27,12 @@ class ResidencyPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 class PlacementPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """In which process a model's versions run that do not run in the engines, and on what."""
+    """In which process a model's versions run, and on what."""
 
     isolation: Literal["shared", "dedicated"] | None = None
-    """`shared`: in one process with others of the same framework; `dedicated`: in a process of its
-    own. None says it by the framework; Python functions and pickles are never shared.
+    """`shared`: in the engines (ONNX), or in one process with others of the same framework;
+    `dedicated`: in a process of its own. None says it by the framework; Python functions and
+    pickles are never shared.
     """
     threads: Annotated[int, Meta(ge=0, le=1024)] = 0
     """Threads of the framework within one run; 0 for one."""

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import structlog
 
-from augurium.core.device_policy import CPU
 from augurium.core.errors import ModelFailed
 from augurium.core.home import NodeConfig
 from augurium.registry.verified_files import VerifiedFiles
-from augurium.runtimes.runtime import IN_ENGINE, LoadedModel, load
+from augurium.runtimes.runtime import LoadedModel, load
 from augurium.serving.executor import LocalExecutor, VersionExecutor
 from augurium.serving.integrity import CheckedFile, Damaged, check_file, read_ahead
+from augurium.serving.placement import in_engine
 from augurium.serving.proven_versions import ProvenVersions
 from augurium.serving.recorded_traffic import RecordedTraffic
 from augurium.serving.replicated_runner import ReplicatedRunner
@@ -153,11 +153,6 @@ class Loader:
                 executor.close()
                 raise
         return executor
-
-
-def in_engine(desired: DesiredVersion) -> bool:
-    """Whether a version may live in an engine process: no device is ever opened there."""
-    return desired.runtime in IN_ENGINE and desired.device == CPU
 
 
 def may_sleep(desired: DesiredVersion) -> bool:

@@ -1,4 +1,4 @@
-"""In which process a version runs that does not run in the engines: its own, or one it shares."""
+"""In which process a version runs: in the engines, in one of its own, or in one it shares."""
 
 import hashlib
 from typing import NamedTuple
@@ -6,6 +6,8 @@ from typing import NamedTuple
 import msgspec
 
 from augurium.core.cpu_list import cpus_of
+from augurium.core.device_policy import CPU
+from augurium.runtimes.runtime import IN_ENGINE
 from augurium.serving.snapshot import DesiredVersion
 
 # by runtime the framework that a process loads; versions of one framework may share it
@@ -30,6 +32,14 @@ class Placement(NamedTuple):
     shared: bool
     threads: int
     cpus: tuple[int, ...]
+
+
+def in_engine(desired: DesiredVersion) -> bool:
+    """Whether a version lives in the engine processes: no device is ever opened there, and who is
+    to be alone is not.
+    """
+    alone = desired.placement.isolation == "dedicated"
+    return desired.runtime in IN_ENGINE and desired.device == CPU and not alone
 
 
 def version_key(desired: DesiredVersion) -> str:

@@ -18,7 +18,8 @@ from augurium.serving.device_budgets import DeviceBudgets
 from augurium.serving.elsewhere import Elsewhere
 from augurium.serving.executor import VersionExecutor
 from augurium.serving.load_mark import LoadMark
-from augurium.serving.loading import Loader, files_bytes, in_engine, may_sleep
+from augurium.serving.loading import Loader, files_bytes, may_sleep
+from augurium.serving.placement import in_engine
 from augurium.serving.memory_budget import MemoryBudget, Residence, Resident
 from augurium.serving.metrics import EngineMetrics, VersionMetrics
 from augurium.serving.neighbours import Neighbours

@@ -19,7 +19,7 @@ from augurium.core.home import NodeConfig
 from augurium.core.settings import StorageSettings, WarmUpSettings
 from augurium.core.signature import Signature
 from augurium.core.tensors import TensorSpec
-from augurium.serving.loading import Loader, in_engine
+from augurium.serving.loading import Loader
 from augurium.serving.snapshot import DesiredVersion
 from tests.integration.serving.conftest import LoadVersion
 
@@ -240,9 +240,3 @@ def test_a_version_for_a_device_that_is_not_here_does_not_fall_back_to_the_cpu(
     )
     with pytest.raises(ModelFailed, match=r"device|CUDA"):
         load_version(wanted)
-
-
-def test_no_device_is_ever_opened_in_an_engine() -> None:
-    version = DesiredVersion("m", 1, "onnx", "", "", Signature((), ()))
-    assert in_engine(version)
-    assert not in_engine(msgspec.structs.replace(version, device=DevicePolicy(name="cuda:0")))

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
+from augurium.core.device_policy import DevicePolicy
 from augurium.core.serving_policy import PlacementPolicy
 from augurium.core.signature import Signature
 from augurium.core.tensors import TensorSpec
-from augurium.serving.placement import is_shared, placement_of, version_key
+from augurium.serving.placement import in_engine, is_shared, placement_of, version_key
 from augurium.serving.snapshot import DesiredVersion
 
 SIGNATURE = Signature((TensorSpec("x", "FP32", (-1,)),), (TensorSpec("y", "FP32", (-1,)),))
@@ -37,6 +39,14 @@ def test_versions_of_a_framework_share_a_runner_unless_one_wants_its_own(runtime
     alone = placement_of(version(runtime, isolation="dedicated"))
     assert not alone.shared
     assert alone.name != placement_of(one).name
+
+
+def test_onnx_runs_in_the_engines_unless_it_is_to_be_alone_or_on_a_device() -> None:
+    plain = version("onnx", threads=2)
+    assert in_engine(plain)
+    assert not in_engine(version("onnx", isolation="dedicated"))
+    assert not in_engine(msgspec.structs.replace(plain, device=DevicePolicy(name="cuda:0")))
+    assert not in_engine(version("xgboost"))
 
 
 def test_keras_is_tensorflow_and_nothing_else_is_another() -> None:
