@@ -9,21 +9,18 @@ of a miss. Needs wrk.
 """
 
 import argparse
-import json
 import sys
 from statistics import median
 
 import msgspec
 
 from augurium.client import Client
-from augurium.core.errors import AuguriumError
 from benchmarks import workload as tabular
 from benchmarks.augurium_node import AuguriumNode
 from benchmarks.load import Figures
-from benchmarks.machine import machine_facts
-from benchmarks.run import BENCH, RESULTS
+from benchmarks.run import BENCH
+from benchmarks.saved import print_and_save
 from benchmarks.server import free_ports
-from benchmarks.turn import only_one
 from benchmarks.wrk import Wrk
 
 ENGINES = 2
@@ -56,17 +53,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--connections", type=int, default=16)
     chosen = parser.parse_args()
-    try:
-        with only_one(BENCH):
-            rows = _measured(chosen)
-    except AuguriumError as error:
-        print(f"cache not measured: {error}", file=sys.stderr)
-        return 1
-    content = {"settings": vars(chosen), "loads": rows, "machine": machine_facts()}
-    text = json.dumps(msgspec.to_builtins(content), indent=1)
-    (RESULTS / "cache.json").write_text(text + "\n")
-    print(text)
-    return 0
+    return print_and_save("cache", lambda: {"settings": vars(chosen), "loads": _measured(chosen)})
 
 
 def _measured(chosen: argparse.Namespace) -> dict[str, Row]:

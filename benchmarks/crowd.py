@@ -27,14 +27,12 @@ import msgspec
 import numpy as np
 
 from augurium.client import Client
-from augurium.core.errors import AuguriumError
 from benchmarks.augurium_node import AuguriumNode
 from benchmarks.crowd_models import Crowd, expected, name_of, settle
 from benchmarks.load import Figures
-from benchmarks.machine import machine_facts
-from benchmarks.run import BENCH, RESULTS
+from benchmarks.run import BENCH
+from benchmarks.saved import print_and_save
 from benchmarks.server import free_ports
-from benchmarks.turn import only_one
 from benchmarks.wrk import Wrk
 
 CONNECTIONS = 16
@@ -87,16 +85,7 @@ class Zipf(msgspec.Struct, frozen=True):
 def main() -> int:
     """Prints and saves the figures; 1 with a message when the node does not start."""
     chosen = _parsed()
-    try:
-        with only_one(BENCH):
-            content = _measured(chosen)
-    except AuguriumError as error:
-        print(f"crowd not measured: {error}", file=sys.stderr)
-        return 1
-    text = json.dumps(msgspec.to_builtins(content), indent=1)
-    (RESULTS / "crowd.json").write_text(text + "\n")
-    print(text)
-    return 0
+    return print_and_save("crowd", lambda: _measured(chosen))
 
 
 def _parsed() -> argparse.Namespace:
@@ -143,7 +132,6 @@ def _measured(chosen: argparse.Namespace) -> dict[str, object]:
         "first_hits": first_hits,
         "warm": warm,
         "zipf": zipf,
-        "machine": machine_facts(),
     }
 
 

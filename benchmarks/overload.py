@@ -6,7 +6,6 @@ slow model can do: how many are answered, how many refused, and how long either 
 """
 
 import argparse
-import json
 import shutil
 import sys
 import time
@@ -20,16 +19,14 @@ import numpy as np
 import onnx
 import onnx.helper as oh
 
-from augurium.core.errors import AuguriumError
 from benchmarks import workload as tabular
 from benchmarks.augurium_node import AuguriumNode
-from benchmarks.machine import machine_facts
 from benchmarks.paced_calls import paced
 from benchmarks.peer import Ports
 from benchmarks.rest_load import SCRIPT
-from benchmarks.run import BENCH, RESULTS
+from benchmarks.run import BENCH
+from benchmarks.saved import print_and_save
 from benchmarks.server import free_ports
-from benchmarks.turn import only_one
 from benchmarks.wrk import Wrk
 
 ENGINES = 2
@@ -47,16 +44,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--engines", type=int, default=ENGINES)
     options = parser.parse_args()
-    try:
-        with only_one(BENCH):
-            found = _measured(options.rounds, options.seconds, options.engines)
-    except AuguriumError as error:
-        print(f"overload not measured: {error}", file=sys.stderr)
-        return 1
-    text = json.dumps({**found, "machine": machine_facts()}, indent=1)
-    (RESULTS / "overload.json").write_text(text + "\n")
-    print(text)
-    return 0
+    return print_and_save(
+        "overload", lambda: _measured(options.rounds, options.seconds, options.engines)
+    )
 
 
 def _measured(rounds: int, seconds: float, engines: int) -> dict[str, Any]:

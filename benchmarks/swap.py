@@ -28,11 +28,10 @@ from augurium.client import Client
 from augurium.core.errors import AuguriumError
 from benchmarks import workload as tabular
 from benchmarks.augurium_node import AuguriumNode
-from benchmarks.machine import machine_facts
 from benchmarks.paced_calls import paced
-from benchmarks.run import BENCH, RESULTS
+from benchmarks.run import BENCH
+from benchmarks.saved import print_and_save
 from benchmarks.server import free_ports
-from benchmarks.turn import only_one
 
 ENGINES = 2
 CONNECTIONS = 32
@@ -49,16 +48,7 @@ def main() -> int:
     parser.add_argument("--swaps", type=int, default=3, help="in each round")
     parser.add_argument("--rate", type=float, default=500.0, help="requests a second")
     chosen = parser.parse_args()
-    try:
-        with only_one(BENCH):
-            found = _measured(chosen)
-    except AuguriumError as error:
-        print(f"swap not measured: {error}", file=sys.stderr)
-        return 1
-    text = json.dumps({"settings": vars(chosen), **found, "machine": machine_facts()}, indent=1)
-    (RESULTS / "swap.json").write_text(text + "\n")
-    print(text)
-    return 0
+    return print_and_save("swap", lambda: {"settings": vars(chosen), **_measured(chosen)})
 
 
 def _measured(chosen: argparse.Namespace) -> dict[str, Any]:

@@ -20,23 +20,29 @@ from augurium.core.errors import InvalidArgument
 from augurium.protocols.generated import inference_pb2 as pb
 from tests.support.node import Node
 
-RUN_S = 0.05
+# a machine that others use as well sends fewer requests than this asks for: few are too many
+RUN_S = 0.2
 ROWS = 4
 
 
 def slow(columns: Any) -> Any:
+    time.sleep(0.2)
+    return {"y": columns["x"] * 2}
+
+
+def quick(columns: Any) -> Any:
     time.sleep(0.05)
     return {"y": columns["x"] * 2}
 
 
 @pytest.fixture(scope="module")
 def busy(start: Callable[..., Node], tmp_path_factory: pytest.TempPathFactory) -> Node:
-    """One engine, batches of four rows, and models that take 50 ms for one."""
+    """One engine, batches of four rows, and models that take 200 ms for one."""
     folder = tmp_path_factory.mktemp("overload")
     config = folder / "augurium.toml"
     config.write_text(
-        f"[batching]\nmax_batch_size = {ROWS}\ntarget_queue_delay_ms = 100\n"
-        "overload_interval_ms = 200\n"
+        f"[batching]\nmax_batch_size = {ROWS}\ntarget_queue_delay_ms = 300\n"
+        "overload_interval_ms = 600\n"
     )
     return start(folder / "home", "--engines", "1", "--allow-code", "--config", str(config))
 
@@ -99,16 +105,16 @@ def metric(node: Node, name: str, **pairs: str) -> float:
 def test_at_twice_the_load_as_many_are_answered_and_soon(busy: Node, model: str) -> None:
     capacity = ROWS / RUN_S
     asyncio.run(load(busy, model, capacity / 2, 1.0))
-    found = asyncio.run(load(busy, model, 2.5 * capacity, 4.0))
+    found = asyncio.run(load(busy, model, 2.5 * capacity, 6.0))
     answered = sorted(asked.seconds for asked in found if asked.status == 200)
     refused = [asked for asked in found if asked.status == 503]
 
     assert all(asked.right for asked in found)
     assert len(answered) + len(refused) == len(found)
     # the test shares its machine with others
-    assert len(answered) > 0.5 * capacity * 4.0
-    # all who wait would wait for 3 s in the middle and for 6 s at the end
-    assert answered[len(answered) // 2] < 2.0
+    assert len(answered) > 0.5 * capacity * 6.0
+    # all who wait would wait for 4.5 s in the middle and for 9 s at the end
+    assert answered[len(answered) // 2] < 3.0
     assert all(int(asked.retry_after or 0) >= 1 for asked in refused)
     assert metric(busy, "augurium_refused_total", model=model, priority="normal") == len(refused)
     # and then it is over
@@ -121,7 +127,7 @@ def test_what_matters_least_is_refused_first(busy: Node, model: str) -> None:
     capacity = ROWS / RUN_S
     # what matters is less than it can do, and all together is more
     order = ("critical", "normal", *["batch"] * 8)
-    found = asyncio.run(load(busy, model, 4.0 * capacity, 4.0, order))
+    found = asyncio.run(load(busy, model, 4.0 * capacity, 8.0, order))
     asked = Counter(one.priority for one in found)
     answered = Counter(one.priority for one in found if one.status == 200)
     share = {word: answered[word] / asked[word] for word in asked}
@@ -142,14 +148,14 @@ def test_what_cannot_be_answered_in_time_is_refused_at_once(busy: Node, model: s
     async def ask() -> tuple[Asked, list[int]]:
         url = f"http://{busy.rest}/v1/models/{model}:predict"
         async with httpx.AsyncClient(timeout=30) as client:
-            await asyncio.gather(*(client.post(url, json=full) for _ in range(20)))
-            others = [asyncio.create_task(client.post(url, json=full)) for _ in range(60)]
+            await asyncio.gather(*(client.post(url, json=full) for _ in range(6)))
+            others = [asyncio.create_task(client.post(url, json=full)) for _ in range(20)]
             await asyncio.sleep(0.3)
             hasty = await one(client, url, 1, "normal", timeout_ms=300)
             return hasty, [answer.status_code for answer in await asyncio.gather(*others)]
 
     hasty, others = asyncio.run(ask())
-    assert others == [200] * 60
+    assert others == [200] * 20
     assert hasty.status == 503
     assert int(hasty.retry_after or 0) >= 1
     assert hasty.seconds < 0.25
@@ -271,7 +277,7 @@ def test_a_flood_on_one_model_leaves_places_for_the_others(
     node = start(folder / "home", "--engines", "1", "--allow-code", "--config", str(config))
     with node.client() as client:
         for name in ("flooded", "other"):
-            client.register(slow, name=name, data={"x": [1.0, 2.5]}, allow_code=True)
+            client.register(quick, name=name, data={"x": [1.0, 2.5]}, allow_code=True)
             client.deploy(name, 1)
 
     async def ask() -> tuple[list[Asked], list[Asked]]:
