@@ -1,16 +1,18 @@
 """What overload does: `python -m benchmarks.overload` from the root of the checkout; two minutes.
 
-First how much a flood on one model takes from another: a light caller asks B on a schedule, alone
-and while wrk floods A from 64 connections, in alternating rounds. Then an open loop at twice what a
-slow model can do: how many are answered, how many refused, and how long either takes.
+First how much a flood on one model takes from another: a light caller asks B on a schedule, alone,
+beside processes that only compute, and while wrk floods A from 64 connections, in turn. Then an
+open loop at twice what a slow model can do: how many are answered, how many refused, and how long
+either takes.
 """
 
 import argparse
 import shutil
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -61,11 +63,16 @@ def _measured(rounds: int, seconds: float, engines: int) -> dict[str, Any]:
         for name in ("a", "b"):
             node.register(workload.ubj, name)
         node.register(slow, "slow")
+        kinds: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+            "alone": nullcontext,
+            "computing": lambda: _computing(engines),
+            "flood_fast": lambda: _flood(ports, workload.bodies, "a", seconds + 3),
+            "flood_slow": lambda: _flood(ports, bodies, "slow", seconds + 3),
+        }
         return {
             "engines": engines,
             "light_rate": LIGHT_RATE,
-            "flood_fast": _flooded(ports, workload.bodies, workload.bodies, "a", rounds, seconds),
-            "flood_slow": _flooded(ports, workload.bodies, bodies, "slow", rounds, seconds),
+            "light": _beside(kinds, ports, workload.bodies, rounds, seconds),
             "overload": _overload(ports, bodies, seconds),
         }
 
@@ -96,25 +103,51 @@ def slow_model() -> bytes:
     return serialized
 
 
-def _flooded(
-    ports: Ports, light: Path, flood: Path, model: str, rounds: int, seconds: float
+def _beside(
+    kinds: dict[str, Callable[[], AbstractContextManager[Any]]],
+    ports: Ports,
+    light: Path,
+    rounds: int,
+    seconds: float,
 ) -> dict[str, Any]:
-    """B's times alone and beside a flood, and what the flood got."""
-    alone, beside, flooded = [], [], []
+    """B's times beside each kind of other work, all kinds in turn in every round; the first is
+    none.
+    """
+    asked: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds}
+    others: dict[str, list[Any]] = {kind: [] for kind in kinds}
     for _ in range(rounds):
-        alone.append(_light(ports, light, seconds))
-        with _flood(ports, flood, model, seconds + 3) as answered:
-            time.sleep(1)
-            beside.append(_light(ports, light, seconds))
-        flooded.append(answered)
-    p99 = [median(one["p99_ms"] for one in found) for found in (alone, beside)]
+        for kind, other in kinds.items():
+            with other() as did:
+                time.sleep(1)
+                asked[kind].append(_light(ports, light, seconds))
+            others[kind].append(did)
+    alone = [one["p99_ms"] for one in next(iter(asked.values()))]
     return {
-        "p50_ms": [median(one["p50_ms"] for one in found) for found in (alone, beside)],
-        "p99_ms": p99,
-        "p99_ratio": round(p99[1] / p99[0], 2),
-        "not_answered": sum(one["refused"] + one["failed"] for one in beside),
-        "flood": flooded,
+        kind: {
+            "p50_ms": median(one["p50_ms"] for one in found),
+            "p99_ms": median(one["p99_ms"] for one in found),
+            "p99_ratio": round(
+                median(one["p99_ms"] / base for one, base in zip(found, alone, strict=True)), 2
+            ),
+            "not_answered": sum(one["refused"] + one["failed"] for one in found),
+            **({"flood": others[kind]} if any(others[kind]) else {}),
+        }
+        for kind, found in asked.items()
     }
+
+
+@contextmanager
+def _computing(processes: int) -> Iterator[None]:
+    """So many processes that compute and ask for nothing, while this lasts."""
+    running = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)
+    ]
+    try:
+        yield
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
 
 
 def _light(ports: Ports, bodies: Path, seconds: float) -> dict[str, Any]:

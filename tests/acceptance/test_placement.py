@@ -11,6 +11,9 @@ import pytest
 from xgboost import XGBRegressor
 
 from augurium.core.errors import AuguriumError
+from augurium.serving.placement import version_key
+from augurium.serving.runner_suspects import Suspects, forget_suspects
+from augurium.serving.snapshot import load_snapshot
 from tests.acceptance.test_runners import runners, wait_for
 from tests.support.node import Node
 
@@ -147,6 +150,18 @@ def test_a_place_that_is_none_leaves_the_model_as_it_was_and_says_why(
         client.set_serving("placed1", {})
         wait_for(lambda: not said_of(client, "placed1"), 30)
     assert runners(home) == before
+
+
+def test_who_was_accused_of_ending_a_shared_runner_is_shown(placed: Node, home: Path) -> None:
+    snapshot = load_snapshot(home / "state" / "engine-0.snapshot")
+    (desired,) = next(model.versions for model in snapshot.models if model.name == "placed3")
+    try:
+        Suspects(home / "run").was_loading(version_key(desired))
+        with placed.client() as client:
+            assert "has one of its own" in said_of(client, "placed3")
+            assert said_of(client, "placed2") == ""
+    finally:
+        forget_suspects(home / "run")
 
 
 def said_of(client: Any, model: str) -> str:

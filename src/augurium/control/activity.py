@@ -11,19 +11,23 @@ from augurium.control.engine_slots import EngineSlot
 from augurium.control.link_hub import LinkHub
 from augurium.core.accelerators import Accelerators
 from augurium.serving.metrics import SECONDS_BOUNDS, EngineMetrics, VersionMetrics
+from augurium.serving.placement import version_key
+from augurium.serving.runner_suspects import Suspects
 from augurium.serving.snapshot import VersionState
 
 RESIDENT = "resident"
 ASLEEP = "asleep"
+SUSPECTED = "it may have ended a runner that it shared, and has one of its own"
 
 
 class VersionActivity(msgspec.Struct, frozen=True, kw_only=True):
     """One deployed version.
 
     `state` is `loading`, `failed`, `resident` (in memory, in at least one engine) or `asleep` (on
-    disk until it is asked for); `reason` says why it failed. `engines` counts those that hold it,
-    `resident_bytes` what it takes there, `replicas` its runners. The others are counters since the
-    node started: `requests` by outcome, `latency` requests per bucket of `latency_bounds_s`.
+    disk until it is asked for); `reason` says why it failed, or why it shares no runner any more.
+    `engines` counts those that hold it, `resident_bytes` what it takes there, `replicas` its
+    runners. The others are counters since the node started: `requests` by outcome, `latency`
+    requests per bucket of `latency_bounds_s`.
     """
 
     model: str
@@ -87,10 +91,11 @@ class Activity(msgspec.Struct, frozen=True):
 
 
 async def activity(
-    hub: LinkHub, sees: Callable[[str], bool], accelerators: Accelerators
+    hub: LinkHub, sees: Callable[[str], bool], accelerators: Accelerators, suspects: Suspects
 ) -> Activity:
     """What the engines and the devices say now, of the models that are seen."""
     totals = await hub.collect()
+    alone = suspects.proven()
     counted = {(version.model, version.version): version for version in totals.versions}
     states = _states(link.applied.states for link in hub.links())
     versions = [
@@ -99,6 +104,7 @@ async def activity(
             or VersionMetrics(model.name, desired.version),
             states.get((model.name, desired.version), ()),
             model.default_version == desired.version,
+            SUSPECTED if alone and version_key(desired) in alone else "",
         )
         for model in hub.snapshot.models
         for desired in model.versions
@@ -129,10 +135,10 @@ def _states(
 
 
 def _version(
-    metrics: VersionMetrics, states: Sequence[VersionState], default: bool
+    metrics: VersionMetrics, states: Sequence[VersionState], default: bool, remark: str
 ) -> VersionActivity:
     state = RESIDENT if metrics.resident else ASLEEP
-    reason = metrics.problem
+    reason = metrics.problem or remark
     for told in states:
         if told.state != READY and state != FAILED:
             state, reason = told.state, told.reason

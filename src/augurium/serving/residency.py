@@ -19,10 +19,10 @@ from augurium.serving.elsewhere import Elsewhere
 from augurium.serving.executor import VersionExecutor
 from augurium.serving.load_mark import LoadMark
 from augurium.serving.loading import Loader, files_bytes, may_sleep
-from augurium.serving.placement import in_engine
 from augurium.serving.memory_budget import MemoryBudget, Residence, Resident
 from augurium.serving.metrics import EngineMetrics, VersionMetrics
 from augurium.serving.neighbours import Neighbours
+from augurium.serving.placement import in_engine
 from augurium.serving.prediction_cache import PredictionCache
 from augurium.serving.router import BEING_LOADED, ModelRoutes, Router
 from augurium.serving.served_version import ServedVersion

@@ -44,8 +44,11 @@ class Suspects:
 
     def is_proven(self, key: str) -> bool:
         """Whether a version must not share a runner any more."""
-        found = self._read().get(key)
-        return found is not None and found.proven
+        return key in self.proven()
+
+    def proven(self) -> frozenset[str]:
+        """The keys of all versions that must not."""
+        return frozenset(key for key, found in self._read().items() if found.proven)
 
     def was_running(self, key: str) -> None:
         """A runner ended with runs of this version inside. The second time is proof enough, though
