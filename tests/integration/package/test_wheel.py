@@ -15,7 +15,7 @@ from tests.support.models import simple_model
 
 READY_WITHIN_S = 60
 ROOT = Path(__file__).parents[3]
-FRAMEWORKS = ("sklearn", "xgboost", "pandas", "scipy", "torch", "tensorflow", "lightgbm")
+FRAMEWORKS = ("sklearn", "xgboost", "pandas", "torch", "tensorflow", "lightgbm")
 ONES = {"shape": [1, 16], "datatype": "INT32", "data": [1] * 16}
 
 
