@@ -22,6 +22,7 @@ from augurium.cli.models import models
 from augurium.cli.predict import predict
 from augurium.cli.preprocess import preprocess
 from augurium.cli.register import register
+from augurium.cli.rollout import rollout
 from augurium.cli.scaling import scaling
 from augurium.cli.search import search
 from augurium.cli.serve import serve
@@ -49,6 +50,7 @@ for command in (serve, register, models, deploy, undeploy, alias, serving, predi
     app.command()(command)
 app.command("client-code")(client_code)
 app.add_typer(scaling)
+app.add_typer(rollout)
 app.add_typer(versions)
 app.command()(export)
 app.command("import")(import_archive)
