@@ -41,8 +41,8 @@ def busy(start: Callable[..., Node], tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp("overload")
     config = folder / "augurium.toml"
     config.write_text(
-        f"[batching]\nmax_batch_size = {ROWS}\ntarget_queue_delay_ms = 300\n"
-        "overload_interval_ms = 600\n"
+        f"[batching]\nmax_batch_size = {ROWS}\ntarget_queue_delay_ms = 400\n"
+        "overload_interval_ms = 800\n"
     )
     return start(folder / "home", "--engines", "1", "--allow-code", "--config", str(config))
 
@@ -127,7 +127,7 @@ def test_what_matters_least_is_refused_first(busy: Node, model: str) -> None:
     capacity = ROWS / RUN_S
     # what matters is less than it can do, and all together is more
     order = ("critical", "normal", *["batch"] * 8)
-    found = asyncio.run(load(busy, model, 4.0 * capacity, 8.0, order))
+    found = asyncio.run(load(busy, model, 4.0 * capacity, 12.0, order))
     asked = Counter(one.priority for one in found)
     answered = Counter(one.priority for one in found if one.status == 200)
     share = {word: answered[word] / asked[word] for word in asked}

@@ -65,9 +65,10 @@ class Batcher:
         self.look_ahead()
         self._queue: deque[Entry] = deque()
         self._queued_rows = 0
-        # entries in the queue that are not of normal priority, and rows of critical ones
+        # entries in the queue that are not of normal priority, and the rows of these
         self._ranked = 0
         self._critical_rows = 0
+        self._batch_rows = 0
         # whether the last batch left others in the queue
         self._left_some = False
         self._running = 0
@@ -104,7 +105,10 @@ class Batcher:
         self._queued_rows += rows
         if priority is not _NORMAL:
             self._ranked += 1
-            self._critical_rows += rows if priority is Priority.CRITICAL else 0
+            if priority is Priority.CRITICAL:
+                self._critical_rows += rows
+            else:
+                self._batch_rows += rows
         if not self._flush_due:
             self._schedule()
         return entry.future
@@ -135,8 +139,14 @@ class Batcher:
     def _admit(self, rows: int, deadline: float, priority: Priority) -> None:
         """Raises Overloaded and DeadlineExceeded for who may not join the queue."""
         critical = priority is Priority.CRITICAL
+        # who matters more goes first, whoever came before
+        ahead = self._queued_rows
+        if critical:
+            ahead = self._critical_rows
+        elif priority is _NORMAL:
+            ahead -= self._batch_rows
         self.admission.check(
-            self._critical_rows if critical else self._queued_rows,
+            ahead,
             rows,
             time.monotonic(),
             deadline,
@@ -294,6 +304,8 @@ class Batcher:
         self._ranked -= 1
         if entry.priority is Priority.CRITICAL:
             self._critical_rows -= entry.rows
+        else:
+            self._batch_rows -= entry.rows
 
     def _start(self, batch: list[Entry], rows: int, reason: str) -> bool:
         """Runs a batch here (True), or on a thread or in another process (False)."""

@@ -289,6 +289,26 @@ async def test_critical_requests_leave_a_long_queue_first(make: Make) -> None:
     assert [answer.array(0).tolist() for answer in answers[:4]] == [[[n * 2]] for n in range(4)]
 
 
+async def test_only_those_who_go_first_are_counted_as_ahead(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = GatedExecutor()
+    batcher = make(executor, max_batch_size=2, max_queue_delay_ms=10_000)
+    found: list[int] = []
+    monkeypatch.setattr(batcher.admission, "check", lambda ahead, *_: found.append(ahead))
+    first = [batcher.submit(rows(0), 1, FAR) for _ in range(4)]
+    for _ in range(2):
+        await executor.started.get()
+    found.clear()
+    order = [Priority.CRITICAL, Priority.BATCH, Priority.NORMAL]
+    asked = [batcher.submit(rows(1), 1, FAR, None, word) for word in (*order, *order)]
+    assert found == [0, 1, 1, 1, 4, 3]
+    for gate in executor.gates:
+        gate.set()
+    for one in (*first, *asked):
+        one.cancel()
+
+
 async def test_a_full_queue_gives_up_what_matters_less(make: Make) -> None:
     executor = GatedExecutor()
     batcher = make(executor, max_batch_size=1, max_queue_rows=3, max_queue_delay_ms=10_000)
