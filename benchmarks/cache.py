@@ -75,15 +75,11 @@ def _measured(chosen: argparse.Namespace) -> dict[str, Row]:
 
 def _row(load: str, rounds: list[dict[str, Figures]]) -> Row:
     return Row(
-        round(median(_rate(one[load]) for one in rounds)),
+        round(median(one[load].rate for one in rounds)),
         round(median(one[load].p50_ms for one in rounds), 2),
         round(median(one[load].p99_ms for one in rounds), 2),
-        round(median(_rate(one[load]) / _rate(one["miss"]) for one in rounds), 2),
+        round(median(one[load].rate / one["miss"].rate for one in rounds), 2),
     )
-
-
-def _rate(figures: Figures) -> float:
-    return figures.answered / figures.seconds
 
 
 def _send(

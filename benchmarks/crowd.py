@@ -189,17 +189,13 @@ def _warm(node: AuguriumNode, alone: AuguriumNode, rounds: int) -> Warm:
     for _ in range(rounds):
         for name, one in (("among", node), ("alone", alone)):
             _send(one, WARM_UP_S, 0, 0)
-            rates[name].append(_rate(_send(one, ROUND_S, 0, 0)))
+            rates[name].append(_send(one, ROUND_S, 0, 0).rate)
     pairs = zip(rates["among"], rates["alone"], strict=True)
     return Warm(
         round(median(rates["among"])),
         round(median(rates["alone"])),
         round(median(ours / theirs for ours, theirs in pairs), 2),
     )
-
-
-def _rate(figures: Figures) -> float:
-    return figures.answered / figures.seconds
 
 
 def _send(node: AuguriumNode, seconds: float, first: int, last: int) -> Figures:
@@ -225,7 +221,7 @@ def _zipf(node: AuguriumNode, crowd: Crowd, seconds: float) -> Zipf:
             watcher.join()
     return Zipf(
         round(figures.seconds, 1),
-        round(_rate(figures)),
+        round(figures.rate),
         figures.failed,
         round(figures.p50_ms, 2),
         round(figures.p99_ms, 1),

@@ -33,6 +33,11 @@ class Figures(msgspec.Struct, frozen=True):
     lag_p99_ms: float = 0.0
     peak_bytes: int = 0
 
+    @property
+    def rate(self) -> float:
+        """Right answers a second."""
+        return self.answered / self.seconds
+
 
 class Measurement(msgspec.Struct, frozen=True):
     """One load on one server: figures, and the CPU both sides used, in cores."""
@@ -44,7 +49,7 @@ class Measurement(msgspec.Struct, frozen=True):
     @property
     def rate(self) -> float:
         """Right answers a second."""
-        return self.figures.answered / self.figures.seconds
+        return self.figures.rate
 
 
 class Load(Protocol):

@@ -165,7 +165,7 @@ def _flood(ports: Ports, bodies: Path, model: str, seconds: float) -> Iterator[d
         yield found
     said = figures[0]
     found.update(
-        per_s=round(said.answered / said.seconds, 1),
+        per_s=round(said.rate, 1),
         refused_per_s=round(said.failed / said.seconds, 1),
         p99_ms=round(said.p99_ms, 1),
     )

@@ -7,7 +7,6 @@ with the new version, and both together.
 """
 
 import argparse
-import json
 import shutil
 import sys
 import time
@@ -18,12 +17,10 @@ from typing import Any
 import msgspec
 
 from augurium.client import Client
-from augurium.core.errors import AuguriumError
 from benchmarks.augurium_node import AuguriumNode
-from benchmarks.machine import machine_facts
-from benchmarks.run import BENCH, RESULTS
+from benchmarks.run import BENCH
+from benchmarks.saved import print_and_save
 from benchmarks.server import free_ports
-from benchmarks.turn import only_one
 from examples.flights import NUMBERS, Trained, load_flights, train_pipeline, train_xgboost
 
 ROUNDS = 5
@@ -39,23 +36,18 @@ class Times(msgspec.Struct, frozen=True):
 def main() -> int:
     """Prints and saves the medians; 1 with a message when the node does not start."""
     argparse.ArgumentParser("benchmarks.registration", description=__doc__).parse_args()
-    home = BENCH / "augurium" / "registration-home"
+    return print_and_save("registration", _measured)
+
+
+def _measured() -> dict[str, Any]:
+    home, ports = BENCH / "augurium" / "registration-home", free_ports()
     shutil.rmtree(home, ignore_errors=True)
-    ports = free_ports()
-    try:
-        with (
-            only_one(BENCH),
-            AuguriumNode(home, ports, 2),
-            Client(f"http://127.0.0.1:{ports.other}", timeout_s=120) as client,
-        ):
-            found = {name: _rounds(client, name, *model) for name, *model in _models()}
-    except AuguriumError as error:
-        print(f"registration not measured: {error}", file=sys.stderr)
-        return 1
-    text = json.dumps({"rounds": ROUNDS, **found, "machine": machine_facts()}, indent=1)
-    (RESULTS / "registration.json").write_text(text + "\n")
-    print(text)
-    return 0
+    with (
+        AuguriumNode(home, ports, 2),
+        Client(f"http://127.0.0.1:{ports.other}", timeout_s=120) as client,
+    ):
+        found = {name: _rounds(client, name, *model) for name, *model in _models()}
+    return {"rounds": ROUNDS, **found}
 
 
 def _models() -> Iterator[tuple[str, Trained, dict[str, Any]]]:

@@ -74,18 +74,15 @@ def _measured(engines: int, chosen: argparse.Namespace) -> dict[int, object]:
 
 
 def _row(rounds: list[dict[str, Figures]]) -> dict[str, object]:
-    def rate(figures: Figures) -> float:
-        return figures.answered / figures.seconds
-
     return {
-        "kept": round(median(rate(one[IN_RUNNER]) / rate(one[IN_ENGINE]) for one in rounds), 3),
+        "kept": round(median(one[IN_RUNNER].rate / one[IN_ENGINE].rate for one in rounds), 3),
         "added_p50_us": round(
             median(one[IN_RUNNER].p50_ms - one[IN_ENGINE].p50_ms for one in rounds) * 1000
         ),
         "failed": sum(figures.failed for one in rounds for figures in one.values()),
         **{
             name: {
-                "per_s": round(median(rate(one[name]) for one in rounds)),
+                "per_s": round(median(one[name].rate for one in rounds)),
                 "p50_ms": round(median(one[name].p50_ms for one in rounds), 3),
                 "p99_ms": round(median(one[name].p99_ms for one in rounds), 3),
             }
