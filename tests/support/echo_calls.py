@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing_extensions import Buffer
 
 from augurium.core.errors import NotFound, Unauthenticated, Unimplemented
+from augurium.core.inference import Header
 
 MODEL_TEXT = "there is no model 'ä'\n"
 
@@ -42,8 +43,7 @@ class EchoCalls:
         timeout_s: float | None = None,
         authorization: str | None = None,
         certificate_names: tuple[str, ...] = (),
-        priority: str | None = None,
-        cache_control: str | None = None,
+        header: Header | None = None,
     ) -> bytes:
         self.timeout_s = timeout_s
         if path == "/e/Echo":

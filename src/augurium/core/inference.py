@@ -1,6 +1,6 @@
 """One prediction: what every protocol decodes into and encodes from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +17,9 @@ DEGRADED, DEGRADED_STEP = "augurium-degraded", "augurium-degraded-step"
 # which of many rows are marked so
 DEGRADED_ROWS = "augurium-degraded-rows"
 
+# looks up what a caller said beside the body, a header or gRPC metadata, by its lower-case name
+Header = Callable[[str], str | None]
+
 
 class Instances(msgspec.Struct):
     """Rows in the v1 form: each a list in the signature's order, or an object of named features."""
@@ -30,6 +33,7 @@ class InferenceRequest(msgspec.Struct):
     `inputs` are tensors by name, or instances that still have to be turned into tensors.
     `deadline` is in seconds of the monotonic clock. `outputs` is empty when all are wanted. With
     `refresh` nothing is taken from the prediction cache. `priority` decides who is refused first.
+    `header` is what a traffic policy may look at, None where the caller said nothing.
     """
 
     model: ModelRef
@@ -40,6 +44,7 @@ class InferenceRequest(msgspec.Struct):
     parameters: Mapping[str, Any] = {}
     refresh: bool = False
     priority: Priority = Priority.NORMAL
+    header: Header | None = None
 
 
 class BatchOutputs:
@@ -126,7 +131,8 @@ class InferenceResponse(msgspec.Struct):
 
     `degraded` is why it is not the answer of the version that was asked, empty where it is, `step`
     what it comes from instead, such as `model:churn-small@3`, and `failure` the kind of the error
-    that it spares the caller.
+    that it spares the caller. `variant` is the name under which a traffic policy chose the version,
+    empty without one, and `unit` who or what was assigned to it, empty where a rule decided.
     """
 
     model: str
@@ -139,3 +145,5 @@ class InferenceResponse(msgspec.Struct):
     degraded: str = ""
     step: str = ""
     failure: str = ""
+    variant: str = ""
+    unit: str = ""

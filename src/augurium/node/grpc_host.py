@@ -18,7 +18,7 @@ from augurium.core.errors import (
     NotReady,
     TooLarge,
 )
-from augurium.core.priority import HEADER as PRIORITY_HEADER
+from augurium.core.inference import Header
 from augurium.core.settings import LimitSettings
 from augurium.core.tls import ServerTls
 from augurium.node import http2_frames as frames
@@ -80,10 +80,11 @@ class GrpcCalls(Protocol):
         timeout_s: float | None = None,
         authorization: str | None = None,
         certificate_names: tuple[str, ...] = (),
-        priority: str | None = None,
-        cache_control: str | None = None,
+        header: Header | None = None,
     ) -> Message:
-        """Answers one unary call; `timeout_s` is what is left of the caller's deadline."""
+        """Answers one unary call; `timeout_s` is what is left of the caller's deadline, and
+        `header` looks the call's headers up.
+        """
         ...
 
     def stream(
@@ -257,13 +258,7 @@ class GrpcHost(ConnectionHost[Http2Connection]):
         message = await self._unframed(stream.body, headers.get("grpc-encoding"))
         stream.body = b""
         return await self._api.call(
-            stream.head.path,
-            message,
-            limit_s,
-            authorization,
-            names,
-            headers.get(PRIORITY_HEADER),
-            headers.get("cache-control"),
+            stream.head.path, message, limit_s, authorization, names, headers.get
         )
 
     @asynccontextmanager

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from augurium.core.inference import DEGRADED, DEGRADED_ROWS, DEGRADED_STEP, InferenceResponse
+from augurium.core.traffic_policy import VARIANT
 from augurium.protocols.http import Headers
 
 # with more the last one reaches to the last row that is marked: rather too many than too few
@@ -11,9 +12,11 @@ MOST_RANGES = 64
 
 def origin(response: InferenceResponse) -> Headers:
     """Of a response; see `origin_of`. One that is not the answer of the version that was asked says
-    why, and what it is instead.
+    why, and what it is instead; one that a traffic policy led to its version, under which name.
     """
     headers = origin_of(response.version, response.answer.cache)
+    if response.variant:
+        headers.append((VARIANT, response.variant))
     if response.degraded:
         headers += [(DEGRADED, response.degraded), (DEGRADED_STEP, response.step)]
     return headers
@@ -31,6 +34,7 @@ def origin_of_parts(responses: Sequence[InferenceResponse]) -> Headers:
     steps = dict.fromkeys(response.step for response in marked)
     return [
         *origin_of(own.version, own.answer.cache),
+        *([(VARIANT, own.variant)] if own.variant else ()),
         (DEGRADED, marked[0].degraded),
         (DEGRADED_STEP, ",".join(steps)),
         (DEGRADED_ROWS, _ranges(responses)),

@@ -85,6 +85,7 @@ class GenerateRest:
             parameters=oip.model_parameters(body.parameters),
             refresh=call.refresh,
             priority=priority,
+            header=call.request.header,
         )
 
 

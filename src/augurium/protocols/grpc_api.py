@@ -13,9 +13,10 @@ from augurium.access.gateway import Gateway
 from augurium.access.principal import Principal
 from augurium.core.errors import AuguriumError, Internal, Unauthenticated, Unimplemented
 from augurium.core.identifiers import new_id
+from augurium.core.inference import Header
 from augurium.protocols.grpc_frames import Message
 from augurium.protocols.grpc_health import Health
-from augurium.protocols.grpc_methods import NO_WISHES, StreamCall, Streaming, Unary, wishes_of
+from augurium.protocols.grpc_methods import StreamCall, Streaming, Unary, wishes_of
 from augurium.protocols.grpc_reflection import Reflection
 from augurium.protocols.oip_grpc import OipGrpc
 from augurium.protocols.oip_grpc_extensions import OipGrpcExtensions
@@ -77,13 +78,11 @@ class GrpcApi:
         timeout_s: float | None = None,
         authorization: str | None = None,
         certificate_names: tuple[str, ...] = (),
-        priority: str | None = None,
-        cache_control: str | None = None,
+        header: Header | None = None,
     ) -> Message:
         """Answers one unary call; `timeout_s` is what is left of the caller's deadline.
 
-        `authorization` and `cache_control` are the headers of those names, `priority` that of
-        `augurium-priority`.
+        `authorization` is the header of that name, and `header` looks up the others.
         """
         method = self._unary.get(path)
         caller = None
@@ -92,9 +91,8 @@ class GrpcApi:
         if method is None:
             raise Unimplemented(f"method {path[:128]} is not implemented")
         try:
-            wishes = wishes_of(priority, cache_control)
-            if wishes is not NO_WISHES and method.wishing is not None:
-                return await method.wishing(message, timeout_s, caller, wishes)
+            if header is not None and method.wishing is not None:
+                return await method.wishing(message, timeout_s, caller, wishes_of(header))
             return await method.answer(message, timeout_s, caller)
         except AuguriumError:
             raise

@@ -9,6 +9,8 @@ from typing_extensions import Buffer
 
 from augurium.access.principal import Principal
 from augurium.core.errors import InvalidArgument
+from augurium.core.inference import Header
+from augurium.core.priority import HEADER as PRIORITY_HEADER
 from augurium.core.priority import Priority, priority_of
 from augurium.protocols.grpc_frames import Message
 from augurium.serving.router import unknown_model
@@ -20,10 +22,13 @@ Answer = Callable[[Buffer, float | None, Principal | None], Awaitable[Message]]
 
 
 class Wishes(NamedTuple):
-    """How a call wants to be answered: its priority, and with nothing from a cache (`refresh`)."""
+    """How a call wants to be answered: its priority, and with nothing from a cache (`refresh`).
+    `header` looks its metadata up, for who else has a question.
+    """
 
     priority: Priority = Priority.NORMAL
     refresh: bool = False
+    header: Header | None = None
 
 
 NO_WISHES = Wishes()
@@ -62,15 +67,15 @@ class Streaming(NamedTuple):
     answers: Callable[[StreamCall], AsyncGenerator[Message, None]]
 
 
-def wishes_of(priority: str | None, cache_control: str | None) -> Wishes:
-    """What the metadata `augurium-priority` and `cache-control` say; NO_WISHES without them.
+def wishes_of(header: Header) -> Wishes:
+    """What the metadata of a call say, `augurium-priority` and `cache-control` among them.
 
     `no-cache` has the meaning of RFC 9111, section 5.2.1.4. Raises InvalidArgument.
     """
-    if priority is None and cache_control is None:
-        return NO_WISHES
+    priority, cache_control = header(PRIORITY_HEADER), header("cache-control")
     ranked = Priority.NORMAL if priority is None else priority_of(priority)
-    return Wishes(ranked, cache_control is not None and "no-cache" in cache_control.lower())
+    refresh = cache_control is not None and "no-cache" in cache_control.lower()
+    return Wishes(ranked, refresh, header)
 
 
 def parsed(kind: type[M], content: Buffer) -> M:

@@ -78,6 +78,7 @@ class MlflowRest:
                 parameters=body.parameters,
                 refresh=call.refresh,
                 priority=call.priority,
+                header=call.request.header,
             ),
         )
         answer = json_response(_content(responses, body.bare))

@@ -53,9 +53,9 @@ class OipGrpc:
                 timeout_s = _shorter(timeout_s, oip.timeout_s(parameters))
                 priority = oip.priority_in(parameters, priority)
             deadline = self._plane.deadline(timeout_s)
-            request = oip_messages.decode(
-                wire, parameters, deadline, Wishes(priority, wishes.refresh)
-            )
+            if priority is not wishes.priority:
+                wishes = wishes._replace(priority=priority)
+            request = oip_messages.decode(wire, parameters, deadline, wishes)
             counts = oip_messages.class_counts(message) if message.outputs else {}
             oip.check_classes(self._plane, request.model, counts)
         except AuguriumError as error:

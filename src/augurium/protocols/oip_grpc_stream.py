@@ -17,13 +17,12 @@ from typing_extensions import Buffer
 from augurium.core.errors import AuguriumError, Internal
 from augurium.core.identifiers import MAX_REQUEST_ID_LENGTH
 from augurium.core.inference import InferenceRequest, InferenceResponse
-from augurium.core.priority import HEADER as PRIORITY_HEADER
 from augurium.core.protobuf_fields import varint
 from augurium.protocols import oip, oip_messages
 from augurium.protocols.classification import classified
 from augurium.protocols.generated import inference_pb2 as pb
 from augurium.protocols.grpc_frames import Message, Pieces
-from augurium.protocols.grpc_methods import StreamCall, Streaming, Wishes, check_seen, wishes_of
+from augurium.protocols.grpc_methods import StreamCall, Streaming, check_seen, wishes_of
 from augurium.protocols.oip_messages import EMPTY_FINAL_RESPONSE, WireRequest
 from augurium.serving.plane import DataPlane
 
@@ -82,8 +81,7 @@ class _Conversation:
         self._plane = plane
         self._call = call
         self._error_ends = call.metadata.get(ERROR_ENDS_STREAM, "") == "true"
-        metadata = call.metadata
-        self._wishes = wishes_of(metadata.get(PRIORITY_HEADER), metadata.get("cache-control"))
+        self._wishes = wishes_of(call.metadata.get)
         self._room = asyncio.Semaphore(MOST_REQUESTS)
         self._tasks: set[asyncio.Task[None]] = set()
         # set when the answers before the next one are in the queue
@@ -147,7 +145,7 @@ class _Conversation:
         deadline = self._plane.stream_deadline(model, limit_s)
         priority = oip.priority_in(parameters, self._wishes.priority)
         request = oip_messages.decode(
-            wire, parameters, deadline, Wishes(priority, self._wishes.refresh)
+            wire, parameters, deadline, self._wishes._replace(priority=priority)
         )
         counts = oip_messages.class_counts(message)
         oip.check_classes(self._plane, model, counts)

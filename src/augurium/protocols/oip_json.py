@@ -10,7 +10,7 @@ import msgspec
 
 from augurium.core.errors import InvalidArgument
 from augurium.core.identifiers import ModelRef, check_request_id
-from augurium.core.inference import InferenceRequest, InferenceResponse
+from augurium.core.inference import Header, InferenceRequest, InferenceResponse
 from augurium.core.priority import Priority
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec, element_count
@@ -77,13 +77,14 @@ class WireRequest(msgspec.Struct):
         deadline: float,
         refresh: bool = False,
         priority: Priority = Priority.NORMAL,
+        header: Header | None = None,
     ) -> InferenceRequest:
         """The transport-neutral request."""
         body = self.body
         outputs = [output.name for output in body.outputs] if body.outputs else ()
         parameters = body.parameters and model_parameters(body.parameters)
         return InferenceRequest(
-            model, self.inputs, deadline, body.id, outputs, parameters, refresh, priority
+            model, self.inputs, deadline, body.id, outputs, parameters, refresh, priority, header
         )
 
     def binary_outputs(self, response: InferenceResponse) -> frozenset[str]:

@@ -21,6 +21,7 @@ from augurium.core.inference import (
 from augurium.core.protobuf_fields import split, varint
 from augurium.core.tensors import Array, element_count, numpy_dtype
 from augurium.core.texts import text_of
+from augurium.core.traffic_policy import VARIANT
 from augurium.core.values import array_from_values
 from augurium.protocols.classification import PARAMETER, wanted
 from augurium.protocols.generated import inference_pb2 as pb
@@ -128,6 +129,7 @@ def decode(
         parameters,
         refresh=wishes.refresh,
         priority=wishes.priority,
+        header=wishes.header,
     )
 
 
@@ -183,6 +185,8 @@ def encode(response: InferenceResponse, raw: bool) -> Message:
     if response.degraded:
         parts.append(_parameter(DEGRADED, response.degraded))
         parts.append(_parameter(DEGRADED_STEP, response.step))
+    if response.variant:
+        parts.append(_parameter(VARIANT, response.variant))
     large = False
     for index in response.indices:
         blob = array_content(answer.array(index))
@@ -223,6 +227,8 @@ def _typed(response: InferenceResponse, outputs: tuple[Described, ...]) -> bytes
     if response.degraded:
         message.parameters[DEGRADED].string_param = response.degraded
         message.parameters[DEGRADED_STEP].string_param = response.step
+    if response.variant:
+        message.parameters[VARIANT].string_param = response.variant
     for output, index in zip(message.outputs, response.indices, strict=True):
         _fill(output, output.datatype, response.answer.flat_list(index))
     return message.SerializeToString()

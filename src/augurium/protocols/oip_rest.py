@@ -53,7 +53,8 @@ class OipRest:
         except AuguriumError as error:
             self._plane.count_unread(error.kind, call.model)
             raise
-        request = wire.request(call.model, self._plane.deadline(timeout_s), call.refresh, priority)
+        deadline, header = self._plane.deadline(timeout_s), call.request.header
+        request = wire.request(call.model, deadline, call.refresh, priority, header)
         response = await oip.infer(self._plane, request)
         if counts:
             response = classified(response, counts)

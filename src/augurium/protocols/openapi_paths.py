@@ -11,6 +11,7 @@ from augurium.core.inference import DEGRADED
 from augurium.core.priority import HEADER as PRIORITY_HEADER
 from augurium.core.priority import Priority
 from augurium.core.settings import MODEL_PATTERN
+from augurium.core.traffic_policy import UNIT_HEADER, VARIANT
 from augurium.protocols.openapi_operations import BINARY, JSON, TEXT, Content, Operation
 from augurium.protocols.openapi_schemas import ref
 from augurium.protocols.openapi_values import Schema
@@ -34,6 +35,7 @@ _PATH_PARAMETERS: dict[str, Schema] = {
 # in whose words an error is told
 _WORDS = {"Error": "", "MlflowError": "Mlflow", TEXT: "Text"}
 _TIMEOUT = "the caller's deadline in milliseconds; never longer than the server's own"
+_UNIT = "who or what asks: a traffic policy gives the same unit the same variant"
 _PRIORITY = "who is refused first when not all can be answered: batch, then normal, then critical"
 
 
@@ -113,6 +115,7 @@ class PathWriter:
         headers = {"x-request-id": _header_ref("x-request-id")}
         if described.predicts:
             headers["augurium-version"] = _header_ref("augurium-version")
+            headers[VARIANT] = _header_ref(VARIANT)
             headers[DEGRADED] = _header_ref(DEGRADED)
         answer = {
             "description": described.summary,
@@ -185,6 +188,11 @@ def header_components() -> Schema:
             "description": "the version that answered",
             "schema": {"type": "integer", "minimum": 1},
         },
+        VARIANT: {
+            "description": "the name under which a traffic policy chose the version; absent where"
+            " none did",
+            "schema": {"type": "string"},
+        },
         DEGRADED: {
             "description": "why the fallback answered instead of the version: error, timeout,"
             " overload or breaker; absent where it did not",
@@ -225,6 +233,7 @@ def _headers(method: str) -> Iterator[Schema]:
     yield _header("x-request-id", "echoed; made up when absent", identifier)
     positive = {"type": "number", "exclusiveMinimum": 0}
     yield _header("augurium-timeout-ms", _TIMEOUT, positive)
+    yield _header(UNIT_HEADER, _UNIT, {"type": "string"})
     words = [priority.word for priority in Priority]
     yield _header(PRIORITY_HEADER, _PRIORITY, {"type": "string", "enum": words})
 

@@ -28,6 +28,7 @@ async def answer_rows(plane: DataPlane, request: InferenceRequest) -> list[Infer
         outputs=request.outputs,
         parameters=request.parameters,
         priority=request.priority,
+        header=request.header,
     )
     async with aclosing(plane.batches(bulk)) as batches:
         return [response async for response in batches]

@@ -54,6 +54,7 @@ class RowsRest:
             self._plane.deadline(call.timeout_s),
             small=len(call.request.body or b"") <= SMALL_BODY_BYTES,
             priority=call.priority,
+            header=call.request.header,
         )
         if forms.answer is Form.LINES:
             return await self._lines(request)

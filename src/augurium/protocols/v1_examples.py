@@ -59,6 +59,7 @@ class V1Examples:
             outputs=read.outputs,
             refresh=call.refresh,
             priority=call.priority,
+            header=call.request.header,
         )
         responses = await answer_rows(self._plane, request)
         found = [result for response in responses for result in read.results(response)]

@@ -77,6 +77,7 @@ class V1Rest:
                 self._plane.deadline(call.timeout_s),
                 refresh=call.refresh,
                 priority=call.priority,
+                header=call.request.header,
             )
         )
         answer = json_response({"predictions": predictions(response)})
@@ -146,6 +147,7 @@ class V1Rest:
             self._plane.deadline(call.timeout_s),
             refresh=call.refresh,
             priority=call.priority,
+            header=call.request.header,
         )
         responses = await answer_rows(self._plane, request)
         answer = json_response({"outputs": outputs(responses)})

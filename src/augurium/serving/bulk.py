@@ -13,7 +13,7 @@ import msgspec
 
 from augurium.core.errors import AuguriumError, InvalidArgument, ModelFailed, Overloaded
 from augurium.core.identifiers import ModelRef
-from augurium.core.inference import Answer, InferenceResponse, Instances
+from augurium.core.inference import Answer, Header, InferenceResponse, Instances
 from augurium.core.priority import Priority
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array
@@ -53,6 +53,21 @@ class BulkRequest(msgspec.Struct):
     outputs: Sequence[str] = ()
     parameters: Mapping[str, Any] = {}
     priority: Priority = Priority.NORMAL
+    header: Header | None = None
+
+    async def first_row(self, signature: Signature) -> Block | None:
+        """The first row, perhaps with others; None where it cannot be read, which whoever reads all
+        of them will say.
+        """
+        try:
+            blocks = self.source.blocks(signature, 1)
+            return await _next(blocks, self.small)
+        except AuguriumError:
+            return None
+
+
+async def _next(blocks: Iterator[Block], small: bool) -> Block | None:
+    return next(blocks, None) if small else await asyncio.to_thread(next, blocks, None)
 
 
 async def answers(

@@ -15,9 +15,10 @@ from augurium.serving.bulk import BulkRequest
 from augurium.serving.described_version import DescribedVersion
 from augurium.serving.fair_share import FairShare
 from augurium.serving.prediction_cache import PredictionCache
-from augurium.serving.router import ModelRoutes, Router
+from augurium.serving.router import Chosen, ModelRoutes, Router
 from augurium.serving.served_version import ServedVersion
 from augurium.serving.streamed_version import StreamedVersion
+from augurium.traffic.compiled_policy import Asked
 
 # what a request can be that names a model and is not understood
 UNREADABLE = frozenset(
@@ -38,6 +39,10 @@ class _Missing(NamedTuple):
 
     version: AbsentVersion
     error: AuguriumError
+
+
+# what a traffic policy chose
+_Choice = Chosen[ServedVersion]
 
 
 class DataPlane:
@@ -100,14 +105,19 @@ class DataPlane:
             # who asks for an answer is told
             return False
 
-    async def infer(self, request: InferenceRequest) -> InferenceResponse:
-        """Answers one request; of a streamed version, one that has a single answer.
+    async def infer(
+        self, request: InferenceRequest, chosen: _Choice | None = None
+    ) -> InferenceResponse:
+        """Answers one request; of a streamed version, one that has a single answer. The version may
+        be `chosen` already.
 
         Raises NotFound, NotReady, InvalidArgument, Overloaded, DeadlineExceeded, ModelFailed.
         """
         started = time.perf_counter()
+        if chosen is None and self._router.policies:
+            chosen = self._chosen(request)
         try:
-            version = self._router.resolve(request.model)
+            version = self._router.resolve(request.model) if chosen is None else chosen.version
         except AuguriumError as error:
             return await self._instead(request, error, started)
         outcome: str = "ok"
@@ -117,9 +127,11 @@ class DataPlane:
             if self._in_flight > self._free:
                 self._share.check(self._in_flight, version, request.priority)
             if version.guard is not None:
-                return await version.guard.answer(request)
-            answer = await version.submit(request)
-            return version.response(request, answer)
+                response = await version.guard.answer(request)
+            else:
+                answer = await version.submit(request)
+                response = version.response(request, answer)
+            return response if chosen is None else _told(response, chosen)
         except AuguriumError as error:
             outcome = error.kind
             if isinstance(error, Overloaded):
@@ -127,7 +139,7 @@ class DataPlane:
             if version.guard is not None:
                 degraded = await version.guard.instead(request, error)
                 if degraded is not None:
-                    return degraded
+                    return degraded if chosen is None else _told(degraded, chosen)
             raise
         except asyncio.CancelledError:
             outcome = ErrorKind.CANCELLED
@@ -136,7 +148,27 @@ class DataPlane:
             outcome = ErrorKind.INTERNAL
             raise
         finally:
-            self._count(version, outcome, started)
+            self._count(version, outcome, started, chosen)
+
+    def _chosen(self, request: InferenceRequest) -> _Choice | None:
+        """Who answers by the model's traffic policy, None where that says nothing."""
+        asked = Asked(request.header or _nothing_said, request.inputs, request.id)
+        return self._router.choose(request.model, asked)
+
+    async def _chosen_for_rows(self, request: BulkRequest) -> _Choice | None:
+        """The same for many rows; the first of them is read where the policy looks at it."""
+        policy = self._router.policies.get(request.model.name)
+        if policy is None:
+            return None
+        inputs = None
+        if policy.reads_features:
+            try:
+                inputs = await request.first_row(self.asked(request.model).signature)
+            except AuguriumError:
+                # who asks for an answer is told
+                return None
+        asked = Asked(request.header or _nothing_said, inputs, request.id)
+        return self._router.choose(request.model, asked)
 
     async def _instead(
         self, request: InferenceRequest, error: AuguriumError, started: float
@@ -176,17 +208,18 @@ class DataPlane:
         it to leave early. Raises as `infer`, also after some answers.
         """
         started = time.perf_counter()
-        found = self._routed(request)
+        chosen = self._chosen(request) if self._router.policies else None
+        found = self._routed(request, chosen)
         if isinstance(found, StreamedVersion):
             self._streaming.add(found)
             responses = self._streamed(found, request)
         elif isinstance(found, _Missing) and found.version.signature.streamed:
             responses = found.version.answers_instead(request, found.error)
         else:
-            yield await self.infer(request)
+            yield await self.infer(request, chosen)
             return
         version = found.version if isinstance(found, _Missing) else found
-        async with aclosing(self._counted(version, responses, started)) as counted:
+        async with aclosing(self._counted(version, responses, started, chosen)) as counted:
             async for response in counted:
                 yield response
 
@@ -196,13 +229,14 @@ class DataPlane:
         It is one request in all counts, as in `stream`. Raises as `infer`, also after some batches.
         """
         started = time.perf_counter()
-        found = self._routed(request)
+        chosen = await self._chosen_for_rows(request) if self._router.policies else None
+        found = self._routed(request, chosen)
         version: DescribedVersion
         if isinstance(found, _Missing):
             version, responses = found.version, found.version.batches_instead(request, found.error)
         else:
             version, responses = found, self._batched(found, request)
-        async with aclosing(self._counted(version, responses, started)) as counted:
+        async with aclosing(self._counted(version, responses, started, chosen)) as counted:
             async for response in counted:
                 yield response
 
@@ -261,6 +295,7 @@ class DataPlane:
         version: DescribedVersion,
         responses: AsyncGenerator[InferenceResponse, None],
         started: float,
+        chosen: _Choice | None,
     ) -> AsyncGenerator[InferenceResponse, None]:
         """The same as the answer to one request."""
         outcome: str = "ok"
@@ -270,7 +305,7 @@ class DataPlane:
             async with aclosing(responses):
                 async for response in responses:
                     outcome = response.failure or outcome
-                    yield response
+                    yield response if chosen is None else _told(response, chosen)
         except AuguriumError as error:
             outcome = error.kind
             raise
@@ -281,10 +316,14 @@ class DataPlane:
             outcome = ErrorKind.INTERNAL
             raise
         finally:
-            self._count(version, outcome, started)
+            self._count(version, outcome, started, chosen)
 
-    def _routed(self, request: InferenceRequest | BulkRequest) -> ServedVersion | _Missing:
+    def _routed(
+        self, request: InferenceRequest | BulkRequest, chosen: _Choice | None
+    ) -> ServedVersion | _Missing:
         """The version that answers, or one that is not loaded and has a fallback."""
+        if chosen is not None:
+            return chosen.version
         try:
             return self._router.resolve(request.model)
         except AuguriumError as error:
@@ -294,8 +333,14 @@ class DataPlane:
                 raise
             return _Missing(absent, error)
 
-    def _count(self, version: DescribedVersion, outcome: str, started: float) -> None:
-        """A request that reached a version has ended."""
+    def _count(
+        self,
+        version: DescribedVersion,
+        outcome: str,
+        started: float,
+        chosen: _Choice | None = None,
+    ) -> None:
+        """A request that reached a version has ended; a traffic policy may have `chosen` it."""
         self._in_flight -= 1
         version.in_flight -= 1
         if not self._in_flight:
@@ -308,7 +353,11 @@ class DataPlane:
         return self._cache is not None and self._cache.wanted
 
     def caching_version(self, model: ModelRef) -> ServedVersion | None:
-        """The version that would answer, if its answers are remembered."""
+        """The version that would answer, if its answers are remembered; None where a traffic
+        policy has to see more of a request to know that.
+        """
+        if self._router.policies and self._router.is_split(model):
+            return None
         try:
             version = self._router.resolve(model)
         except AuguriumError:
@@ -342,7 +391,9 @@ class DataPlane:
         return self._unrouted
 
     def version(self, model: ModelRef) -> ServedVersion:
-        """The version that would answer. Raises NotFound and NotReady."""
+        """The version that would answer; the default one where a traffic policy chooses, whose
+        versions take the same requests. Raises NotFound and NotReady.
+        """
         return self._router.resolve(model)
 
     def asked(self, model: ModelRef) -> DescribedVersion:
@@ -377,6 +428,15 @@ class DataPlane:
         while self._in_flight:
             self._idle.clear()
             await self._idle.wait()
+
+
+def _nothing_said(_name: str) -> None:
+    return None
+
+
+def _told(response: InferenceResponse, chosen: _Choice) -> InferenceResponse:
+    response.variant, response.unit = chosen.variant, chosen.unit
+    return response
 
 
 async def _nothing_instead(error: AuguriumError) -> AsyncGenerator[InferenceResponse, None]:

@@ -29,6 +29,7 @@ from augurium.serving.served_version import ServedVersion
 from augurium.serving.sleeping_executor import SleepingExecutor
 from augurium.serving.sleeping_runner import SleepingRunner
 from augurium.serving.snapshot import DesiredVersion, Snapshot, VersionState
+from augurium.serving.traffic_policies import TrafficPolicies
 from augurium.serving.version_forms import served_version
 
 Key = tuple[str, int]
@@ -90,6 +91,7 @@ class Residency:
         self._waking: set[asyncio.Task[None]] = set()
         self._metrics: dict[Key, VersionMetrics] = {}
         self._absent = AbsentVersions(self._metrics_of, router.resolve)
+        self._traffic = TrafficPolicies()
         # of executors that are gone; a counter must not fall
         self._restarts: dict[Key, int] = {}
 
@@ -382,6 +384,7 @@ class Residency:
                 model.default_version,
                 model.aliases,
                 self._absent.of(model, unready) if unready else {},
+                self._traffic.of(model),
             )
         self._router.replace(routes)
         self._changed()

@@ -1,14 +1,15 @@
-"""Which version answers: the one the request names, the one an alias points at, or the model's
-default.
+"""Which version answers: the one the request names, the one an alias points at, the one that the
+model's traffic policy chooses, or its default.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from augurium.core.errors import NotFound, NotReady
 from augurium.core.identifiers import ModelRef
 from augurium.serving.absent_version import AbsentVersion
+from augurium.traffic.compiled_policy import Asked, CompiledPolicy
 
 V = TypeVar("V")
 
@@ -23,10 +24,11 @@ def unknown_model(name: str) -> NotFound:
 
 class ModelRoutes(Generic[V]):
     """One model's ready versions and the pointers into them; `unready` says why others do not
-    answer, and `absent` are those of them that something else can answer for.
+    answer, and `absent` are those of them that something else can answer for. `policy` chooses for
+    requests that name no version, None where the default answers them.
     """
 
-    __slots__ = ("absent", "aliases", "default_version", "ready", "unready")
+    __slots__ = ("absent", "aliases", "default_version", "policy", "ready", "unready")
 
     def __init__(
         self,
@@ -35,12 +37,22 @@ class ModelRoutes(Generic[V]):
         default_version: int | None,
         aliases: Mapping[str, int],
         absent: Mapping[int, AbsentVersion] = MappingProxyType({}),
+        policy: CompiledPolicy | None = None,
     ) -> None:
         self.ready = ready
         self.unready = unready
         self.default_version = default_version
         self.aliases = aliases
         self.absent = absent
+        self.policy = policy
+
+
+class Chosen(NamedTuple, Generic[V]):
+    """The version that a traffic policy chose; see `Choice`."""
+
+    version: V
+    variant: str
+    unit: str
 
 
 class Router(Generic[V]):
@@ -49,6 +61,8 @@ class Router(Generic[V]):
     def __init__(self) -> None:
         self._models: Mapping[str, ModelRoutes[V]] = {}
         self._defaults: dict[str, V] = {}
+        # few models have one: those who ask nothing of it pay nothing for it
+        self.policies: Mapping[str, CompiledPolicy] = {}
 
     def replace(self, models: Mapping[str, ModelRoutes[V]]) -> None:
         """Takes a new table."""
@@ -57,6 +71,9 @@ class Router(Generic[V]):
             name: routes.ready[routes.default_version]
             for name, routes in models.items()
             if routes.default_version is not None and routes.default_version in routes.ready
+        }
+        self.policies = {
+            name: routes.policy for name, routes in models.items() if routes.policy is not None
         }
 
     def names(self) -> Iterable[str]:
@@ -75,9 +92,25 @@ class Router(Generic[V]):
         except KeyError:
             raise unknown_model(name) from None
 
+    def is_split(self, model: ModelRef) -> bool:
+        """Whether a traffic policy says who answers."""
+        return model.version is None and model.alias is None and model.name in self.policies
+
+    def choose(self, model: ModelRef, asked: Asked) -> Chosen[V] | None:
+        """Who answers by the model's traffic policy. None where that is left to `resolve`: there is
+        none, the request names a version or an alias, no rule applies and there is no split, or the
+        version that would answer is not ready.
+        """
+        choice = self.policies[model.name].choose(asked) if self.is_split(model) else None
+        if choice is None:
+            return None
+        found = self._models[model.name].ready.get(choice.version)
+        return None if found is None else Chosen(found, choice.variant, choice.unit)
+
     def resolve(self, model: ModelRef) -> V:
-        """The version that answers. Raises NotFound for what is not deployed and NotReady for what
-        cannot answer yet.
+        """The version that answers where no policy chooses.
+
+        Raises NotFound for what is not deployed and NotReady for what cannot answer yet.
         """
         name, version, alias = model
         if version is None and alias is None:

@@ -13,6 +13,7 @@ from augurium.core.errors import AuguriumError
 from augurium.core.files import write_atomically
 from augurium.core.serving_policy import PlacementPolicy, ServingPolicy
 from augurium.core.signature import Signature
+from augurium.core.traffic_policy import TrafficRevision
 
 
 class BatchingPolicy(msgspec.Struct, frozen=True):
@@ -59,7 +60,8 @@ class DesiredVersion(msgspec.Struct, frozen=True):
 class DesiredModel(msgspec.Struct, frozen=True):
     """A model's deployed versions, how a request without a version is answered, and how the model
     is served. `replicas` is how many runners a version of it has now, if it has any; 0 lets them go
-    until somebody asks.
+    until somebody asks. `traffic` is who answers a request that names no version, None for the
+    default.
     """
 
     name: str
@@ -68,6 +70,7 @@ class DesiredModel(msgspec.Struct, frozen=True):
     aliases: dict[str, int] = {}
     serving: ServingPolicy = ServingPolicy()
     replicas: int = 1
+    traffic: TrafficRevision | None = None
 
 
 class Snapshot(msgspec.Struct, frozen=True):

@@ -4,14 +4,13 @@ import random
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from augurium.core.inference import Header
 from augurium.core.signature import Signature
 from augurium.core.traffic_policy import TrafficPolicy, TrafficRule, source_of
 from augurium.core.traffic_slots import SlotRun
 from augurium.traffic.assignment import Assignment
 from augurium.traffic.first_row import FirstRow, Inputs, number_text
 
-# looks a header up by its lower-case name
-Header = Callable[[str], str | None]
 RANDOM_BITS = 128
 
 
@@ -24,10 +23,13 @@ class Asked(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """Who answers, and under which name."""
+    """Who answers, and under which name; `unit` is who or what was assigned to it, empty where a
+    rule decided.
+    """
 
     version: int
     variant: str
+    unit: str = ""
 
 
 Read = Callable[[Asked], str | None]
@@ -66,7 +68,8 @@ class CompiledPolicy:
         unit = self._unit(asked)
         if unit is None:
             unit = _request_id(asked) or f"{random.getrandbits(RANDOM_BITS):x}"
-        return self._choices[self._assignment.variant(unit)]
+        version, variant, _ = self._choices[self._assignment.variant(unit)]
+        return Choice(version, variant, unit)
 
 
 class _Rule:

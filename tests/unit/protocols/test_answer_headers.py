@@ -1,5 +1,6 @@
 """Which rows of an answer in parts are marked as the fallback's."""
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -41,3 +42,14 @@ def test_with_too_many_ranges_the_last_reaches_to_the_last_row_that_is_marked() 
     assert len(ranges) == MOST_RANGES
     assert ranges[0] == "1-1"
     assert ranges[-1] == f"{2 * MOST_RANGES - 1}-999"
+
+
+@pytest.mark.parametrize("parts", [[part(2), part(2)], [part(2), part(3, "a")]])
+def test_the_variant_that_was_chosen_is_told_once(parts: list[InferenceResponse]) -> None:
+    assert "augurium-variant" not in dict(origin_of_parts(parts))
+
+    told = [msgspec.structs.replace(one, variant="challenger") for one in parts]
+
+    names = [name for name, _ in origin_of_parts(told)]
+    assert names.count("augurium-variant") == 1
+    assert dict(origin_of_parts(told))["augurium-variant"] == "challenger"

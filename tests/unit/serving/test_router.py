@@ -5,10 +5,13 @@ from augurium.core.identifiers import model_ref
 from augurium.core.serving_policy import ConstantStep, FallbackPolicy
 from augurium.core.signature import Signature
 from augurium.core.tensors import TensorSpec
+from augurium.core.traffic_policy import TrafficPolicy, TrafficRule, Variant
+from augurium.core.traffic_slots import rearranged
 from augurium.serving.absent_version import AbsentVersion
 from augurium.serving.metrics import VersionMetrics
 from augurium.serving.router import ModelRoutes, Router
 from augurium.serving.snapshot import DesiredVersion
+from augurium.traffic.compiled_policy import Asked, CompiledPolicy
 
 SIGNATURE = Signature((TensorSpec("x", "FP32", (-1, 1)),), (TensorSpec("y", "FP32", (-1, 1)),))
 
@@ -83,3 +86,49 @@ def test_what_something_else_can_answer_for_is_found_by_what_was_asked(
     )
     found = table.find_absent(model_ref(text))
     assert (found.desired.version if found else None) == number
+
+
+def _split(*split: Variant, rules: tuple[TrafficRule, ...] = ()) -> Router[str]:
+    policy = TrafficPolicy(split, rules=rules)
+    slots = rearranged((), {one.label: one.slots for one in split})
+    compiled = CompiledPolicy("m", policy, slots, SIGNATURE)
+    router: Router[str] = Router()
+    ready = {1: "m1", 2: "m2"}
+    router.replace({"m": ModelRoutes(ready, {3: "slow"}, 1, {"champion": 2}, policy=compiled)})
+    return router
+
+
+SAID_NOTHING: dict[str, str] = {}
+ASKED = Asked({"augurium-unit": "ada", "x-country": "DE"}.get)
+
+
+def test_a_policy_chooses_for_a_request_that_names_no_version() -> None:
+    router = _split(Variant(2, 100, name="challenger"))
+
+    assert router.choose(model_ref("m"), ASKED) == ("m2", "challenger", "ada")
+
+
+@pytest.mark.parametrize("text", ["m@1", "m@champion", "x"])
+def test_a_version_or_an_alias_in_a_request_is_stronger_than_a_policy(text: str) -> None:
+    assert _split(Variant(2, 100)).choose(model_ref(text), ASKED) is None
+
+
+@pytest.mark.parametrize("number", [3, 9])
+def test_a_variant_that_is_not_ready_is_left_to_the_default_version(number: int) -> None:
+    router = _split(Variant(number, 100))
+
+    assert router.choose(model_ref("m"), ASKED) is None
+    assert router.resolve(model_ref("m")) == "m1"
+
+
+def test_where_no_rule_applies_and_nothing_is_split_the_default_answers() -> None:
+    router = _split(rules=(TrafficRule("header:x-country", 2, values=("DE",)),))
+
+    assert router.choose(model_ref("m"), ASKED) == ("m2", "v2", "")
+    assert router.choose(model_ref("m"), Asked(SAID_NOTHING.get)) is None
+
+
+def test_a_model_without_a_policy_is_not_split(router: Router[str]) -> None:
+    assert not router.policies
+    assert not router.is_split(model_ref("m"))
+    assert router.choose(model_ref("m"), ASKED) is None

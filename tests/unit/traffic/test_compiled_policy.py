@@ -45,15 +45,19 @@ def test_a_unit_has_one_variant_whatever_else_its_requests_say() -> None:
 def test_both_variants_are_chosen_with_their_versions_and_names() -> None:
     policy = _policy(split=HALVES)
 
-    found = {policy.choose(_asked(augurium_unit=str(number))) for number in range(50)}
+    found = [policy.choose(_asked(augurium_unit=str(number))) for number in range(50)]
 
-    assert found == {Choice(3, "v3"), Choice(4, "challenger")}
+    assert {one and one[:2] for one in found} == {(3, "v3"), (4, "challenger")}
+    assert [one and one.unit for one in found] == [str(number) for number in range(50)]
 
 
 def test_requests_without_a_unit_are_shared_out_as_well() -> None:
     policy = _policy(split=HALVES)
 
-    assert len({policy.choose(_asked()) for _ in range(100)}) == 2
+    found = [policy.choose(_asked()) or Choice(0, "") for _ in range(100)]
+
+    assert {one.version for one in found} == {3, 4}
+    assert len({one.unit for one in found}) == 100
 
 
 def test_the_header_of_another_name_can_be_the_unit() -> None:
@@ -102,7 +106,7 @@ def test_the_first_rule_that_applies_decides_before_the_split() -> None:
 
     assert policy.choose(_asked(x_country="DE")) == Choice(4, "v4")
     assert policy.choose(_asked(x_country="US")) == Choice(5, "v5")
-    assert policy.choose(_asked(x_country="IT")) == Choice(3, "v3")
+    assert policy.choose(_asked(x_country="IT", augurium_unit="ada")) == Choice(3, "v3", "ada")
 
 
 @pytest.mark.parametrize(
