@@ -179,6 +179,12 @@ def serving(
             help="How a model on a device is compiled: off, graphs, inductor, inductor_graphs.",
         ),
     ] = None,
+    slo_ms: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MS", min=0, help="How long an answer may take; longer ones are counted."
+        ),
+    ] = None,
     policy: Annotated[
         Path | None,
         typer.Option(
@@ -217,6 +223,7 @@ def serving(
             "schedules": [] if schedule == [NO_STEPS] else schedule,
         },
         "device": {"name": device, "memory_bytes": device_memory, "compile": compile_},
+        "slo": {"latency_ms": slo_ms},
     }
     whole = None if policy is None else policy_of_file(policy)
     with Client() as client:

@@ -96,6 +96,7 @@ def shown(policy: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "placement", _placement(policy.get("placement", {}))
     yield "device", _device(policy.get("device", {}))
     yield from _replicas(policy.get("replicas", {}))
+    yield "objective", f"answers within {policy.get('slo', {}).get('latency_ms', 100):g} ms"
     yield from _overload(policy.get("overload", {}))
     yield from _fallback(policy.get("fallback", {}))
 

@@ -28,6 +28,7 @@ from augurium.control.snapshots import Snapshots
 from augurium.control.transfers import Note, Transfers
 from augurium.control.upload_sweep import UploadSweep
 from augurium.control.uploads import Uploads
+from augurium.control.variant_ticks import VariantTicks
 from augurium.core.clock import Clock, SystemClock
 from augurium.core.errors import NotReady
 from augurium.core.files import remove_folder
@@ -88,6 +89,7 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
             garbage=Garbage(registry, artifacts, clock),
             replicas=ReplicaScaling(hub, snapshots, clock, config.settings.scaling, accelerators),
             accelerators=accelerators,
+            ticks=VariantTicks(hub.collect, hub.inherited, clock),
         )
         switch = LogSwitch(config.settings.log, "control")
         loads = ModelLoads(registry, deployments, snapshots, note)
@@ -109,11 +111,14 @@ async def _running(
     await services.hub.start()
     services.imports.start()
     services.replicas.start()
+    services.ticks.start()
     sweep.start()
     try:
         yield
     finally:
         await sweep.stop()
+        # while the engines can still be asked
+        await services.ticks.stop()
         await services.replicas.stop()
         services.uploads.stop()
         await asyncio.to_thread(services.imports.stop)

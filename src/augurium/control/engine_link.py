@@ -26,6 +26,9 @@ FAILED = "failed"
 class EngineLink:
     """One connected engine: its last report, its counters, and the newest `Collect` it answered.
 
+    `inherited` is what an earlier control had been told already, or might have been: the counters
+    with which an engine that was heard before came to this one.
+
     The outbox holds at most one snapshot and one request for counters, because only the newest of
     each matters, and an answer to each open question; a slow engine costs nothing but its own
     delay.
@@ -35,6 +38,7 @@ class EngineLink:
         self.hello = hello
         self.applied = Applied(-1, ())
         self.counters = EngineMetrics()
+        self.inherited: EngineMetrics | None = None if hello.heard else EngineMetrics()
         self.counted_at: float | None = None
         self.answered = 0
         self.open = True
@@ -78,6 +82,8 @@ class EngineLink:
                 self.applied = message
             case Counters():
                 self.counters = updated(self.counters, message.metrics)
+                if self.inherited is None:
+                    self.inherited = self.counters
                 self.counted_at = time.monotonic()
                 self.answered = max(self.answered, message.request)
             case _:

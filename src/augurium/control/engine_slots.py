@@ -15,6 +15,7 @@ class EngineSlot:
         self.hello = hello
         self.link: EngineLink | None = None
         self.counters = EngineMetrics()
+        self.inherited: EngineMetrics | None = None
         self.restarts = 0
 
 
@@ -24,6 +25,7 @@ class EngineSlots:
     def __init__(self) -> None:
         self._slots: dict[str, EngineSlot] = {}
         self._departed = EngineMetrics()
+        self._departed_inherited = EngineMetrics()
 
     def connect(self, link: EngineLink) -> None:
         """A process fills its slot. An older link of the same slot is closed."""
@@ -33,8 +35,10 @@ class EngineSlots:
             self.disconnect(slot.link)
         if slot.hello.pid == link.hello.pid:
             link.counters = slot.counters
+            if slot.inherited is not None:
+                link.inherited = slot.inherited
         else:
-            self._departed = merge([self._departed, _at_rest(slot.counters)])
+            self._depart(slot)
             slot.restarts += 1
         slot.hello, slot.link = link.hello, link
 
@@ -42,13 +46,12 @@ class EngineSlots:
         """The process is gone, or only its link; which one, its next Hello tells."""
         slot = self._slots[link.hello.engine]
         if slot.link is link:
-            slot.counters = link.counters
+            slot.counters, slot.inherited = link.counters, link.inherited
             slot.link = None
 
     def retire(self, engine: str) -> None:
         """Gives up a slot that nobody is connected to; its counters stay in the totals."""
-        slot = self._slots.pop(engine)
-        self._departed = merge([self._departed, _at_rest(slot.counters)])
+        self._depart(self._slots.pop(engine))
 
     def all(self) -> list[EngineSlot]:
         """Every slot, in their order."""
@@ -63,6 +66,17 @@ class EngineSlots:
         away = [_at_rest(slot.counters) for slot in self.all() if slot.link is None]
         present = [link.counters for link in self.links()]
         return merge([self._departed, *away, *present])
+
+    def inherited(self) -> EngineMetrics:
+        """What of the totals had been counted before this control had to do with it."""
+        slots = [slot.link or slot for slot in self.all()]
+        return merge([self._departed_inherited, *(s.inherited for s in slots if s.inherited)])
+
+    def _depart(self, slot: EngineSlot) -> None:
+        self._departed = merge([self._departed, _at_rest(slot.counters)])
+        if slot.inherited is not None:
+            self._departed_inherited = merge([self._departed_inherited, slot.inherited])
+            slot.inherited = None
 
 
 def _at_rest(metrics: EngineMetrics) -> EngineMetrics:

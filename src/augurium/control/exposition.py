@@ -24,7 +24,9 @@ class Exposition:
         self._name = ""
 
     def family(self, name: str, kind: str, description: str) -> None:
-        """Begins a family: `counter`, `gauge` or `histogram`; `description` is one plain line."""
+        """Begins a family: `counter`, `gauge`, `histogram` or `summary`; `description` is one plain
+        line.
+        """
         self._name = name
         self._lines += (f"# HELP {name} {description}", f"# TYPE {name} {kind}")
 
@@ -39,6 +41,11 @@ class Exposition:
             self._add(f"{self._name}_bucket", f'{pairs},le="{bound}"'.lstrip(","), count)
         self._add(f"{self._name}_sum", pairs, histogram.total * scale)
         self._add(f"{self._name}_count", pairs, histogram.count)
+
+    def summary(self, pairs: str, count: int, total: float) -> None:
+        """One summary of the family without quantiles: how many values, and their sum."""
+        self._add(f"{self._name}_sum", pairs, total)
+        self._add(f"{self._name}_count", pairs, count)
 
     def text(self) -> bytes:
         """Everything so far."""

@@ -103,6 +103,10 @@ class LinkHub:
                     await self.change()
         return self._slots.totals()
 
+    def inherited(self) -> EngineMetrics:
+        """What of the counters had been counted before this control had to do with it."""
+        return self._slots.inherited()
+
     async def settle(self, revision: int, timeout_s: float) -> bool:
         """Waits until every connected engine has taken over `revision`; False if one is late."""
         try:

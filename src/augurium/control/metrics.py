@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from augurium.control.exposition import Exposition, labels
+from augurium.control.variant_exposition import add_variants
 from augurium.core.accelerators import Reading
 from augurium.core.errors import ErrorKind
 from augurium.serving.metrics import EngineMetrics, Histogram, VersionMetrics
@@ -257,6 +258,7 @@ def render(metrics: EngineMetrics, node: NodeFacts) -> bytes:
         page.family(name, "histogram", description)
         for version in asked:
             page.histogram(_of(version), histogram(version), scale)
+    add_variants(page, metrics.versions)
     return page.text()
 
 

@@ -11,6 +11,7 @@ from augurium.control.profiles import Profiles
 from augurium.control.replica_scaling import ReplicaScaling
 from augurium.control.transfers import Transfers
 from augurium.control.uploads import Uploads
+from augurium.control.variant_ticks import VariantTicks
 from augurium.core.accelerators import Accelerators
 from augurium.core.home import NodeConfig
 from augurium.registry.garbage import Garbage
@@ -36,3 +37,4 @@ class Services:
     garbage: Garbage
     replicas: ReplicaScaling
     accelerators: Accelerators
+    ticks: VariantTicks

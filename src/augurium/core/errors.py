@@ -32,6 +32,19 @@ class ErrorKind(StrEnum):
     INTERNAL = "internal"
 
 
+# what counts against the version that was asked; the other kinds are its caller's doing
+FAULTS = frozenset(
+    {
+        ErrorKind.NOT_READY,
+        ErrorKind.OVERLOADED,
+        ErrorKind.DEADLINE_EXCEEDED,
+        ErrorKind.INSUFFICIENT_STORAGE,
+        ErrorKind.MODEL_FAILED,
+        ErrorKind.INTERNAL,
+    }
+)
+
+
 class AuguriumError(Exception):
     """Root of every error Augurium raises on purpose.
 

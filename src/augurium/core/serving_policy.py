@@ -171,6 +171,18 @@ class ReplicasPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     """The zone of schedules that name none."""
 
 
+class SloPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What callers of a model may expect; requests that miss it are counted by variant."""
+
+    latency_ms: Annotated[float, Meta(gt=0, le=3_600_000)] = 100.0
+    """How long an answer may take."""
+
+    @property
+    def latency_s(self) -> float:
+        """The same in seconds."""
+        return self.latency_ms / 1000
+
+
 class ServingPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a model's owner may decide about serving it."""
 
@@ -181,3 +193,4 @@ class ServingPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     fallback: FallbackPolicy = FallbackPolicy()
     replicas: ReplicasPolicy = ReplicasPolicy()
     device: DevicePolicy = DevicePolicy()
+    slo: SloPolicy = SloPolicy()

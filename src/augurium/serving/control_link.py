@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from augurium.core.errors import AuguriumError, NotReady
@@ -57,6 +58,8 @@ class ControlLink:
         # what control said last on this connection
         self._desired: Snapshot | None = None
         self._reports = CounterReports()
+        # whether any control has had counters of this engine
+        self._heard = False
         self._writer: asyncio.StreamWriter | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -86,8 +89,9 @@ class ControlLink:
             raise NotReady(AWAY)
         return await self._questions.ask(question, lambda ask: send(writer, ask), timeout_s)
 
-    def _counters(self, request: int = 0) -> Counters:
-        return Counters(self._reports.of(self._metrics(True)), request)
+    def _counters(self, request: int = 0, thorough: bool = True) -> Counters:
+        self._heard = True
+        return Counters(self._reports.of(self._metrics(thorough)), request)
 
     async def _stay_connected(self) -> None:
         wait_s = FIRST_RETRY_S
@@ -111,7 +115,7 @@ class ControlLink:
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._desired = None
         self._reports = CounterReports()
-        send(writer, self._hello())
+        send(writer, msgspec.structs.replace(self._hello(), heard=self._heard))
         reporter = asyncio.create_task(self._report_counters(writer))
         try:
             while (message := await receive(reader)) is not None:
@@ -133,5 +137,5 @@ class ControlLink:
         with contextlib.suppress(ConnectionError):  # the receiving side notices, and connects again
             while True:
                 await asyncio.sleep(COUNTERS_INTERVAL_S)
-                send(writer, Counters(self._reports.of(self._metrics(False))))
+                send(writer, self._counters(thorough=False))
                 await writer.drain()

@@ -22,11 +22,12 @@ _length = struct.Struct(">I")
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
     """An engine's first message. `engine` is its stable slot, such as `engine-0`; a restarted
-    engine has another `pid`.
+    engine has another `pid`. `heard` says that a control has had counters of it before.
     """
 
     engine: str
     pid: int
+    heard: bool = False
 
 
 class Applied(msgspec.Struct, frozen=True, tag="applied"):

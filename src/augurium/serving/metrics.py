@@ -7,12 +7,17 @@ from bisect import bisect_left
 
 import msgspec
 
+from augurium.core.serving_policy import SloPolicy
+from augurium.serving.variant_metrics import VariantMetrics, Variants, add_variants
+
 SECONDS_BOUNDS = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075,
     0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 )  # fmt: skip
 MOST_SIZES = 1024
 MOST_ANSWERS = 256
+# of policies that have followed one another; what is beyond counts as not chosen by any
+MOST_VARIANTS = 256
 PLAIN_SUMS = (
     *("loads", "evictions", "resident", "resident_bytes", "passed_on"),
     *("overloaded", "concurrency_limit", "breakers_open"),
@@ -22,6 +27,7 @@ PLAIN_SUMS = (
 NESTED_SUMS = ("refused", "degraded", "fallback_skipped", "fallback_exercised")
 # counts by two words
 Nested = dict[str, dict[str, int]]
+SLO_S = SloPolicy().latency_s
 ROWS_BOUNDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0, 16384.0)
 
 
@@ -130,7 +136,9 @@ class VersionMetrics(msgspec.Struct):
     `concurrency_limit` the sum of the limits in force, and `breakers_open` the number of engines
     that do not ask it. `degraded` counts answers of its fallback by reason and step,
     `fallback_skipped` steps that gave none by step and why, and `fallback_exercised` trials by step
-    and outcome; these are no requests for it. `changes` grows whenever anything of all this does:
+    and outcome; these are no requests for it. `variants` has requests again, by what the traffic
+    policy that chose the version calls it, "" for those that no policy chose it for, and `slo_s` is
+    the objective by which they are counted. `changes` grows whenever anything of all this does:
     what has as many is as it was.
     """
 
@@ -178,6 +186,8 @@ class VersionMetrics(msgspec.Struct):
     cache_shared_rows: int = 0
     cache_hit_s: float = 0.0
     cache_miss_s: float = 0.0
+    variants: Variants = {}
+    slo_s: float = SLO_S
     changes: int = 0
 
     def looked_up(self, hit_rows: int, miss_rows: int, seconds: float) -> None:
@@ -243,13 +253,29 @@ class VersionMetrics(msgspec.Struct):
         self.changes += 1
         self.evictions += 1
 
-    def ended(self, outcome: str, seconds: float) -> None:
-        """Counts a request that has ended: with `ok` or an error kind."""
+    def ended(self, outcome: str, seconds: float, variant: str = "") -> VariantMetrics:
+        """Counts a request that has ended, with `ok` or an error kind; the sums of its variant."""
         self.changes += 1
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
         self.request_s.observe(seconds)
         if outcome != "ok":
             self.failed_s += seconds
+        counted = self.variants.get(variant)
+        if counted is None:
+            counted = self._variant(variant)
+        counted.ended(outcome, seconds, self.slo_s)
+        return counted
+
+    def _variant(self, name: str) -> VariantMetrics:
+        if len(self.variants) >= MOST_VARIANTS:
+            name = ""
+        return self.variants.setdefault(name, VariantMetrics())
+
+    def take_objective(self, policy: SloPolicy) -> None:
+        """Counts by this objective from now on."""
+        if self.slo_s != policy.latency_s:
+            self.slo_s = policy.latency_s
+            self.changes += 1
 
     def ran(
         self, rows: int, requests: int, input_s: float, infer_s: float, output_s: float
@@ -311,6 +337,8 @@ class VersionMetrics(msgspec.Struct):
         self.problem = self.problem or other.problem
         for name in NESTED_SUMS:
             _add_nested(getattr(self, name), getattr(other, name))
+        add_variants(self.variants, other.variants)
+        self.slo_s = other.slo_s
         self.failed_s += other.failed_s
         self.last_inference_at = max(self.last_inference_at, other.last_inference_at)
         self.inferred.add(other.inferred)

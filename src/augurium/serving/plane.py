@@ -16,6 +16,7 @@ from augurium.serving.described_version import DescribedVersion
 from augurium.serving.fair_share import FairShare
 from augurium.serving.prediction_cache import PredictionCache
 from augurium.serving.router import Chosen, ModelRoutes, Router
+from augurium.serving.score import score_of
 from augurium.serving.served_version import ServedVersion
 from augurium.serving.streamed_version import StreamedVersion
 from augurium.traffic.compiled_policy import Asked
@@ -121,6 +122,7 @@ class DataPlane:
         except AuguriumError as error:
             return await self._instead(request, error, started)
         outcome: str = "ok"
+        response: InferenceResponse | None = None
         self._in_flight += 1
         version.in_flight += 1
         try:
@@ -137,9 +139,9 @@ class DataPlane:
             if isinstance(error, Overloaded):
                 version.metrics.refuse(error.reason, request.priority.word)
             if version.guard is not None:
-                degraded = await version.guard.instead(request, error)
-                if degraded is not None:
-                    return degraded if chosen is None else _told(degraded, chosen)
+                response = await version.guard.instead(request, error)
+                if response is not None:
+                    return response if chosen is None else _told(response, chosen)
             raise
         except asyncio.CancelledError:
             outcome = ErrorKind.CANCELLED
@@ -148,7 +150,7 @@ class DataPlane:
             outcome = ErrorKind.INTERNAL
             raise
         finally:
-            self._count(version, outcome, started, chosen)
+            self._count(version, outcome, started, chosen, response)
 
     def _chosen(self, request: InferenceRequest) -> _Choice | None:
         """Who answers by the model's traffic policy, None where that says nothing."""
@@ -181,6 +183,7 @@ class DataPlane:
             self.count_unrouted(error.kind)
             raise error
         outcome = error.kind
+        degraded: InferenceResponse | None = None
         self._in_flight += 1
         absent.in_flight += 1
         try:
@@ -192,7 +195,7 @@ class DataPlane:
             outcome = ErrorKind.CANCELLED
             raise
         finally:
-            self._count(absent, outcome, started)
+            self._count(absent, outcome, started, response=degraded)
         if degraded is None:
             raise error
         return degraded
@@ -299,12 +302,16 @@ class DataPlane:
     ) -> AsyncGenerator[InferenceResponse, None]:
         """The same as the answer to one request."""
         outcome: str = "ok"
+        # the first, or one that says that something else answered
+        noted: InferenceResponse | None = None
         self._in_flight += 1
         version.in_flight += 1
         try:
             async with aclosing(responses):
                 async for response in responses:
                     outcome = response.failure or outcome
+                    if noted is None or response.degraded:
+                        noted = response
                     yield response if chosen is None else _told(response, chosen)
         except AuguriumError as error:
             outcome = error.kind
@@ -316,7 +323,7 @@ class DataPlane:
             outcome = ErrorKind.INTERNAL
             raise
         finally:
-            self._count(version, outcome, started, chosen)
+            self._count(version, outcome, started, chosen, noted)
 
     def _routed(
         self, request: InferenceRequest | BulkRequest, chosen: _Choice | None
@@ -339,13 +346,26 @@ class DataPlane:
         outcome: str,
         started: float,
         chosen: _Choice | None = None,
+        response: InferenceResponse | None = None,
     ) -> None:
-        """A request that reached a version has ended; a traffic policy may have `chosen` it."""
+        """A request that reached a version has ended, with a response or without; a traffic policy
+        may have `chosen` the version.
+        """
         self._in_flight -= 1
         version.in_flight -= 1
         if not self._in_flight:
             self._idle.set()
-        version.metrics.ended(outcome, time.perf_counter() - started)
+        variant = "" if chosen is None else chosen.variant
+        counted = version.metrics.ended(outcome, time.perf_counter() - started, variant)
+        if response is None:
+            return
+        if response.degraded:
+            counted.degraded += 1
+        elif chosen is not None:
+            # where nothing is compared it is not worth its time
+            score = score_of(response)
+            if score is not None:
+                counted.scored(score)
 
     @property
     def caches(self) -> bool:

@@ -248,6 +248,7 @@ class ServedVersion(DescribedVersion):
     def take_policy(self, policy: ServingPolicy, find: Find) -> None:
         """Serves by this policy from now on; `find` gives the version of another model."""
         before, self._policy = self._policy, policy
+        self.metrics.take_objective(policy.slo)
         if (before.overload, before.fallback) != (policy.overload, policy.fallback):
             self._take_guard(policy, find)
         self._caching = policy.cache if policy.cache.ttl_s else None

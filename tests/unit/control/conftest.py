@@ -24,6 +24,7 @@ from augurium.control.services import Services
 from augurium.control.snapshots import Snapshots
 from augurium.control.transfers import Note, Transfers
 from augurium.control.uploads import Uploads
+from augurium.control.variant_ticks import VariantTicks
 from augurium.core.accelerators import MemoryAccelerators
 from augurium.core.clock import ManualClock
 from augurium.core.errors import Unprocessable
@@ -150,6 +151,7 @@ def services(
         garbage=Garbage(registry, artifacts, clock),
         replicas=ReplicaScaling(hub, snapshots, clock, settings.scaling, accelerators),
         accelerators=accelerators,
+        ticks=VariantTicks(hub.collect, hub.inherited, clock),
     )
 
 

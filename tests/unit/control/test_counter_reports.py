@@ -14,7 +14,7 @@ from augurium.serving.counter_reports import CounterReports
 from augurium.serving.link import Counters, Hello
 from augurium.serving.metrics import EngineMetrics, VersionMetrics, merge
 
-Count = Callable[[VersionMetrics], None]
+Count = Callable[[VersionMetrics], object]
 # everything that is counted, each in its way; halves and quarters add up exactly
 COUNTS: dict[str, Count] = {
     "ok": lambda one: one.ended("ok", 0.25),
