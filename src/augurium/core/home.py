@@ -32,6 +32,26 @@ class Home(msgspec.Struct, frozen=True):
         return self.path / "cache"
 
     @property
+    def records(self) -> Path:
+        """What was recorded of predictions, unless that is in an object store."""
+        return self.path / "records"
+
+    @property
+    def record_copies(self) -> Path:
+        """Copies of records that are kept in an object store."""
+        return self.path / "record-copies"
+
+    @property
+    def record_work(self) -> Path:
+        """Temporary files of whoever reads and writes records; emptied at every start."""
+        return self.path / "record-work"
+
+    @property
+    def record_writer(self) -> Path:
+        """The name under which this node writes records."""
+        return self.state / "record-writer"
+
+    @property
     def keys(self) -> Path:
         """The key this node signs with, and the keys it trusts."""
         return self.path / "keys"

@@ -47,21 +47,32 @@ def open_artifacts(
 
     Raises InvalidArgument for a URL that names none and for plain http to another machine.
     """
+    place = artifact_place(settings, folder, environment)
+    if isinstance(place, Path):
+        return ObstoreArtifacts(place)
+    return RemoteArtifacts(place, ArtifactCache(cache, settings.cache_bytes))
+
+
+def artifact_place(
+    settings: StorageSettings, folder: Path, environment: Mapping[str, str]
+) -> Path | RemotePlace:
+    """The folder or object store that `settings` name, `folder` where they name none.
+
+    Raises as `open_artifacts`.
+    """
     url = settings.artifacts_url
     if not url:
-        return ObstoreArtifacts(folder)
+        return folder
     parts = urlsplit(url)
     if parts.scheme == "file":
-        return ObstoreArtifacts(_folder(url))
+        return _folder(url)
     if parts.scheme not in STORES or not parts.netloc or parts.query or "@" in parts.netloc:
         # a URL may hold a password by mistake, so its user part is never repeated
         shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
         raise InvalidArgument(
             f"storage.artifacts_url {shown!r} is not one; expected {SCHEMES}, without credentials"
         )
-    return RemoteArtifacts(
-        _remote(settings, parts.scheme, environment), ArtifactCache(cache, settings.cache_bytes)
-    )
+    return _remote(settings, parts.scheme, environment)
 
 
 def pending_uploads(

@@ -1,0 +1,1 @@
+"""Rows that are written once and read by range: Parquet segments by kind, model and hour."""

@@ -1,0 +1,5 @@
+"""Records need an object store."""
+
+from tests.support.s3_server import s3, s3_server
+
+__all__ = ["s3", "s3_server"]
