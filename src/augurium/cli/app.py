@@ -30,6 +30,7 @@ from augurium.cli.serving import serving
 from augurium.cli.status import status
 from augurium.cli.tag import tag
 from augurium.cli.top import top
+from augurium.cli.traffic import traffic
 from augurium.cli.trust import trust
 from augurium.cli.undeploy import undeploy
 from augurium.cli.versions import versions
@@ -50,6 +51,7 @@ for command in (serve, register, models, deploy, undeploy, alias, serving, predi
     app.command()(command)
 app.command("client-code")(client_code)
 app.add_typer(scaling)
+app.add_typer(traffic)
 app.add_typer(rollout)
 app.add_typer(versions)
 app.command()(export)

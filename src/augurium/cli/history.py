@@ -7,6 +7,7 @@ import typer
 
 from augurium.cli.arguments import JsonFlag, moment
 from augurium.cli.output import print_json, print_table, remark
+from augurium.cli.traffic_policy import shares
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +83,7 @@ def _change(entry: "AuditEntry") -> tuple[object, ...]:
 
 
 def sentence(entry: "AuditEntry") -> str:
-    """A change of a pointer in words."""
+    """A change of a pointer or of the traffic policy in words."""
     number, alias = entry.version, entry.details.get("alias")
     previous = entry.details.get("previous")
     before = f", was {previous}" if previous is not None else ""
@@ -93,4 +94,7 @@ def sentence(entry: "AuditEntry") -> str:
         "clear_default": f"no default, was {number}",
         "set_alias": f"@{alias} is {number}{before}",
         "remove_alias": f"removed @{alias}, was {number}",
+        "set_traffic": f"traffic: {shares(entry.details.get('policy') or {})}",
+        "revert_traffic": f"traffic as in revision {entry.details.get('based_on')}",
+        "clear_traffic": "no traffic policy",
     }.get(entry.action, entry.action)

@@ -7,9 +7,11 @@ import typer
 
 from augurium.cli.arguments import DeletedFlag, JsonFlag
 from augurium.cli.output import print_json, print_table, remark, size
+from augurium.cli.traffic_policy import shares
 
 if TYPE_CHECKING:
     from augurium.client import Client
+    from augurium.client.results import Model
 
 COLUMNS = ("name", "latest", "default", "deployed", "aliases")
 RESIDENT_COLUMNS = (
@@ -46,6 +48,7 @@ def models(
     if json:
         print_json({"models": found})
     elif found:
+        told = [_traffic(model) for model in found]
         rows = [
             (
                 model.name,
@@ -53,13 +56,20 @@ def models(
                 model.default_version,
                 model.deployed_versions,
                 model.aliases,
+                *([traffic] if any(told) else []),
                 *(["deleted" if model.deleted_at else "live"] if deleted else []),
             )
-            for model in found
+            for model, traffic in zip(found, told, strict=True)
         ]
-        print_table((*COLUMNS, "state") if deleted else COLUMNS, rows)
+        further = [*(["traffic"] if any(told) else []), *(["state"] if deleted else [])]
+        print_table((*COLUMNS, *further), rows)
     else:
         remark("There are no models yet; register one with `augurium register PATH --name NAME`.")
+
+
+def _traffic(model: "Model") -> str | None:
+    policy = None if model.traffic is None else model.traffic.get("policy")
+    return shares(policy) if policy else None
 
 
 def _show_resident(client: "Client", json: bool) -> None:

@@ -21,6 +21,7 @@ from augurium.client.retries import Retries
 from augurium.client.sender import AsyncSender, AsyncStream
 from augurium.client.server_place import AsyncServerPlace
 from augurium.client.signatures import Look, Signatures, Steps
+from augurium.client.traffic_calls import AsyncTrafficCalls
 from augurium.client.transport_options import (
     TransportOptions,
     calls_of,
@@ -49,11 +50,11 @@ class AsyncTransport(Protocol):
         """Closes all connections."""
 
 
-class AsyncClient:
+class AsyncClient(AsyncTrafficCalls):
     """One server, by its management URL, for the tasks of one event loop.
 
-    It predicts; `Client` registers and manages too. Arguments, their defaults and errors are those
-    of `Client`. Close it, or use it in an `async with` block.
+    It predicts and splits traffic; `Client` registers and manages too. Arguments, their defaults
+    and errors are those of `Client`. Close it, or use it in an `async with` block.
     """
 
     def __init__(

@@ -1,6 +1,7 @@
 """The connection of tasks to the management API."""
 
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import httpx
 
@@ -25,16 +26,36 @@ class AsyncConnection:
 
         Raises as `Connection.send`, and the error that an unsuccessful answer stands for.
         """
+        response = await self._sent("GET", url, deadline)
+        if not response.is_success and response.status_code != accepted:
+            raise error_of_response(response)
+        return decoded(response, result)
+
+    async def call(
+        self,
+        method: str,
+        url: str,
+        result: type[Result],
+        deadline: Deadline,
+        body: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, str] | None = None,
+    ) -> Result:
+        """Sends `body` as JSON and reads the answer as a `result`. Raises as `get`."""
+        response = await self._sent(method, url, deadline, json=body, params=parameters)
+        if not response.is_success:
+            raise error_of_response(response)
+        return decoded(response, result)
+
+    async def _sent(
+        self, method: str, url: str, deadline: Deadline, **content: Any
+    ) -> httpx.Response:
         if self._http.is_closed:
             raise ClientClosed
         left_s = deadline.check(origin(url))
         try:
-            response = await self._http.get(url, timeout=left_s)
+            return await self._http.request(method, url, timeout=left_s, **content)
         except httpx.TransportError as error:
             raise error_of_transport(error, origin(url), deadline.total_s) from error
-        if not response.is_success and response.status_code != accepted:
-            raise error_of_response(response)
-        return decoded(response, result)
 
     async def close(self) -> None:
         """Closes all connections."""

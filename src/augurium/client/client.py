@@ -22,6 +22,7 @@ from augurium.client.profiles import Profile
 from augurium.client.registration import VersionDetails, details_body, import_body, parcel
 from augurium.client.registry_calls import RegistryCalls
 from augurium.client.sources import open_source
+from augurium.client.traffic_calls import TrafficCalls
 from augurium.client.transport_options import (
     TransportOptions,
     server_key,
@@ -38,7 +39,7 @@ FIRST_POLL_S = 0.05
 LONGEST_POLL_S = 1.0
 
 
-class Client(RegistryCalls, Predicting):
+class Client(RegistryCalls, TrafficCalls, Predicting):
     """One server, by its management URL. Close it, or use it in a `with` block.
 
     `url` defaults to AUGURIUM_URL, then to http://127.0.0.1:8080; `key` to AUGURIUM_KEY; `tls` to

@@ -16,7 +16,9 @@ class Artifact(msgspec.Struct, frozen=True):
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
-    """A model and the pointers into its versions; `latest_version` is 0 when it has none."""
+    """A model and the pointers into its versions; `latest_version` is 0 when it has none, and
+    `traffic` is None where no traffic policy was ever set.
+    """
 
     name: str
     description: str = ""
@@ -28,6 +30,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
     requires_approval: bool = False
     serving: dict[str, Any] = {}
+    traffic: dict[str, Any] | None = None
     deleted_at: datetime | None = None
 
 

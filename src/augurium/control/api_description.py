@@ -23,6 +23,12 @@ from augurium.control.routes.keys import KeyList
 from augurium.control.routes.models import ModelChange, ModelList
 from augurium.control.routes.scaling import NodeScaling
 from augurium.control.routes.server import Liveness, Readiness, Server
+from augurium.control.routes.traffic import (
+    TrafficHistory,
+    TrafficOrder,
+    TrafficReversion,
+    TrafficState,
+)
 from augurium.control.routes.transfers import TrustOrder
 from augurium.control.routes.versions import VersionChange, VersionList
 from augurium.control.transfers import TrustedKeys
@@ -61,6 +67,10 @@ STRUCTS = (
     SearchPage,
     Server,
     Activity,
+    TrafficHistory,
+    TrafficOrder,
+    TrafficReversion,
+    TrafficState,
     Undeployment,
     VersionChange,
     TrustedKey,

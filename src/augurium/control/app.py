@@ -30,6 +30,7 @@ from augurium.control.routes import (
     scaling,
     search,
     server,
+    traffic,
     transfers,
     versions,
 )
@@ -46,6 +47,7 @@ API = (
     artifacts,
     imports,
     deployments,
+    traffic,
     aliases,
     audit,
     keys,

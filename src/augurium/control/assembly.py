@@ -25,6 +25,7 @@ from augurium.control.replica_numbers import ReplicaNumbers
 from augurium.control.replica_scaling import ReplicaScaling
 from augurium.control.services import Services
 from augurium.control.snapshots import Snapshots
+from augurium.control.traffic import Traffic
 from augurium.control.transfers import Note, Transfers
 from augurium.control.upload_sweep import UploadSweep
 from augurium.control.uploads import Uploads
@@ -74,6 +75,7 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
             hub=hub,
             engines=engines,
             deployments=deployments,
+            traffic=Traffic(registry, snapshots, hub),
             imports=Imports(pipeline, clock),
             uploads=uploads,
             transfers=Transfers(

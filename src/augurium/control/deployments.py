@@ -25,6 +25,7 @@ from augurium.core.serving_policy import ServingPolicy
 from augurium.registry.artifacts import ArtifactStore
 from augurium.registry.records import Model, ModelEdit, Version
 from augurium.registry.registry import Registry
+from augurium.registry.traffic_rules import check_no_policy
 from augurium.scaling.model_policy import model_policy
 from augurium.serving.questions import BatchingChange
 
@@ -104,7 +105,7 @@ class Deployments:
     async def undeploy(self, model: str, number: int, actor: str) -> None:
         """Takes a version out of every engine.
 
-        Raises NotFound, and Conflict if the default or an alias points at it.
+        Raises NotFound, and Conflict if the default, an alias or the traffic policy leads to it.
         """
         async with self._turns.of(model):
             await asyncio.to_thread(self._require_held, model, number)
@@ -115,11 +116,13 @@ class Deployments:
     async def undeploy_all(self, model: str, actor: str) -> None:
         """Takes every version of a model out of every engine, and its default away.
 
-        Raises NotFound, and Conflict if an alias points at one; nothing has changed then.
+        Raises NotFound, and Conflict if an alias points at one or the model has a traffic policy;
+        nothing has changed then.
         """
         async with self._turns.of(model):
             known = await asyncio.to_thread(self._registry.model, model)
             self._require_no_alias(known)
+            check_no_policy(known)
             try:
                 if known.default_version is not None:
                     await _complete(self._registry.clear_default, model, actor)
@@ -129,7 +132,9 @@ class Deployments:
         log.info("undeployed", model=model, versions=known.deployed_versions)
 
     async def clear_default(self, model: str, actor: str) -> Model:
-        """Takes the default away from a model. Raises NotFound."""
+        """Takes the default away from a model. Raises NotFound, and Conflict while it has a traffic
+        policy.
+        """
         async with self._turns.of(model):
             await _complete(self._registry.clear_default, model, actor)
             await self._publish()

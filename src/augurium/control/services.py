@@ -9,6 +9,7 @@ from augurium.control.link_hub import LinkHub
 from augurium.control.node_engines import NodeEngines
 from augurium.control.profiles import Profiles
 from augurium.control.replica_scaling import ReplicaScaling
+from augurium.control.traffic import Traffic
 from augurium.control.transfers import Transfers
 from augurium.control.uploads import Uploads
 from augurium.control.variant_ticks import VariantTicks
@@ -29,6 +30,7 @@ class Services:
     hub: LinkHub
     engines: NodeEngines
     deployments: Deployments
+    traffic: Traffic
     imports: Imports
     uploads: Uploads
     transfers: Transfers

@@ -112,6 +112,7 @@ class Snapshots:
                 model.default_version,
                 model.aliases,
                 model.serving,
+                traffic=model.traffic,
             )
             for model in models
             if model.name in versions

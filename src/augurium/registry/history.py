@@ -4,12 +4,16 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from augurium.core.errors import InvalidArgument
+from augurium.core.traffic_policy import TrafficRevision
 from augurium.registry.records import AuditEntry, Decision, Served
+from augurium.registry.traffic_rules import revision_in
 
 # the changes that move what is served
 POINTER_ACTIONS = frozenset(
     {"deploy", "undeploy", "set_default", "clear_default", "set_alias", "remove_alias"}
 )
+# the changes of who answers a request that names no version
+TRAFFIC_ACTIONS = frozenset({"set_traffic", "clear_traffic", "revert_traffic"})
 _STATE_AFTER = {"register": "live", "delete": "deleted", "restore": "live", "purge": "purged"}
 
 
@@ -35,6 +39,7 @@ def served_at(model: str, at: datetime, entries: Iterable[AuditEntry]) -> Served
         default=replay.default,
         aliases=dict(sorted(replay.aliases.items())),
         deployed=tuple(replay.deployed[version] for version in sorted(replay.deployed)),
+        traffic=replay.traffic,
     )
 
 
@@ -44,12 +49,15 @@ class _Replay:
         self.default: Decision | None = None
         self.aliases: dict[str, Decision] = {}
         self.deployed: dict[int, Decision] = {}
+        self.traffic: TrafficRevision | None = None
 
     def apply(self, entry: AuditEntry) -> None:
         if entry.version is None or entry.action == "register":
             self.state = _STATE_AFTER.get(entry.action, self.state)
         if entry.action in POINTER_ACTIONS and entry.version is not None:
             self._move(entry.action, entry.details.get("alias", ""), _decision(entry))
+        if entry.action in TRAFFIC_ACTIONS:
+            self.traffic = revision_in(entry)
 
     def _move(self, action: str, alias: str, decision: Decision) -> None:
         match action:

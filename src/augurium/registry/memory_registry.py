@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -12,6 +11,7 @@ import msgspec
 from augurium.core.clock import Clock
 from augurium.core.errors import NotReady
 from augurium.core.identifiers import check_alias, check_model_name
+from augurium.core.traffic_policy import TrafficRevision
 from augurium.registry.chain import AuditCheck, chained, check_chain
 from augurium.registry.draft_limits import (
     check_actor,
@@ -21,7 +21,8 @@ from augurium.registry.draft_limits import (
     check_reason,
 )
 from augurium.registry.edits import edit_details, edited, merged_tags, tag_details, text_details
-from augurium.registry.history import check_moment, served_at
+from augurium.registry.history import TRAFFIC_ACTIONS, check_moment, served_at
+from augurium.registry.memory_shelf import Shelf
 from augurium.registry.paging import check_page, cursor_after, place_of
 from augurium.registry.records import (
     AuditEntry,
@@ -29,6 +30,7 @@ from augurium.registry.records import (
     ModelEdit,
     SearchPage,
     Served,
+    TrafficChange,
     Version,
     VersionDraft,
     VersionSummary,
@@ -53,35 +55,18 @@ from augurium.registry.rules import (
     model_not_found,
     name_taken,
     registration_details,
-    version_not_found,
 )
 from augurium.registry.search_match import matches, summary
 from augurium.registry.search_query import Term, parse_query
-
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Version)
-
-
-@dataclass
-class _Shelf:
-    """One model. Versions are kept as JSON, so that nobody outside holds a part of them."""
-
-    model: Model
-    card: str = ""
-    versions: dict[int, bytes] = field(default_factory=dict)
-    purged: bool = False
-
-    def take(self, version: int) -> Version:
-        if version not in self.versions:
-            raise version_not_found(self.model.name, version)
-        return _decoder.decode(self.versions[version])
-
-    def put(self, version: Version) -> Version:
-        self.versions[version.version] = _encoder.encode(version)
-        return self.take(version.version)
-
-    def change(self, **changes: Any) -> None:
-        self.model = msgspec.structs.replace(self.model, **changes)
+from augurium.registry.traffic_rules import (
+    check_new_default,
+    check_no_policy,
+    check_not_named,
+    current_revision,
+    next_revision,
+    revision_in,
+    traffic_entry,
+)
 
 
 class MemoryRegistry:
@@ -94,7 +79,7 @@ class MemoryRegistry:
         self._clock = clock
         self._holds = holds
         self._lock = threading.RLock()
-        self._shelves: dict[str, _Shelf] = {}
+        self._shelves: dict[str, Shelf] = {}
         self._spellings: dict[str, str] = {}
         self._keys: dict[str, tuple[str, int]] = {}
         self._audit: list[AuditEntry] = []
@@ -140,7 +125,8 @@ class MemoryRegistry:
 
     def versions(self, model: str, deleted: bool = False) -> Sequence[Version]:
         with self._open():
-            found = [_decoder.decode(one) for one in self._shelf(model).versions.values()]
+            shelf = self._shelf(model)
+            found = [shelf.take(number) for number in shelf.versions]
             return [version for version in found if deleted or version.deleted_at is None]
 
     def version(self, model: str, version: int) -> Version:
@@ -182,6 +168,7 @@ class MemoryRegistry:
                 check_deploy(shelf.model, stored)
             else:
                 check_undeploy(shelf.model, version)
+                check_not_named(shelf.model, version, "undeployed")
             shelf.put(msgspec.structs.replace(stored, deployed=deployed))
             numbers = set(shelf.model.deployed_versions) ^ {version}
             shelf.change(deployed_versions=tuple(sorted(numbers)))
@@ -190,11 +177,13 @@ class MemoryRegistry:
     def set_default(self, model: str, version: int, actor: str) -> None:
         with self._changing(actor):
             shelf = self._shelf(model)
-            check_live(shelf.model, shelf.take(version))
+            found = shelf.take(version)
+            check_live(shelf.model, found)
             check_default(shelf.model, version)
             previous = shelf.model.default_version
             if previous == version:
                 return
+            check_new_default(shelf.model, found, shelf.take)
             shelf.change(default_version=version)
             self._record(actor, "set_default", model, version, previous=previous)
 
@@ -203,6 +192,7 @@ class MemoryRegistry:
             shelf = self._shelf(model)
             previous = shelf.model.default_version
             if previous is not None:
+                check_no_policy(shelf.model)
                 shelf.change(default_version=None)
                 self._record(actor, "clear_default", model, previous)
 
@@ -226,6 +216,31 @@ class MemoryRegistry:
                 raise alias_not_found(model, alias)
             shelf.change(aliases=aliases)
             self._record(actor, "remove_alias", model, version, alias=alias)
+
+    def set_traffic(self, model: str, change: TrafficChange, actor: str) -> TrafficRevision:
+        with self._changing(actor):
+            shelf = self._shelf(model)
+            revision = next_revision(shelf.model, change, shelf.take, actor, self._now())
+            if revision is None:
+                return current_revision(shelf.model)
+            shelf.change(traffic=revision)
+            action, details = traffic_entry(revision)
+            self._record(actor, action, model, None, **details)
+            return revision
+
+    def traffic_history(
+        self, model: str, limit: int = 100, before: int | None = None
+    ) -> Sequence[TrafficRevision]:
+        check_audit_limit(limit)
+        with self._open():
+            self._shelf(model)
+            told = (
+                revision_in(entry)
+                for entry in reversed(self._audit)
+                if entry.model == model and entry.action in TRAFFIC_ACTIONS
+            )
+            older = (one for one in told if before is None or one.revision < before)
+            return list(islice(older, limit))
 
     def edit_model(self, name: str, edit: ModelEdit, actor: str) -> Model:
         check_edit(edit)
@@ -423,32 +438,32 @@ class MemoryRegistry:
                 if beyond and matches(terms, shelf.model, shelf.card, version):
                     yield summary(shelf.model, version)
 
-    def _present(self) -> list[_Shelf]:
+    def _present(self) -> list[Shelf]:
         shelves = [self._shelves[name] for name in sorted(self._shelves)]
         return [shelf for shelf in shelves if not shelf.purged]
 
-    def _known(self, name: str) -> _Shelf:
+    def _known(self, name: str) -> Shelf:
         try:
             return self._shelves[name]
         except KeyError:
             raise model_not_found(name) from None
 
-    def _shelf(self, name: str) -> _Shelf:
+    def _shelf(self, name: str) -> Shelf:
         shelf = self._known(name)
         if shelf.purged:
             raise model_not_found(name)
         return shelf
 
-    def _live(self, model: str, version: int) -> tuple[_Shelf, Version]:
+    def _live(self, model: str, version: int) -> tuple[Shelf, Version]:
         shelf = self._shelf(model)
         found = shelf.take(version)
         check_live(shelf.model, found)
         return shelf, found
 
-    def _shelf_for(self, model: str) -> _Shelf:
+    def _shelf_for(self, model: str) -> Shelf:
         check_same_spelling(model, self._spellings.get(model.casefold(), model))
         if model not in self._shelves:
-            return _Shelf(Model(name=model, created_at=self._now()))
+            return Shelf(Model(name=model, created_at=self._now()))
         if self._shelves[model].purged:
             raise name_taken(model)
         check_live(self._shelves[model].model)

@@ -7,6 +7,7 @@ import msgspec
 
 from augurium.core.serving_policy import ServingPolicy
 from augurium.core.signature import Signature
+from augurium.core.traffic_policy import TrafficPolicy, TrafficRevision
 
 
 class Artifact(msgspec.Struct, frozen=True):
@@ -93,8 +94,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     """A model and the pointers into its versions; `latest_version` is 0 when it has none.
 
     With `requires_approval` only approved versions may be deployed. `serving` is how they are
-    served. `deleted_at` hides the model
-    until it is restored or purged.
+    served, and `traffic` which of them answers a request that names none, None where that never was
+    anything but the default. `deleted_at` hides the model until it is restored or purged.
     """
 
     name: str
@@ -107,6 +108,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
     requires_approval: bool = False
     serving: ServingPolicy = ServingPolicy()
+    traffic: TrafficRevision | None = None
     deleted_at: datetime | None = None
 
 
@@ -149,6 +151,19 @@ class ModelEdit(msgspec.Struct, frozen=True, kw_only=True):
     serving: ServingPolicy | None = None
 
 
+class TrafficChange(msgspec.Struct, frozen=True, kw_only=True):
+    """Which traffic policy a model shall have, None for none, and why.
+
+    `based_on_revision` is the revision on which that was decided, None for whichever is the newest,
+    and `brings_back` the earlier one whose policy it is.
+    """
+
+    policy: TrafficPolicy | None
+    reason: str = ""
+    based_on_revision: int | None = None
+    brings_back: int | None = None
+
+
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One change: who did what to which model, and when; `model` is empty for what concerns none.
 
@@ -179,7 +194,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     """What the registry wanted of a model at a time, each with the decision behind it.
 
     `state` is `unknown` before the first registration, `live`, `deleted` or `purged`. `deployed`
-    is by version number.
+    is by version number. `traffic` is the newest revision of the traffic policy, if there was one.
     """
 
     model: str
@@ -188,3 +203,4 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     default: Decision | None = None
     aliases: dict[str, Decision] = {}
     deployed: tuple[Decision, ...] = ()
+    traffic: TrafficRevision | None = None

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from augurium.core.traffic_policy import TrafficRevision
 from augurium.registry.chain import AuditCheck
 from augurium.registry.records import (
     AuditEntry,
@@ -11,6 +12,7 @@ from augurium.registry.records import (
     ModelEdit,
     SearchPage,
     Served,
+    TrafficChange,
     Version,
     VersionDraft,
 )
@@ -82,17 +84,21 @@ class Registry(Protocol):
     def set_deployed(self, model: str, version: int, deployed: bool, actor: str) -> None:
         """Whether engines shall hold the version.
 
-        Raises Conflict if the default or an alias points at a version to be undeployed, and for a
-        version to be deployed without the approval that its model requires.
+        Raises Conflict if the default, an alias or the traffic policy leads to a version to be
+        undeployed, and for a version to be deployed without the approval that its model requires.
         """
         ...
 
     def set_default(self, model: str, version: int, actor: str) -> None:
-        """Which version answers requests that name none. Raises Conflict if it is not deployed."""
+        """Which version answers requests that name none. Raises Conflict if it is not deployed, or
+        the versions of the traffic policy do not take the same requests.
+        """
         ...
 
     def clear_default(self, model: str, actor: str) -> None:
-        """From then on requests that name no version are refused."""
+        """From then on requests that name no version are refused. Raises Conflict while there is a
+        traffic policy.
+        """
         ...
 
     def set_alias(self, model: str, alias: str, version: int, actor: str) -> None:
@@ -103,6 +109,24 @@ class Registry(Protocol):
         ...
 
     def remove_alias(self, model: str, alias: str, actor: str) -> None: ...
+
+    def set_traffic(self, model: str, change: TrafficChange, actor: str) -> TrafficRevision:
+        """Decides which versions answer requests that name none; the newest revision then.
+
+        Units stay with their variants as far as the shares allow. Raises InvalidArgument for a
+        policy that cannot be meant, or whose versions take other requests than the default, and
+        Conflict for versions that are not deployed, without a default, and for a change that is
+        based on another revision than the newest.
+        """
+        ...
+
+    def traffic_history(
+        self, model: str, limit: int = 100, before: int | None = None
+    ) -> Sequence[TrafficRevision]:
+        """The revisions of the traffic policy, the newest first; only those below `before`, if
+        given. Raises InvalidArgument unless `limit` is between 1 and 1000.
+        """
+        ...
 
     def edit_model(self, name: str, edit: ModelEdit, actor: str) -> Model:
         """Changes description, tags or the need for approval; the model as it is then."""

@@ -36,10 +36,12 @@ def check_deploy(model: Model, version: Version) -> None:
 
 
 def check_delete(model: Model, version: int | None = None) -> None:
-    """Raises Conflict while the default, an alias or a deployment needs the version, or any version
-    of the model.
+    """Raises Conflict while the default, an alias, the traffic policy or a deployment needs the
+    version, or any version of the model.
     """
     uses = [("the default is", model.default_version)] if model.default_version else []
+    if model.traffic is not None and model.traffic.policy is not None:
+        uses += [("its traffic policy names", number) for number in model.traffic.policy.versions]
     uses += [(f"alias '{alias}' is", target) for alias, target in model.aliases.items()]
     uses += [("deployed is", number) for number in model.deployed_versions]
     for use, number in uses:
@@ -51,7 +53,7 @@ def check_delete(model: Model, version: int | None = None) -> None:
             )
             raise Conflict(
                 f"{what} is in use and cannot be deleted: {use} version {number}; "
-                "clear the default, remove aliases and undeploy first"
+                "clear the traffic policy and the default, remove aliases and undeploy first"
             )
 
 

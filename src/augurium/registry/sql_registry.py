@@ -9,13 +9,14 @@ from sqlalchemy import Connection, Engine, delete, insert, true, update
 from augurium.core.clock import Clock
 from augurium.core.errors import NotReady
 from augurium.core.identifiers import check_alias, check_model_name
+from augurium.core.traffic_policy import TrafficRevision
 from augurium.registry import sql_edits, sql_removal
 from augurium.registry.chain import AuditCheck, check_chain
 from augurium.registry.change import Change, changing
 from augurium.registry.condemned_files import condemn
 from augurium.registry.database import reading
 from augurium.registry.draft_limits import check_actor, check_draft
-from augurium.registry.history import check_moment, served_at
+from augurium.registry.history import TRAFFIC_ACTIONS, check_moment, served_at
 from augurium.registry.paging import check_page, cursor_after, place_of
 from augurium.registry.records import (
     AuditEntry,
@@ -23,6 +24,7 @@ from augurium.registry.records import (
     ModelEdit,
     SearchPage,
     Served,
+    TrafficChange,
     Version,
     VersionDraft,
 )
@@ -53,6 +55,16 @@ from augurium.registry.search_query import parse_query
 from augurium.registry.sql_registration import register
 from augurium.registry.sql_search import find
 from augurium.registry.tables import aliases, audit, models, versions
+from augurium.registry.traffic_rules import (
+    FindVersion,
+    check_new_default,
+    check_no_policy,
+    check_not_named,
+    current_revision,
+    next_revision,
+    revision_in,
+    traffic_entry,
+)
 
 
 class SqlRegistry:
@@ -127,6 +139,7 @@ class SqlRegistry:
                 check_deploy(known, found)
             else:
                 check_undeploy(known, version)
+                check_not_named(known, version, "undeployed")
             row = update(versions).where(is_version(model, version))
             change.connection.execute(row.values(deployed=deployed))
             change.record("deploy" if deployed else "undeploy", model, version)
@@ -138,13 +151,16 @@ class SqlRegistry:
             check_default(known, version)
             if known.default_version == version:
                 return
+            check_new_default(known, found, _finder(change, model))
             _set_default(change, model, version)
             change.record("set_default", model, version, previous=known.default_version)
 
     def clear_default(self, model: str, actor: str) -> None:
         with self._changing(actor) as change:
-            previous = read_model(change.connection, model).default_version
+            known = read_model(change.connection, model)
+            previous = known.default_version
             if previous is not None:
+                check_no_policy(known)
                 _set_default(change, model, None)
                 change.record("clear_default", model, previous)
 
@@ -168,6 +184,31 @@ class SqlRegistry:
                 raise alias_not_found(model, alias)
             _remove_alias(change, model, alias)
             change.record("remove_alias", model, version, alias=alias)
+
+    def set_traffic(self, model: str, change: TrafficChange, actor: str) -> TrafficRevision:
+        with self._changing(actor) as changing:
+            known = read_model(changing.connection, model)
+            find = _finder(changing, model)
+            revision = next_revision(known, change, find, actor, changing.at)
+            if revision is None:
+                return current_revision(known)
+            row = update(models).where(models.c.name == model)
+            changing.connection.execute(row.values(traffic=revision))
+            action, details = traffic_entry(revision)
+            changing.record(action, model, None, **details)
+            return revision
+
+    def traffic_history(
+        self, model: str, limit: int = 100, before: int | None = None
+    ) -> Sequence[TrafficRevision]:
+        check_audit_limit(limit)
+        with self._reading() as connection:
+            newest = current_revision(read_model(connection, model)).revision
+            # they are numbered one after the other
+            newer = 0 if before is None else max(0, newest - before + 1)
+            told = (audit.c.model == model, audit.c.action.in_(TRAFFIC_ACTIONS))
+            entries = read_audit(connection, newer + limit, *told)
+            return [revision_in(entry) for entry in entries[newer:]]
 
     def edit_model(self, name: str, edit: ModelEdit, actor: str) -> Model:
         with self._changing(actor) as change:
@@ -300,6 +341,10 @@ def _target(change: Change, model: str, version: int) -> tuple[Model, Version]:
     """Raises NotFound."""
     known = read_model(change.connection, model)
     return known, read_version(change.connection, model, version)
+
+
+def _finder(change: Change, model: str) -> FindVersion:
+    return lambda number: read_version(change.connection, model, number)
 
 
 def _set_default(change: Change, model: str, version: int | None) -> None:

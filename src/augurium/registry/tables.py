@@ -25,6 +25,7 @@ from sqlalchemy import (
 
 from augurium.core.serving_policy import ServingPolicy
 from augurium.core.signature import Signature
+from augurium.core.traffic_policy import TrafficRevision
 from augurium.registry.records import Lineage
 
 # PostgreSQL orders text by the bytes then, as SQLite does, whatever the locale of the database
@@ -32,7 +33,7 @@ Name = String(128).with_variant(String(128, collation="C"), "postgresql")
 
 
 class Json(TypeDecorator[Any]):
-    """A value of one type, kept as JSON text and checked when it is read."""
+    """A value of one type, kept as JSON text and checked when it is read; None is NULL."""
 
     impl = Text
     cache_ok = True
@@ -42,11 +43,11 @@ class Json(TypeDecorator[Any]):
         self.kind = kind
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind)
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str:
-        return msgspec.json.encode(value).decode()
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else msgspec.json.encode(value).decode()
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        return self._decoder.decode(value)
+        return None if value is None else self._decoder.decode(value)
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -93,6 +94,7 @@ models = Table(
     Column("default_version", Integer),
     Column("requires_approval", Boolean, nullable=False, server_default=false()),
     Column("serving", Json(ServingPolicy), nullable=False, server_default="{}"),
+    Column("traffic", Json(TrafficRevision)),
     Column("deleted_at", UtcTime),
     # the versions are gone by then; the name stays taken
     Column("purged_at", UtcTime),

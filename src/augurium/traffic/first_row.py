@@ -27,11 +27,6 @@ class FirstRow:
                     self._column = spec.features.index(feature)
                 return
 
-    @property
-    def known(self) -> bool:
-        """Whether the signature has such a feature."""
-        return self._place is not None
-
     def text(self, inputs: Inputs) -> str | None:
         """The value; None where it is missing, or the request is not as the model takes it."""
         if self._place is None:

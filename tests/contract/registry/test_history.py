@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from augurium.core.clock import ManualClock
 from augurium.core.errors import AuguriumError, InvalidArgument, NotFound
-from augurium.registry.records import Model, Served, VersionDraft
+from augurium.core.traffic_policy import TrafficPolicy, Variant
+from augurium.registry.records import Model, Served, TrafficChange, VersionDraft
 from augurium.registry.registry import Registry
 
 MakeDraft = Callable[..., VersionDraft]
@@ -69,6 +70,13 @@ def test_times_of_changes_never_go_back(
 VERSIONS = st.integers(1, 3)
 NAMES = st.sampled_from(["m", "n"])
 ALIASES = st.sampled_from(["champion", "challenger"])
+POLICIES = st.sampled_from(
+    [
+        TrafficChange(policy=None),
+        TrafficChange(policy=TrafficPolicy((Variant(1, 60), Variant(2, 40))), reason="r"),
+        TrafficChange(policy=TrafficPolicy((Variant(2, 100),)), brings_back=1),
+    ]
+)
 CHANGES = st.one_of(
     st.tuples(st.just("register"), NAMES),
     st.tuples(st.just("set_deployed"), NAMES, VERSIONS, st.booleans()),
@@ -80,6 +88,7 @@ CHANGES = st.one_of(
     st.tuples(st.just("restore_version"), NAMES, VERSIONS),
     st.tuples(st.just("delete_model"), NAMES),
     st.tuples(st.just("restore_model"), NAMES),
+    st.tuples(st.just("set_traffic"), NAMES, POLICIES),
     st.tuples(st.just("set_approval"), NAMES, VERSIONS, st.sampled_from(["approved", "none"])),
 )
 
@@ -144,3 +153,4 @@ def _assert_same(served: Served, model: Model | None) -> None:
     aliases = {alias: decision.version for alias, decision in served.aliases.items()}
     assert aliases == model.aliases
     assert tuple(decision.version for decision in served.deployed) == model.deployed_versions
+    assert served.traffic == model.traffic

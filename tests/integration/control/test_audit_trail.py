@@ -83,6 +83,7 @@ def story(public_key: str, digest: str) -> list[Step]:
     order = {"artifact": digest, "filename": "simple.onnx"}
     key = {"name": "second", "scopes": ["predict"]}
     approval = f"{VERSION}/approval"
+    traffic = {"policy": {"split": [{"version": 1, "weight": 100}]}}
     gone = {"grace_s": 0, "retention_s": 0}
     return [
         Step("POST", "/api/v1/keys", ("create_key",), key),
@@ -94,6 +95,10 @@ def story(public_key: str, digest: str) -> list[Step]:
         Step("POST", f"{MODEL}/deployments", ("deploy", "set_default"), {"version": 1}),
         Step("PUT", f"{MODEL}/aliases/{{alias}}", ("set_alias",), {"version": 1}, "best"),
         Step("DELETE", f"{MODEL}/aliases/{{alias}}", ("remove_alias",), name="best"),
+        Step("PUT", f"{MODEL}/traffic", ("set_traffic",), traffic),
+        Step("POST", f"{MODEL}/traffic/revert", ("revert_traffic",), {"revision": 0}),
+        Step("PUT", f"{MODEL}/traffic", ("set_traffic",), traffic),
+        Step("DELETE", f"{MODEL}/traffic", ("clear_traffic",)),
         Step("DELETE", f"{MODEL}/default", ("clear_default",)),
         Step("DELETE", f"{MODEL}/deployments/{{version}}", ("undeploy",)),
         Step("PATCH", MODEL, ("edit",), {"description": "cards", "tags": {"team": "risk"}}),

@@ -22,6 +22,7 @@ from augurium.control.profiles import Profiles
 from augurium.control.replica_scaling import ReplicaScaling
 from augurium.control.services import Services
 from augurium.control.snapshots import Snapshots
+from augurium.control.traffic import Traffic
 from augurium.control.transfers import Note, Transfers
 from augurium.control.uploads import Uploads
 from augurium.control.variant_ticks import VariantTicks
@@ -136,6 +137,7 @@ def services(
         hub=hub,
         engines=NodeEngines(node, hub),
         deployments=Deployments(registry, artifacts, snapshots, hub),
+        traffic=Traffic(registry, snapshots, hub),
         imports=Imports(pipeline, clock),
         uploads=uploads,
         transfers=Transfers(

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from augurium.control.routes.answers import answer, described
 from augurium.control.routes.parameters import ModelName, ServicesOf
 from augurium.core.errors import InvalidArgument
-from augurium.registry.history import POINTER_ACTIONS, check_moment
+from augurium.registry.history import POINTER_ACTIONS, TRAFFIC_ACTIONS, check_moment
 from augurium.registry.records import AuditEntry, Served
 
 router = APIRouter(tags=["history"])
@@ -18,8 +18,8 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 class History(msgspec.Struct, frozen=True):
-    """What was wanted at a time, and the newest changes of default, aliases and deployments up to
-    then, the newest first.
+    """What was wanted at a time, and the newest changes of default, aliases, deployments and
+    traffic policy up to then, the newest first.
     """
 
     served: Served
@@ -32,10 +32,11 @@ def get_history(
 ) -> Response:
     """What served at a time, now if none is given, and who decided it when."""
     moment = datetime.now(UTC) if at is None else _moment(at)
+    actions = POINTER_ACTIONS | TRAFFIC_ACTIONS
     return answer(
         History(
             services.registry.served_at(model, moment),
-            list(services.registry.audit(model, limit, actions=POINTER_ACTIONS, until=moment)),
+            list(services.registry.audit(model, limit, actions=actions, until=moment)),
         )
     )
 
