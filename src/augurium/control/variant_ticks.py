@@ -15,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
+from augurium.core.arm_counts import ArmCounts
 from augurium.core.clock import Clock
 from augurium.serving.metrics import EngineMetrics
 from augurium.serving.variant_metrics import VariantMetrics, Variants
@@ -32,22 +33,6 @@ class Arm(NamedTuple):
 
     version: int
     variant: str
-
-
-class ArmCounts(msgspec.Struct, frozen=True):
-    """What a judge has to know of one arm. `requests` are without those in which the caller made a
-    mistake; `latency` are the counts of a `LogHistogram`.
-    """
-
-    requests: int
-    errors: int
-    slo_breaches: int
-    degraded: int
-    latency: Mapping[int, int]
-    latency_total_s: float
-    score_count: int
-    score_sum: float
-    score_squares: float
 
 
 class Tick(msgspec.Struct, frozen=True):
