@@ -74,8 +74,8 @@ class CanaryPlan(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
     @property
     def share_of_alpha(self) -> float:
-        """What each of errors and breaches may take of it."""
-        return self.alpha / 2
+        """What each of errors, breaches and quality may take of it."""
+        return self.alpha / (2 if self.quality is None else 3)
 
 
 def check_plan(plan: CanaryPlan) -> None:
