@@ -271,6 +271,10 @@ def _check_bandit(design: ExperimentDesign, bandit: Bandit) -> None:
             f"a bandit cannot follow '{reward.name}', which is a {reward.kind}; make its first "
             "primary metric binary or continuous"
         )
+    if reward.covariate is not None:
+        raise InvalidArgument(
+            f"a bandit makes nothing of the covariate of '{reward.name}'; leave it out"
+        )
     if bandit.floor * len(design.variants) > 1:
         raise InvalidArgument(
             f"the bandit's floor is {bandit.floor:g} for {len(design.variants)} variants; expected "

@@ -116,6 +116,20 @@ def bounds(
     return _after(times, alpha, spending).bounds
 
 
+def bounds_of_spending(units: Sequence[float], spent: Sequence[float]) -> tuple[float, ...]:
+    """The two-sided bounds on |z| at looks that have seen `units`, where `spent` is gone by then.
+
+    For alpha that is spent by the calendar, say, while information comes as it comes: only the
+    ratios of the units matter. The bound of a look depends on the looks up to it only. It is
+    infinite where nothing is spent, and where a look adds less than a ten-thousandth of the first.
+    """
+    looked = _Looked()
+    times = _checked(each / units[0] for each in units)
+    for time, gone in zip(times, spent, strict=True):
+        looked = _next(looked, time, gone)
+    return looked.bounds
+
+
 def crossing_probabilities(
     times: Sequence[float], limits: Sequence[float], drift: float = 0.0
 ) -> Array:

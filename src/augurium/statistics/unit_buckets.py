@@ -61,6 +61,6 @@ def unit_buckets(
 ) -> UnitBuckets:
     """Sums of `values` and `weights` (1 unless given) by their `buckets`, all of shape [rows]."""
     return UnitBuckets(
-        tuple(np.bincount(buckets, values, count).tolist()),
+        tuple(np.bincount(buckets, values, count).astype(np.float64).tolist()),
         tuple(np.bincount(buckets, weights, count).astype(np.float64).tolist()),
     )

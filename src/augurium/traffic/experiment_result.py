@@ -32,13 +32,14 @@ class Outcome(StrEnum):
 class Look(msgspec.Struct, frozen=True):
     """A planned look as it was taken; it never changes.
 
-    `spent` is the part of alpha that was gone after it, `scores` are the effects in standard
-    errors by `metric/variant`, positive where the treatment is better.
+    `time` is the part of the plan that was over, by which alpha is spent; 1 for the last one.
+    `scores` are the effects in standard errors by `metric/variant`, positive where the treatment
+    is better.
     """
 
     at: float
     units: int
-    spent: float
+    time: float
     scores: dict[str, float]
 
 
@@ -52,6 +53,10 @@ class ExperimentRun(msgspec.Struct, frozen=True, kw_only=True):
     looks: tuple[Look, ...] = ()
     mismatch_p_value: float = 1.0
     """The least there was."""
+    planned_units: int | None = None
+    """Of all variants; where only days were planned, what the first hundred units let expect. It
+    never changes then, as always-valid intervals want it.
+    """
     ended: bool = False
 
 
@@ -67,12 +72,12 @@ class VariantEstimate(msgspec.Struct, frozen=True):
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """What a treatment changes of a metric, held against the control.
 
-    `interval` is a repeated confidence interval: it holds at all planned looks together, and is
-    None before the first and where the look has nothing left to spend. `always_interval` and
+    `interval` is a repeated confidence interval: it holds at all planned looks together; None
+    between them. `always_interval` and
     `always_p_value` hold at any time; they are None below a hundred units (or conversions) of each
     variant. `lift` is the effect as a share of the control's metric, None where that is zero.
-    `p_value` is that of the planned looks so far, for this comparison alone, and `adjusted_p_value`
-    that of Holm or of Benjamini and Hochberg.
+    `p_value` is that of the planned looks so far, for this comparison alone: the least alpha that
+    would have found it. `adjusted_p_value` is that of Holm (primary) or of Benjamini and Hochberg.
     """
 
     variant: str
@@ -136,9 +141,10 @@ class ExperimentVerdict(msgspec.Struct, frozen=True, kw_only=True):
 
     `run` is to be kept before anything is done about the outcome, and goes into the next verdict.
     `look` is the number of the planned look that this one is, None for a peek between two of them.
-    `information` is the part of the plan that was seen. `power` is the chance, at the planned end,
-    to see the first primary metric's `effect`, and `power_so_far` that of a test with the units
-    there are; None where no effect was said. `bound` is the limit on |z| of the last look.
+    `information` is the part of the plan that was seen, `over` says that all of it is. `power` is
+    the chance, at the planned end, to see the `effect` of the first primary metric that has one,
+    and `power_so_far` that of a test with the units there are; None without one. `bound` is the
+    limit on |z| of the last look.
     `sentences` say what it means, and the last one what to do next.
     """
 
@@ -150,6 +156,7 @@ class ExperimentVerdict(msgspec.Struct, frozen=True, kw_only=True):
     units: int
     information: float
     days: float
+    over: bool
     bound: float | None = None
     power: float | None = None
     power_so_far: float | None = None
@@ -158,5 +165,6 @@ class ExperimentVerdict(msgspec.Struct, frozen=True, kw_only=True):
     guardrails: tuple[GuardrailResult, ...]
     mixed_units: int = 0
     feedback: FeedbackCounts = FeedbackCounts()
+    phases: int = 1
     sentences: tuple[str, ...] = ()
     run: ExperimentRun

@@ -48,6 +48,10 @@ def test_a_design_needs_a_hypothesis_two_variants_and_a_metric() -> None:
         ({"power": 0.04}, "expected a power above alpha"),
         ({"bandit": Bandit(floor=0.6)}, "at most 0.5"),
         (
+            {"bandit": Bandit(), "metrics": (ExperimentMetric("sold", covariate=Covariate()),)},
+            "nothing of the covariate of 'sold'",
+        ),
+        (
             {
                 "bandit": Bandit(),
                 "metrics": (ExperimentMetric("p50", "quantile", "latency", "lower"),),
