@@ -43,6 +43,16 @@ class Look(msgspec.Struct, frozen=True):
     scores: dict[str, float]
 
 
+class ExperimentPhase(msgspec.Struct, frozen=True):
+    """A time with the same weights, until the next one: from when on, and the shares by variant.
+
+    A change of weights is a new phase; shares add up to 1, in the order of the design's variants.
+    """
+
+    at: float
+    shares: dict[str, float]
+
+
 class ExperimentRun(msgspec.Struct, frozen=True, kw_only=True):
     """What of an experiment is remembered between two verdicts; times are seconds since 1970.
 
