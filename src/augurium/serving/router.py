@@ -4,7 +4,9 @@ model's traffic policy chooses, or its default.
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from augurium.core.errors import NotFound, NotReady
 from augurium.core.identifiers import ModelRef
@@ -47,7 +49,7 @@ class ModelRoutes(Generic[V]):
         self.policy = policy
 
 
-class Chosen(NamedTuple, Generic[V]):
+class Chosen(Struct, Generic[V], frozen=True, gc=False):
     """The version that a traffic policy chose; see `Choice`."""
 
     version: V
@@ -101,10 +103,14 @@ class Router(Generic[V]):
         none, the request names a version or an alias, no rule applies and there is no split, or the
         version that would answer is not ready.
         """
-        choice = self.policies[model.name].choose(asked) if self.is_split(model) else None
+        name, version, alias = model
+        policy = self.policies.get(name)
+        if policy is None or version is not None or alias is not None:
+            return None
+        choice = policy.choose(asked)
         if choice is None:
             return None
-        found = self._models[model.name].ready.get(choice.version)
+        found = self._models[name].ready.get(choice.version)
         return None if found is None else Chosen(found, choice.variant, choice.unit)
 
     def resolve(self, model: ModelRef) -> V:

@@ -9,7 +9,7 @@ from augurium.core.traffic_policy import TrafficPolicy, TrafficRule, Variant
 from augurium.core.traffic_slots import rearranged
 from augurium.serving.absent_version import AbsentVersion
 from augurium.serving.metrics import VersionMetrics
-from augurium.serving.router import ModelRoutes, Router
+from augurium.serving.router import Chosen, ModelRoutes, Router
 from augurium.serving.snapshot import DesiredVersion
 from augurium.traffic.compiled_policy import Asked, CompiledPolicy
 
@@ -105,7 +105,7 @@ ASKED = Asked({"augurium-unit": "ada", "x-country": "DE"}.get)
 def test_a_policy_chooses_for_a_request_that_names_no_version() -> None:
     router = _split(Variant(2, 100, name="challenger"))
 
-    assert router.choose(model_ref("m"), ASKED) == ("m2", "challenger", "ada")
+    assert router.choose(model_ref("m"), ASKED) == Chosen("m2", "challenger", "ada")
 
 
 @pytest.mark.parametrize("text", ["m@1", "m@champion", "x"])
@@ -124,7 +124,7 @@ def test_a_variant_that_is_not_ready_is_left_to_the_default_version(number: int)
 def test_where_no_rule_applies_and_nothing_is_split_the_default_answers() -> None:
     router = _split(rules=(TrafficRule("header:x-country", 2, values=("DE",)),))
 
-    assert router.choose(model_ref("m"), ASKED) == ("m2", "v2", "")
+    assert router.choose(model_ref("m"), ASKED) == Chosen("m2", "v2", "")
     assert router.choose(model_ref("m"), Asked(SAID_NOTHING.get)) is None
 
 

@@ -47,7 +47,7 @@ def test_both_variants_are_chosen_with_their_versions_and_names() -> None:
 
     found = [policy.choose(_asked(augurium_unit=str(number))) for number in range(50)]
 
-    assert {one and one[:2] for one in found} == {(3, "v3"), (4, "challenger")}
+    assert {one and (one.version, one.variant) for one in found} == {(3, "v3"), (4, "challenger")}
     assert [one and one.unit for one in found] == [str(number) for number in range(50)]
 
 
