@@ -1,8 +1,10 @@
 """A data plane of real models, without a node."""
 
 import asyncio
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 
 from augurium.core.signature import Signature
 from augurium.core.traffic_policy import TrafficPolicy
@@ -36,14 +38,14 @@ def split_plane(
     files: dict[int, Path],
     signature: Signature,
     policy: TrafficPolicy,
-    batching: BatchingPolicy | None = None,
+    batching: Mapping[int, BatchingPolicy] = MappingProxyType({}),
 ) -> DataPlane:
     """A plane that serves files as versions of the model `m`, the first as its default, by a
     traffic policy.
     """
     router: Router[ServedVersion] = Router()
     versions = {
-        number: _version("m", file, signature, batching or BatchingPolicy(), number)
+        number: _version("m", file, signature, batching.get(number, BatchingPolicy()), number)
         for number, file in files.items()
     }
     slots = rearranged((), {variant.label: variant.slots for variant in policy.split})

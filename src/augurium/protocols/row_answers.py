@@ -48,7 +48,7 @@ def are_many(plane: DataPlane, model: ModelRef, inputs: Inputs) -> bool:
         return False
     signature = version.signature
     takes_rows = signature.batched and not signature.streamed
-    return takes_rows and rows > version.desired.batching.max_batch_size
+    return takes_rows and rows > plane.most_rows(model)
 
 
 class _Whole:

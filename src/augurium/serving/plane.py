@@ -428,6 +428,14 @@ class DataPlane:
                 raise
             return absent
 
+    def most_rows(self, model: ModelRef) -> int:
+        """How many rows whichever version answers takes at once. Raises as `asked`."""
+        most = self.asked(model).max_batch_size
+        if not self._router.is_split(model):
+            return most
+        ready = self._router.routes(model.name).ready.values()
+        return min([most, *(version.max_batch_size for version in ready)])
+
     def routes(self, model: str) -> ModelRoutes[ServedVersion]:
         """All deployed versions of a model. Raises NotFound."""
         return self._router.routes(model)

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -65,11 +65,14 @@ REST = {
 }
 
 
-def _plane(tmp_path: Path, policy: TrafficPolicy) -> DataPlane:
+def _plane(
+    tmp_path: Path, policy: TrafficPolicy, batching: Mapping[int, BatchingPolicy] | None = None
+) -> DataPlane:
     files = {number: tmp_path / f"{number}.onnx" for number in (1, 2)}
     for number, file in files.items():
         file.write_bytes(table_model(number, 4096))
-    return split_plane(files, SIGNATURE, policy, BatchingPolicy(max_batch_size=MOST_ROWS))
+    small = BatchingPolicy(max_batch_size=MOST_ROWS)
+    return split_plane(files, SIGNATURE, policy, batching or {1: small, 2: small})
 
 
 async def _rest(plane: DataPlane, protocol: str, place: int, **said: str) -> str | None:
@@ -196,6 +199,18 @@ async def test_a_variant_that_is_not_there_is_answered_by_the_default(tmp_path: 
     assert await _once(plane, _message(7)) is None
     assert await _streamed(plane, _message(7)) is None
     assert not plane.unrouted
+
+
+@pytest.mark.parametrize("smaller", [1, 2])
+async def test_rows_that_one_of_the_versions_would_not_take_at_once_are_taken_by_both(
+    tmp_path: Path, smaller: int
+) -> None:
+    batching = {smaller: BatchingPolicy(max_batch_size=MOST_ROWS)}
+    plane = _plane(tmp_path, TrafficPolicy(SPLIT), batching)
+
+    for protocol in ("v1 many", "v1 many columns"):
+        found = [await _rest(plane, protocol, 7, augurium_unit=unit) for unit in UNITS]
+        assert found == [EXPECTED.variant(unit) for unit in UNITS]
 
 
 async def test_rows_that_cannot_be_read_are_told_so_by_who_reads_them(tmp_path: Path) -> None:
