@@ -64,6 +64,8 @@ MANAGEMENT: dict[tuple[str, str], Need] = {
     ("GET", "/api/v1/models"): READ,
     ("GET", _MODEL): READ,
     ("GET", f"{_MODEL}/versions"): READ,
+    ("GET", f"{_MODEL}/variants"): READ,
+    ("GET", f"{_MODEL}/series"): READ,
     ("GET", _VERSION): READ,
     ("GET", f"{_VERSION}/profile"): READ,
     ("DELETE", _MODEL): DEPLOY,

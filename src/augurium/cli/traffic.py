@@ -16,6 +16,7 @@ from augurium.cli.traffic_policy import (
     split_rows,
     variants,
 )
+from augurium.cli.traffic_series import series
 from augurium.core.traffic_policy import UNIT_HEADER
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ traffic = typer.Typer(
     no_args_is_help=True,
     help="Which versions answer the requests that name none.",
 )
+traffic.command()(series)
 
 
 @traffic.command()

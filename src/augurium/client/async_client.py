@@ -19,6 +19,7 @@ from augurium.client.replies import Inference, Predictions, PredictionTable, Str
 from augurium.client.rest_transport import AsyncRestTransport
 from augurium.client.retries import Retries
 from augurium.client.sender import AsyncSender, AsyncStream
+from augurium.client.series_calls import AsyncSeriesCalls
 from augurium.client.server_place import AsyncServerPlace
 from augurium.client.signatures import Look, Signatures, Steps
 from augurium.client.traffic_calls import AsyncTrafficCalls
@@ -50,11 +51,12 @@ class AsyncTransport(Protocol):
         """Closes all connections."""
 
 
-class AsyncClient(AsyncTrafficCalls):
+class AsyncClient(AsyncTrafficCalls, AsyncSeriesCalls):
     """One server, by its management URL, for the tasks of one event loop.
 
-    It predicts and splits traffic; `Client` registers and manages too. Arguments, their defaults
-    and errors are those of `Client`. Close it, or use it in an `async with` block.
+    It predicts, splits traffic, and tells what variants did; `Client` registers and manages too.
+    Arguments, their defaults and errors are those of `Client`. Close it, or use it in an
+    `async with` block.
     """
 
     def __init__(

@@ -30,6 +30,7 @@ from augurium.control.routes.traffic import (
     TrafficState,
 )
 from augurium.control.routes.transfers import TrustOrder
+from augurium.control.routes.variants import ModelSeries, ModelVariants
 from augurium.control.routes.versions import VersionChange, VersionList
 from augurium.control.transfers import TrustedKeys
 from augurium.registry.chain import AuditCheck
@@ -61,6 +62,8 @@ STRUCTS = (
     Liveness,
     ModelChange,
     ModelList,
+    ModelSeries,
+    ModelVariants,
     NodeScaling,
     Profile,
     Readiness,

@@ -32,6 +32,7 @@ from augurium.control.routes import (
     server,
     traffic,
     transfers,
+    variants,
     versions,
 )
 from augurium.control.services import Services
@@ -48,6 +49,7 @@ API = (
     imports,
     deployments,
     traffic,
+    variants,
     aliases,
     audit,
     keys,

@@ -23,6 +23,7 @@ from augurium.control.node_log import NodeLog
 from augurium.control.profiles import Profiles
 from augurium.control.replica_numbers import ReplicaNumbers
 from augurium.control.replica_scaling import ReplicaScaling
+from augurium.control.series import Series
 from augurium.control.services import Services
 from augurium.control.snapshots import Snapshots
 from augurium.control.traffic import Traffic
@@ -44,6 +45,7 @@ from augurium.registry.database import open_database, registry_url
 from augurium.registry.garbage import Garbage
 from augurium.registry.signing import SigningKeys
 from augurium.registry.sql_registry import SqlRegistry
+from augurium.registry.sql_variant_series import SqlVariantSeries
 from augurium.registry.verified_files import VerifiedFiles
 
 
@@ -92,6 +94,7 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
             replicas=ReplicaScaling(hub, snapshots, clock, config.settings.scaling, accelerators),
             accelerators=accelerators,
             ticks=VariantTicks(hub.collect, hub.inherited, clock),
+            series=Series(SqlVariantSeries(database), clock, config.settings.series),
         )
         switch = LogSwitch(config.settings.log, "control")
         loads = ModelLoads(registry, deployments, snapshots, note)
@@ -113,7 +116,9 @@ async def _running(
     await services.hub.start()
     services.imports.start()
     services.replicas.start()
+    services.ticks.listen(services.series.take)
     services.ticks.start()
+    services.series.start()
     sweep.start()
     try:
         yield
@@ -121,6 +126,7 @@ async def _running(
         await sweep.stop()
         # while the engines can still be asked
         await services.ticks.stop()
+        await services.series.stop()
         await services.replicas.stop()
         services.uploads.stop()
         await asyncio.to_thread(services.imports.stop)

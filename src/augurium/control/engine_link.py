@@ -9,6 +9,7 @@ from augurium.serving.link import (
     Applied,
     Collect,
     Counters,
+    Heard,
     Hello,
     Message,
     Push,
@@ -26,8 +27,8 @@ FAILED = "failed"
 class EngineLink:
     """One connected engine: its last report, its counters, and the newest `Collect` it answered.
 
-    `inherited` is what an earlier control had been told already, or might have been: the counters
-    with which an engine that was heard before came to this one.
+    `inherited` is what an earlier control had been told of variants already, None until an engine
+    that was heard before has said it.
 
     The outbox holds at most one snapshot and one request for counters, because only the newest of
     each matters, and an answer to each open question; a slow engine costs nothing but its own
@@ -80,10 +81,12 @@ class EngineLink:
         match message:
             case Applied():
                 self.applied = message
+            case Heard():
+                # who has heard it is this control, where it knows the engine
+                if self.inherited is None:
+                    self.inherited = message.metrics
             case Counters():
                 self.counters = updated(self.counters, message.metrics)
-                if self.inherited is None:
-                    self.inherited = self.counters
                 self.counted_at = time.monotonic()
                 self.answered = max(self.answered, message.request)
             case _:

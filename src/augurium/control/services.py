@@ -9,6 +9,7 @@ from augurium.control.link_hub import LinkHub
 from augurium.control.node_engines import NodeEngines
 from augurium.control.profiles import Profiles
 from augurium.control.replica_scaling import ReplicaScaling
+from augurium.control.series import Series
 from augurium.control.traffic import Traffic
 from augurium.control.transfers import Transfers
 from augurium.control.uploads import Uploads
@@ -40,3 +41,4 @@ class Services:
     replicas: ReplicaScaling
     accelerators: Accelerators
     ticks: VariantTicks
+    series: Series

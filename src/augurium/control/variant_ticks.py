@@ -84,7 +84,7 @@ class VariantTicks:
         self._inherited = inherited
         self._clock = clock
         self._began = self._before = clock.monotonic()
-        self._known: _Sums | None = None
+        self._known: _Sums = {}
         self._kept: deque[tuple[float, str, Tick]] = deque()
         self._arms = 0
         self._wanted: dict[str, float] = {}
@@ -126,13 +126,11 @@ class VariantTicks:
         ]
 
     async def step(self) -> None:
-        """Looks what has been counted since the last time; the first time is where it begins."""
+        """Looks what has been counted since the last time, or since the control before this one."""
         totals = await self._collect()
         news = _sums(totals, self._inherited())
         now, known = self._clock.monotonic(), self._known
         seconds, self._before, self._known = now - self._before, now, news
-        if known is None:
-            return
         ticks = {
             model: Tick(0, self._clock.now().timestamp(), seconds, counted)
             for model, counted in _differences(news, known).items()

@@ -345,6 +345,17 @@ class ScalingSettings(Section, frozen=True):
         return self.max_engines > 0
 
 
+class SeriesSettings(Section, frozen=True):
+    """How long it is kept what variants of models did, in the registry's database."""
+
+    keep_minutes_s: Seconds = 48 * 3600.0
+    """By the minute; 0: for ever."""
+    keep_hours_s: Seconds = 90 * 86400.0
+    """By the hour; 0: for ever."""
+    keep_days_s: Seconds = 0.0
+    """By the day; 0: for ever."""
+
+
 class LogSettings(Section, frozen=True):
     """Structured logs on standard error."""
 
@@ -366,6 +377,7 @@ class Settings(Section, frozen=True):
     runners: RunnerSettings = RunnerSettings()
     gpu: GpuSettings = GpuSettings()
     scaling: ScalingSettings = ScalingSettings()
+    series: SeriesSettings = SeriesSettings()
     log: LogSettings = LogSettings()
     tls: TlsSettings = TlsSettings()
     access: AccessSettings = AccessSettings()

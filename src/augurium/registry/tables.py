@@ -15,6 +15,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -226,4 +227,26 @@ access_keys = Table(
     Column("revoked_at", UtcTime),
     Column("last_used_at", UtcTime),
     Index(None, "name"),
+)
+
+# what variants did, by steps of a minute, an hour and a day; `at` is when the step begins, in
+# seconds of the epoch, and `source` who counted
+variant_series = Table(
+    "variant_series",
+    metadata,
+    Column("model", Name, primary_key=True),
+    Column("step_s", Integer, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("variant", Name, primary_key=True),
+    Column("source", String(32), primary_key=True),
+    Column("outcomes", Json(dict[str, int]), nullable=False),
+    Column("slo_breaches", BigInteger, nullable=False),
+    Column("degraded", BigInteger, nullable=False),
+    Column("latency", LargeBinary, nullable=False),
+    Column("latency_s", Float(53), nullable=False),
+    Column("score_count", BigInteger, nullable=False),
+    Column("score_sum", Float(53), nullable=False),
+    Column("score_squares", Float(53), nullable=False),
+    Index(None, "step_s", "at"),
 )

@@ -1,11 +1,10 @@
 """Pictures of a simulation: lines of text for a terminal, or SVG."""
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
+from augurium.core.sparkline import sparkline, thinned
 from augurium.scaling.simulation import Tick
 
-BLOCKS = " ▁▂▃▄▅▆▇█"
 COLUMNS = 72
 WIDTH, HEIGHT, MARGIN = 960, 140, 40
 ROWS: tuple[tuple[str, str, Callable[[Tick], float]], ...] = (
@@ -20,10 +19,8 @@ def text_chart(ticks: Sequence[Tick]) -> str:
     """One line per measure: its name, the largest of each column's time, and its peak."""
     lines = []
     for name, _, measure in ROWS:
-        values = _thinned([measure(tick) for tick in ticks], COLUMNS)
-        peak = max(values)
-        marks = [BLOCKS[round(value / peak * (len(BLOCKS) - 1)) if peak else 0] for value in values]
-        lines.append(f"{name:>15} {''.join(marks)} {peak:.4g}")
+        values = [measure(tick) for tick in ticks]
+        lines.append(f"{name:>15} {sparkline(values, COLUMNS)} {max(values):.4g}")
     return "\n".join(lines)
 
 
@@ -36,7 +33,7 @@ def svg_chart(ticks: Sequence[Tick]) -> str:
         '<rect width="100%" height="100%" fill="white"/>',
     ]
     for row, (name, colour, measure) in enumerate(ROWS):
-        values = _thinned([measure(tick) for tick in ticks], WIDTH)
+        values = thinned([measure(tick) for tick in ticks], WIDTH)
         peak, top = max(values), row * panel + MARGIN
         points = " ".join(
             f"{MARGIN + column * WIDTH / max(1, len(values) - 1):.1f},"
@@ -51,10 +48,3 @@ def svg_chart(ticks: Sequence[Tick]) -> str:
     end = f"{ticks[-1].t:g} s"
     parts.append(f'<text x="{WIDTH}" y="{panel * len(ROWS) + MARGIN / 2}">{end}</text></svg>')
     return "\n".join(parts) + "\n"
-
-
-def _thinned(values: list[float], columns: int) -> list[float]:
-    """At most `columns` values, each the largest of its share."""
-    columns = min(columns, len(values))
-    edges = [round(column * len(values) / columns) for column in range(columns + 1)]
-    return [max(values[low:high]) for low, high in pairwise(edges)]

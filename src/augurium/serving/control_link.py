@@ -17,6 +17,7 @@ from augurium.serving.link import (
     Applied,
     Collect,
     Counters,
+    Heard,
     Hello,
     Message,
     Push,
@@ -26,7 +27,7 @@ from augurium.serving.link import (
     receive,
     send,
 )
-from augurium.serving.metrics import EngineMetrics
+from augurium.serving.metrics import EngineMetrics, variants_of
 from augurium.serving.open_questions import AWAY, OpenQuestions
 from augurium.serving.questions import Answer, Question
 from augurium.serving.snapshot import Snapshot
@@ -58,8 +59,9 @@ class ControlLink:
         # what control said last on this connection
         self._desired: Snapshot | None = None
         self._reports = CounterReports()
-        # whether any control has had counters of this engine
-        self._heard = False
+        # whether counters were told on this connection, and what there was when the last such ended
+        self._telling = False
+        self._heard: EngineMetrics | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -90,7 +92,7 @@ class ControlLink:
         return await self._questions.ask(question, lambda ask: send(writer, ask), timeout_s)
 
     def _counters(self, request: int = 0, thorough: bool = True) -> Counters:
-        self._heard = True
+        self._telling = True
         return Counters(self._reports.of(self._metrics(thorough)), request)
 
     async def _stay_connected(self) -> None:
@@ -109,13 +111,21 @@ class ControlLink:
                     self._writer.close()
                     self._writer = None
                     self._questions.break_off()
+            if self._telling:
+                self._telling = False
+                self._heard = variants_of(self._metrics(False))
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
             wait_s = min(wait_s * 2, LONGEST_RETRY_S)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._desired = None
         self._reports = CounterReports()
-        send(writer, msgspec.structs.replace(self._hello(), heard=self._heard))
+        hello = self._hello()
+        if self._heard is None:
+            send(writer, hello)
+        else:
+            send(writer, msgspec.structs.replace(hello, heard=True))
+            send(writer, Heard(self._heard))
         reporter = asyncio.create_task(self._report_counters(writer))
         try:
             while (message := await receive(reader)) is not None:

@@ -1,9 +1,9 @@
 """The link between control and an engine: msgpack messages with a 4-byte length over a Unix socket.
 
-The engine connects and says `Hello`. Control answers with a `Push` and sends an `Update` whenever
-the desired state changes; the engine answers each with `Applied` as its versions load. `Collect`
-asks for `Counters`, which an engine also sends by itself. The other way round an engine may `Ask`,
-and is `Told`.
+The engine connects and says `Hello`, and what of its counters was `Heard` before. Control answers
+with a `Push` and sends an `Update` whenever the desired state changes; the engine answers each with
+`Applied` as its versions load. `Collect` asks for `Counters`, which an engine also sends by itself.
+The other way round an engine may `Ask`, and is `Told`.
 """
 
 import asyncio
@@ -22,12 +22,20 @@ _length = struct.Struct(">I")
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
     """An engine's first message. `engine` is its stable slot, such as `engine-0`; a restarted
-    engine has another `pid`. `heard` says that a control has had counters of it before.
+    engine has another `pid`. With `heard` the next message is `Heard`.
     """
 
     engine: str
     pid: int
     heard: bool = False
+
+
+class Heard(msgspec.Struct, frozen=True, tag="heard"):
+    """The sums of variants as they were when the last connection ended: what control was told on
+    it, or nearly so. This control may be another one, which has not to count them again.
+    """
+
+    metrics: EngineMetrics
 
 
 class Applied(msgspec.Struct, frozen=True, tag="applied"):
@@ -89,7 +97,7 @@ class Told(msgspec.Struct, frozen=True, tag="told"):
     fault: Fault | None = None
 
 
-Message = Hello | Applied | Counters | Push | Update | Collect | Ask | Told
+Message = Hello | Heard | Applied | Counters | Push | Update | Collect | Ask | Told
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 

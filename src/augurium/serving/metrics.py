@@ -389,6 +389,17 @@ class EngineMetrics(msgspec.Struct):
     budget_bytes: int = 0
 
 
+def variants_of(metrics: EngineMetrics) -> EngineMetrics:
+    """A copy that has the variants alone, and grows no more."""
+    versions = []
+    for version in metrics.versions:
+        if version.variants:
+            copy = VersionMetrics(version.model, version.version)
+            add_variants(copy.variants, version.variants)
+            versions.append(copy)
+    return EngineMetrics(versions)
+
+
 def merge(reports: list[EngineMetrics]) -> EngineMetrics:
     """The sum over engines, one entry per model and version, ordered by name and number."""
     merged: dict[tuple[str, int], VersionMetrics] = {}

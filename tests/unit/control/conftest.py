@@ -20,6 +20,7 @@ from augurium.control.link_hub import LinkHub
 from augurium.control.node_engines import NodeEngines
 from augurium.control.profiles import Profiles
 from augurium.control.replica_scaling import ReplicaScaling
+from augurium.control.series import Series
 from augurium.control.services import Services
 from augurium.control.snapshots import Snapshots
 from augurium.control.traffic import Traffic
@@ -43,6 +44,7 @@ from augurium.importing.result import ImportRequest, ImportResult
 from augurium.registry.garbage import Garbage
 from augurium.registry.memory_artifacts import MemoryArtifacts
 from augurium.registry.memory_registry import MemoryRegistry
+from augurium.registry.memory_variant_series import MemoryVariantSeries
 from augurium.registry.records import Artifact, VersionDraft
 from augurium.registry.signing import SigningKeys
 
@@ -154,6 +156,7 @@ def services(
         replicas=ReplicaScaling(hub, snapshots, clock, settings.scaling, accelerators),
         accelerators=accelerators,
         ticks=VariantTicks(hub.collect, hub.inherited, clock),
+        series=Series(MemoryVariantSeries(), clock, settings.series),
     )
 
 

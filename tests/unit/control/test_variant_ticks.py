@@ -10,8 +10,8 @@ from augurium.control.engine_link import EngineLink
 from augurium.control.engine_slots import EngineSlots
 from augurium.control.variant_ticks import KEPT_S, MOST_KEPT, Arm, Tick, VariantTicks
 from augurium.core.clock import ManualClock
-from augurium.serving.link import Counters, Hello
-from augurium.serving.metrics import EngineMetrics, VersionMetrics
+from augurium.serving.link import Counters, Heard, Hello
+from augurium.serving.metrics import EngineMetrics, VersionMetrics, variants_of
 
 CHAMPION, CHALLENGER = Arm(1, "v1"), Arm(2, "challenger")
 
@@ -23,23 +23,31 @@ class Node:
         self.clock = ManualClock()
         self.engines: dict[tuple[str, int], dict[tuple[str, int], VersionMetrics]] = {}
         self.links: dict[tuple[str, int], EngineLink] = {}
+        self.heard: dict[tuple[str, int], EngineMetrics] = {}
         self.restart()
 
     def restart(self) -> None:
         """Another control, which knows nothing."""
+        for place in list(self.links):
+            self.lose(*place)
         self.slots = EngineSlots()
-        self.links.clear()
         self.ticks = VariantTicks(self._collect, lambda: self.slots.inherited(), self.clock)
 
-    def connect(self, slot: str, pid: int, heard: bool = False) -> None:
+    def connect(self, slot: str, pid: int) -> None:
         nobody: Any = None
         self.engines.setdefault((slot, pid), {})
-        self.links[slot, pid] = EngineLink(Hello(slot, pid, heard), nobody)
-        self.slots.connect(self.links[slot, pid])
+        heard = self.heard.get((slot, pid))
+        link = self.links[slot, pid] = EngineLink(Hello(slot, pid, heard is not None), nobody)
+        self.slots.connect(link)
+        if heard is not None:
+            link.take(Heard(heard))
 
-    def leave(self, slot: str, pid: int) -> None:
+    def lose(self, slot: str, pid: int) -> None:
+        """The connection ends, right after a report."""
         self.report(slot, pid)
         self.slots.disconnect(self.links.pop((slot, pid)))
+        metrics = EngineMetrics(list(self.engines[slot, pid].values()))
+        self.heard[slot, pid] = variants_of(metrics)
 
     def count(
         self, slot: str, pid: int, arm: Arm, requests: int = 1, kind: str = "ok", model: str = "m"
@@ -127,7 +135,7 @@ async def test_an_engine_that_is_replaced_makes_no_tick_negative(node: Node) -> 
     node.count("engine-0", 1, CHAMPION, 5)
     await node.step()
     node.count("engine-0", 1, CHAMPION, 2)
-    node.leave("engine-0", 1)
+    node.lose("engine-0", 1)
     node.connect("engine-0", 2)
     node.count("engine-0", 2, CHAMPION, 4)
     await node.step()
@@ -155,9 +163,9 @@ async def test_what_an_earlier_control_was_told_is_no_news(node: Node) -> None:
     node.restart()
     await node.ticks.step()
     # one after the other, behind the first look
-    node.connect("engine-0", 1, heard=True)
+    node.connect("engine-0", 1)
     await node.step()
-    node.connect("engine-1", 2, heard=True)
+    node.connect("engine-1", 2)
     await node.step()
     node.count("engine-0", 1, CHAMPION, 2)
     node.count("engine-1", 2, CHAMPION, 1)
@@ -167,18 +175,30 @@ async def test_what_an_earlier_control_was_told_is_no_news(node: Node) -> None:
     assert requests(node.ticks.of("m")) == [{"v1": 3}]
 
 
+async def test_what_was_counted_while_control_was_away_is_news(node: Node) -> None:
+    node.count("engine-0", 1, CHAMPION, 1000)
+    await node.step()
+    node.restart()
+    node.count("engine-0", 1, CHAMPION, 7)
+    node.connect("engine-0", 1)
+    await node.step()
+    await node.step()
+
+    assert requests(node.ticks.of("m")) == [{"v1": 7}]
+
+
 async def test_what_was_inherited_from_an_engine_stays_so_when_it_goes(node: Node) -> None:
     node.count("engine-0", 1, CHAMPION, 1000)
     node.restart()
-    node.connect("engine-0", 1, heard=True)
+    node.connect("engine-0", 1)
     await node.ticks.step()
     node.count("engine-0", 1, CHAMPION, 1)
-    node.leave("engine-0", 1)
+    node.lose("engine-0", 1)
     await node.step()
     node.connect("engine-0", 2)
     node.count("engine-0", 2, CHAMPION, 1)
     await node.step()
-    node.leave("engine-0", 2)
+    node.lose("engine-0", 2)
     node.slots.retire("engine-0")
     await node.step()
     await node.step()
@@ -189,9 +209,9 @@ async def test_what_was_inherited_from_an_engine_stays_so_when_it_goes(node: Nod
 async def test_a_broken_link_is_no_new_engine(node: Node) -> None:
     node.count("engine-0", 1, CHAMPION, 3)
     await node.step()
-    node.leave("engine-0", 1)
+    node.lose("engine-0", 1)
     node.count("engine-0", 1, CHAMPION, 2)
-    node.connect("engine-0", 1, heard=True)
+    node.connect("engine-0", 1)
     await node.step()
     await node.step()
 

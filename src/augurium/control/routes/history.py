@@ -8,9 +8,9 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from augurium.control.routes.answers import answer, described
+from augurium.control.routes.moments import moment as moment_of
 from augurium.control.routes.parameters import ModelName, ServicesOf
-from augurium.core.errors import InvalidArgument
-from augurium.registry.history import POINTER_ACTIONS, TRAFFIC_ACTIONS, check_moment
+from augurium.registry.history import POINTER_ACTIONS, TRAFFIC_ACTIONS
 from augurium.registry.records import AuditEntry, Served
 
 router = APIRouter(tags=["history"])
@@ -31,7 +31,7 @@ def get_history(
     model: ModelName, services: ServicesOf, at: str | None = None, limit: Limit = 100
 ) -> Response:
     """What served at a time, now if none is given, and who decided it when."""
-    moment = datetime.now(UTC) if at is None else _moment(at)
+    moment = datetime.now(UTC) if at is None else moment_of("at", at)
     actions = POINTER_ACTIONS | TRAFFIC_ACTIONS
     return answer(
         History(
@@ -39,16 +39,3 @@ def get_history(
             list(services.registry.audit(model, limit, actions=actions, until=moment)),
         )
     )
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-        check_moment(moment)
-        # a year beyond the calendar in UTC
-        moment.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise InvalidArgument(
-            f"at: {text[:64]!r} is not an ISO 8601 time; expected one such as 2026-01-31T12:00:00Z"
-        ) from error
-    return moment
