@@ -81,6 +81,8 @@ MANAGEMENT: dict[tuple[str, str], Need] = {
     ("POST", f"{_VERSION}/approval-request"): DEPLOY,
     ("PUT", f"{_VERSION}/approval"): ADMIN,
     ("PUT", f"{_MODEL}/approval-rule"): ADMIN,
+    # what callers sent may be personal data
+    ("GET", f"{_MODEL}/predictions"): ADMIN,
     ("GET", "/api/v1/search"): READ,
     ("GET", "/api/v1/audit/verification"): READ_ALL,
     ("POST", "/api/v1/gc"): ADMIN_ALL,

@@ -20,6 +20,7 @@ from augurium.cli.import_archive import import_archive
 from augurium.cli.keys import keys
 from augurium.cli.models import models
 from augurium.cli.predict import predict
+from augurium.cli.predictions import predictions
 from augurium.cli.preprocess import preprocess
 from augurium.cli.register import register
 from augurium.cli.rollout import rollout
@@ -53,6 +54,7 @@ app.command("client-code")(client_code)
 app.add_typer(scaling)
 app.add_typer(traffic)
 app.add_typer(rollout)
+app.command()(predictions)
 app.add_typer(versions)
 app.command()(export)
 app.command("import")(import_archive)

@@ -185,6 +185,30 @@ def serving(
             metavar="MS", min=0, help="How long an answer may take; longer ones are counted."
         ),
     ] = None,
+    log_sample: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            min=0,
+            max=1,
+            help="Share of the requests that are recorded with inputs and outputs.",
+        ),
+    ] = None,
+    log_redact: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="An input, feature or output whose values are never recorded; * for all, none"
+            " takes all names away.",
+        ),
+    ] = None,
+    log_exposures: Annotated[
+        bool | None,
+        typer.Option(
+            "--log-exposures/--no-log-exposures",
+            help="Record every request, the others without inputs and outputs.",
+        ),
+    ] = None,
     policy: Annotated[
         Path | None,
         typer.Option(
@@ -221,6 +245,11 @@ def serving(
             "down_window_s": down_window,
             "idle_s": idle,
             "schedules": [] if schedule == [NO_STEPS] else schedule,
+        },
+        "log": {
+            "sample": log_sample,
+            "redact": [] if log_redact == [NO_STEPS] else log_redact,
+            "exposures": log_exposures,
         },
         "device": {"name": device, "memory_bytes": device_memory, "compile": compile_},
         "slo": {"latency_ms": slo_ms},

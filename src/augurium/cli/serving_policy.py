@@ -98,7 +98,19 @@ def shown(policy: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from _replicas(policy.get("replicas", {}))
     yield "objective", f"answers within {policy.get('slo', {}).get('latency_ms', 100):g} ms"
     yield from _overload(policy.get("overload", {}))
+    yield "recorded", _log(policy.get("log", {}))
     yield from _fallback(policy.get("fallback", {}))
+
+
+def _log(log: Mapping[str, Any]) -> str:
+    sample, redacted = log.get("sample"), log.get("redact", ())
+    share = "as the node says (prediction_log.sample)" if sample is None else f"{sample:.3%}"
+    said = [f"{share} with inputs and outputs"]
+    if log.get("exposures"):
+        said.append("every request without")
+    if redacted:
+        said.append("everything redacted" if "*" in redacted else f"without {', '.join(redacted)}")
+    return "; ".join(said)
 
 
 def _replicas(replicas: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ from augurium.client.deadline import Deadline
 from augurium.client.instances import sendable
 from augurium.client.prediction_call import STREAM_TIMEOUT_S, CallOptions, timeout_s
 from augurium.client.prediction_steps import PredictionSteps, StreamSteps
+from augurium.client.recorded_predictions import AsyncPredictionCalls
 from augurium.client.replies import Inference, Predictions, PredictionTable, StreamReply
 from augurium.client.rest_transport import AsyncRestTransport
 from augurium.client.retries import Retries
@@ -51,7 +52,7 @@ class AsyncTransport(Protocol):
         """Closes all connections."""
 
 
-class AsyncClient(AsyncTrafficCalls, AsyncSeriesCalls):
+class AsyncClient(AsyncTrafficCalls, AsyncSeriesCalls, AsyncPredictionCalls):
     """One server, by its management URL, for the tasks of one event loop.
 
     It predicts, splits traffic, and tells what variants did; `Client` registers and manages too.

@@ -19,6 +19,7 @@ from augurium.client.key_limits import KeyLimits
 from augurium.client.predicting import Predicting
 from augurium.client.prediction_call import model_path
 from augurium.client.profiles import Profile
+from augurium.client.recorded_predictions import PredictionCalls
 from augurium.client.registration import VersionDetails, details_body, import_body, parcel
 from augurium.client.registry_calls import RegistryCalls
 from augurium.client.series_calls import SeriesCalls
@@ -40,7 +41,7 @@ FIRST_POLL_S = 0.05
 LONGEST_POLL_S = 1.0
 
 
-class Client(RegistryCalls, TrafficCalls, SeriesCalls, Predicting):
+class Client(RegistryCalls, TrafficCalls, SeriesCalls, PredictionCalls, Predicting):
     """One server, by its management URL. Close it, or use it in a `with` block.
 
     `url` defaults to AUGURIUM_URL, then to http://127.0.0.1:8080; `key` to AUGURIUM_KEY; `tls` to

@@ -21,6 +21,7 @@ from augurium.control.routes.garbage import CollectionOrder
 from augurium.control.routes.history import History
 from augurium.control.routes.keys import KeyList
 from augurium.control.routes.models import ModelChange, ModelList
+from augurium.control.routes.predictions import PredictionList
 from augurium.control.routes.scaling import NodeScaling
 from augurium.control.routes.server import Liveness, Readiness, Server
 from augurium.control.routes.traffic import (
@@ -65,6 +66,7 @@ STRUCTS = (
     ModelSeries,
     ModelVariants,
     NodeScaling,
+    PredictionList,
     Profile,
     Readiness,
     SearchPage,

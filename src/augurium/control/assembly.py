@@ -20,6 +20,7 @@ from augurium.control.load_overrides import LoadOverrides
 from augurium.control.model_loads import ModelLoads
 from augurium.control.node_engines import NodeEngines
 from augurium.control.node_log import NodeLog
+from augurium.control.prediction_records import PredictionRecords
 from augurium.control.profiles import Profiles
 from augurium.control.replica_numbers import ReplicaNumbers
 from augurium.control.replica_scaling import ReplicaScaling
@@ -39,6 +40,7 @@ from augurium.core.logs import LogSwitch
 from augurium.core.nvml import NvmlAccelerators
 from augurium.core.settings import ImportSettings
 from augurium.importing.result import ImportRequest, ImportResult
+from augurium.records.location import open_records
 from augurium.registry.artifact_location import Artifacts, open_artifacts, pending_uploads
 from augurium.registry.change import changing
 from augurium.registry.database import open_database, registry_url
@@ -71,6 +73,9 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
         )
         uploads = Uploads(artifacts, config.settings.limits.max_artifact_bytes)
         keys = SqlKeyStore(database, clock, config.settings.access.environment)
+        partitions = open_records(config.settings.storage, config.home, clock, os.environ)
+        predictions = PredictionRecords(partitions, config.settings.prediction_log, clock)
+        hub.record_with(predictions.take)
         services = Services(
             node=config,
             registry=registry,
@@ -95,6 +100,7 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
             accelerators=accelerators,
             ticks=VariantTicks(hub.collect, hub.inherited, clock),
             series=Series(SqlVariantSeries(database), clock, config.settings.series),
+            predictions=predictions,
         )
         switch = LogSwitch(config.settings.log, "control")
         loads = ModelLoads(registry, deployments, snapshots, note)
@@ -119,6 +125,7 @@ async def _running(
     services.ticks.listen(services.series.take)
     services.ticks.start()
     services.series.start()
+    services.predictions.start()
     sweep.start()
     try:
         yield
@@ -131,6 +138,8 @@ async def _running(
         services.uploads.stop()
         await asyncio.to_thread(services.imports.stop)
         await services.hub.stop()
+        # behind the last that engines had to say
+        await services.predictions.stop()
         await services.access.stop()
 
 

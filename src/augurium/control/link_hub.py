@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -13,13 +14,14 @@ from augurium.control.engine_questions import EngineQuestions, Respond
 from augurium.control.engine_slots import EngineSlot, EngineSlots
 from augurium.core.errors import AuguriumError, NotReady
 from augurium.core.identifiers import check_name
-from augurium.serving.link import Ask, Hello, receive
+from augurium.serving.link import Ask, Hello, Predictions, receive
 from augurium.serving.metrics import EngineMetrics
 from augurium.serving.questions import Answer, Question
 from augurium.serving.snapshot import Snapshot
 
 HELLO_TIMEOUT_S = 5.0
 COLLECT_TIMEOUT_S = 0.5
+Record = Callable[[Predictions], None]
 log = structlog.get_logger()
 
 
@@ -35,10 +37,15 @@ class LinkHub:
         self._change = asyncio.Event()
         self._request = 0
         self._respond: Respond = _nobody_answers
+        self._record: Record = _nobody_records
 
     def answer_with(self, respond: Respond) -> None:
         """Who answers the questions of engines from now on."""
         self._respond = respond
+
+    def record_with(self, record: "Record") -> None:
+        """Who takes the predictions of engines from now on."""
+        self._record = record
 
     async def start(self) -> None:
         """Listens; only the owner of the socket may connect. Raises AuguriumError if it cannot."""
@@ -166,11 +173,19 @@ class LinkHub:
             while (message := await receive(reader)) is not None:
                 if isinstance(message, Ask):
                     questions.take(message)
+                elif isinstance(message, Predictions):
+                    self._record(message)
+                    # nobody waits for it
+                    continue
                 elif not link.take(message):
                     raise AuguriumError(f"an engine must not send {type(message).__name__}")
                 self.wake()
         except AuguriumError as error:
             log.warning("engine link broken", engine=link.hello.engine, reason=str(error))
+
+
+def _nobody_records(_: Predictions) -> None:
+    pass
 
 
 async def _nobody_answers(_: Question) -> Answer:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from augurium.control.exposition import Exposition, labels
+from augurium.control.prediction_records import PredictionCounts
 from augurium.control.variant_exposition import add_variants
 from augurium.core.accelerators import Reading
 from augurium.core.errors import ErrorKind
@@ -203,7 +204,8 @@ VERSION_HISTOGRAMS: tuple[tuple[str, str, Callable[[VersionMetrics], Histogram],
 class NodeFacts(msgspec.Struct, frozen=True):
     """What control itself knows; `restarts` counts per engine slot, `engines` by state,
     `scaling_decisions` by direction, `replica_decisions` by model and direction; `counters` are
-    those of each engine that is connected, `devices` the accelerators of the machine.
+    those of each engine that is connected, `devices` the accelerators of the machine,
+    `predictions` what became of those to be recorded.
     """
 
     engines_connected: int
@@ -214,6 +216,21 @@ class NodeFacts(msgspec.Struct, frozen=True):
     replica_decisions: Mapping[str, Mapping[str, int]] = {}
     counters: Mapping[str, EngineMetrics] = {}
     devices: Sequence[Reading] = ()
+    predictions: PredictionCounts = PredictionCounts()
+
+
+PREDICTION_COUNTERS: tuple[tuple[str, str, Callable[[PredictionCounts], float]], ...] = (
+    (
+        "augurium_prediction_log_records_total",
+        "Predictions that were written to the prediction log",
+        lambda p: p.records,
+    ),
+    (
+        "augurium_prediction_log_bytes_total",
+        "Bytes that were written to the prediction log",
+        lambda p: p.written_bytes,
+    ),
+)
 
 
 ENGINE_VALUES: tuple[tuple[str, str, str, Callable[[EngineMetrics], float]], ...] = (
@@ -301,11 +318,25 @@ def _node(page: Exposition, metrics: EngineMetrics, node: NodeFacts) -> None:
         "Times the shared cache could not be asked or told",
     )
     page.sample("", metrics.shared_cache_failures)
+    _predictions(page, node.predictions)
     page.family(
         "augurium_unrouted_requests_total", "counter", "Requests that reached no version, by kind"
     )
     for outcome, count in metrics.unrouted.items():
         page.sample(labels(outcome=outcome), count)
+
+
+def _predictions(page: Exposition, counts: PredictionCounts) -> None:
+    for name, description, value in PREDICTION_COUNTERS:
+        page.family(name, "counter", description)
+        page.sample("", value(counts))
+    page.family(
+        "augurium_prediction_log_dropped_total",
+        "counter",
+        "Predictions that were not recorded, by where there was no room: engine, control, store",
+    )
+    for place, count in counts.dropped.items():
+        page.sample(labels(place=place), count)
 
 
 def _devices(page: Exposition, devices: Sequence[Reading]) -> None:

@@ -7,6 +7,7 @@ from augurium.control.deployments import Deployments
 from augurium.control.imports import Imports
 from augurium.control.link_hub import LinkHub
 from augurium.control.node_engines import NodeEngines
+from augurium.control.prediction_records import PredictionRecords
 from augurium.control.profiles import Profiles
 from augurium.control.replica_scaling import ReplicaScaling
 from augurium.control.series import Series
@@ -42,3 +43,4 @@ class Services:
     accelerators: Accelerators
     ticks: VariantTicks
     series: Series
+    predictions: PredictionRecords

@@ -9,6 +9,8 @@ from augurium.core.errors import InvalidArgument
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 MAX_VERSION = 2**31 - 1
 MAX_REQUEST_ID_LENGTH = 256
+# what names a request: a header over REST, metadata and a parameter of the answer over gRPC
+REQUEST_ID = "x-request-id"
 RESERVED_MODEL_NAMES = frozenset({"stats"})
 # a folder with such a name cannot be unpacked on Windows
 DEVICE_NAMES = frozenset(

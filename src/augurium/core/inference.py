@@ -34,6 +34,7 @@ class InferenceRequest(msgspec.Struct):
     `deadline` is in seconds of the monotonic clock. `outputs` is empty when all are wanted. With
     `refresh` nothing is taken from the prediction cache. `priority` decides who is refused first.
     `header` is what a traffic policy may look at, None where the caller said nothing.
+    `prediction_id` is the id in `x-request-id` over REST, of the caller or of this server.
     """
 
     model: ModelRef
@@ -45,6 +46,7 @@ class InferenceRequest(msgspec.Struct):
     refresh: bool = False
     priority: Priority = Priority.NORMAL
     header: Header | None = None
+    prediction_id: str = ""
 
 
 class BatchOutputs:
@@ -109,6 +111,15 @@ class Answer:
         array = self._batch.arrays[index]
         return array if self._stop is None else array[self._start : self._stop]
 
+    def first(self, index: int) -> Any:
+        """The first value of output `index`. Raises IndexError where there is none."""
+        if self._stop is not None and self._stop <= self._start:
+            raise IndexError("an answer without rows")
+        array = self._batch.arrays[index]
+        if self._start == 0 or array.ndim == 1:
+            return array.item(self._start)
+        return array[self._start].item(0)
+
     def shape(self, index: int) -> tuple[int, ...]:
         """The shape of `array(index)`."""
         shape = self._batch.arrays[index].shape
@@ -133,6 +144,7 @@ class InferenceResponse(msgspec.Struct):
     what it comes from instead, such as `model:churn-small@3`, and `failure` the kind of the error
     that it spares the caller. `variant` is the name under which a traffic policy chose the version,
     empty without one, and `unit` who or what was assigned to it, empty where a rule decided.
+    `prediction_id` is what a recorded prediction is called whose request had no id.
     """
 
     model: str
@@ -147,3 +159,4 @@ class InferenceResponse(msgspec.Struct):
     failure: str = ""
     variant: str = ""
     unit: str = ""
+    prediction_id: str = ""

@@ -183,6 +183,23 @@ class SloPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
         return self.latency_ms / 1000
 
 
+class LogPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is recorded of a model's predictions."""
+
+    sample: Annotated[float, Meta(ge=0, le=1)] | None = None
+    """Share of the requests that are recorded with inputs and outputs, instead of the node's
+    `prediction_log.sample`.
+    """
+    exposures: bool = False
+    """Record every request, the others without inputs and outputs: who was given which variant,
+    the score and the outcome. Experiments need it.
+    """
+    redact: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=256)], ...], Meta(max_length=1024)
+    ] = ()
+    """Inputs, features and outputs whose values are never recorded; `*` for all of them."""
+
+
 class ServingPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a model's owner may decide about serving it."""
 
@@ -194,3 +211,4 @@ class ServingPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     replicas: ReplicasPolicy = ReplicasPolicy()
     device: DevicePolicy = DevicePolicy()
     slo: SloPolicy = SloPolicy()
+    log: LogPolicy = LogPolicy()

@@ -356,6 +356,37 @@ class SeriesSettings(Section, frozen=True):
     """By the day; 0: for ever."""
 
 
+class PredictionLogSettings(Section, frozen=True):
+    """What is recorded of predictions, in Parquet. Inputs and outputs may be personal data: which
+    of a model's are left out is said per model.
+    """
+
+    enabled: bool = True
+    """Record predictions; false keeps nothing of any model."""
+    sample: Annotated[float, Meta(ge=0, le=1)] = 0.01
+    """Share of the requests that are recorded with their inputs and outputs, chosen by their id; a
+    model may have its own.
+    """
+    max_bytes: Count = 10 * 1024**3
+    """Recorded predictions of all models, at most; the oldest hours leave first."""
+    keep_days: Annotated[float, Meta(gt=0, le=36_500)] = 30.0
+    """How long they are kept."""
+    record_bytes: Annotated[int, Meta(ge=256, le=1024 * 1024)] = 16 * 1024
+    """The inputs of one request as JSON, at most, and its outputs; of longer ones the first rows
+    are kept.
+    """
+    ring_records: Annotated[int, Meta(ge=1, le=10_000_000)] = 32_768
+    """Requests whose records an engine keeps in memory until control takes them; more are not
+    recorded, and counted.
+    """
+    ring_bytes: Count = 16 * 1024 * 1024
+    """The same in bytes."""
+    flush_interval_s: Annotated[float, Meta(ge=0.1, le=3600)] = 10.0
+    """How often control writes what engines sent. So much is lost when it is killed."""
+    flush_records: Annotated[int, Meta(ge=1, le=10_000_000)] = 100_000
+    """With so many waiting it writes at once."""
+
+
 class LogSettings(Section, frozen=True):
     """Structured logs on standard error."""
 
@@ -378,6 +409,7 @@ class Settings(Section, frozen=True):
     gpu: GpuSettings = GpuSettings()
     scaling: ScalingSettings = ScalingSettings()
     series: SeriesSettings = SeriesSettings()
+    prediction_log: PredictionLogSettings = PredictionLogSettings()
     log: LogSettings = LogSettings()
     tls: TlsSettings = TlsSettings()
     access: AccessSettings = AccessSettings()

@@ -86,6 +86,7 @@ class GenerateRest:
             refresh=call.refresh,
             priority=priority,
             header=call.request.header,
+            prediction_id=call.request_id,
         )
 
 

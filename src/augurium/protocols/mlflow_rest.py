@@ -79,6 +79,7 @@ class MlflowRest:
                 refresh=call.refresh,
                 priority=call.priority,
                 header=call.request.header,
+                prediction_id=call.request_id,
             ),
         )
         answer = json_response(_content(responses, body.bare))

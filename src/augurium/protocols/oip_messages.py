@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from typing_extensions import Buffer
 
 from augurium.core.errors import AuguriumError, InvalidArgument, Unimplemented
-from augurium.core.identifiers import ModelRef, check_request_id, model_ref
+from augurium.core.identifiers import REQUEST_ID, ModelRef, check_request_id, model_ref
 from augurium.core.inference import (
     DEGRADED,
     DEGRADED_STEP,
@@ -187,6 +187,8 @@ def encode(response: InferenceResponse, raw: bool) -> Message:
         parts.append(_parameter(DEGRADED_STEP, response.step))
     if response.variant:
         parts.append(_parameter(VARIANT, response.variant))
+    if response.prediction_id:
+        parts.append(_parameter(REQUEST_ID, response.prediction_id))
     large = False
     for index in response.indices:
         blob = array_content(answer.array(index))
@@ -229,6 +231,8 @@ def _typed(response: InferenceResponse, outputs: tuple[Described, ...]) -> bytes
         message.parameters[DEGRADED_STEP].string_param = response.step
     if response.variant:
         message.parameters[VARIANT].string_param = response.variant
+    if response.prediction_id:
+        message.parameters[REQUEST_ID].string_param = response.prediction_id
     for output, index in zip(message.outputs, response.indices, strict=True):
         _fill(output, output.datatype, response.answer.flat_list(index))
     return message.SerializeToString()

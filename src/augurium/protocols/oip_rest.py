@@ -3,6 +3,7 @@
 import asyncio
 
 from augurium.core.errors import AuguriumError, NotReady
+from augurium.core.identifiers import REQUEST_ID
 from augurium.core.tensors import TensorSpec
 from augurium.protocols import oip, oip_json
 from augurium.protocols.answer_headers import origin
@@ -55,6 +56,8 @@ class OipRest:
             raise
         deadline, header = self._plane.deadline(timeout_s), call.request.header
         request = wire.request(call.model, deadline, call.refresh, priority, header)
+        if not request.id or header(REQUEST_ID) is not None:
+            request.prediction_id = call.request_id
         response = await oip.infer(self._plane, request)
         if counts:
             response = classified(response, counts)

@@ -146,7 +146,7 @@ class RestApi:
             timeout_s = None if timeout is None else _timeout_s(timeout)
             said = request.header(PRIORITY_HEADER)
             priority = priority if said is None else priority_of(said)
-        call = Call(request, found.model, timeout_s, caller, found.values, priority)
+        call = Call(request, found.model, timeout_s, caller, found.values, priority, request_id)
         response = await route.answer(call)
         if accepted := request.header("accept-encoding"):
             encoding = content_encoding.accepted_encoding(accepted)

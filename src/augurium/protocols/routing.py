@@ -25,7 +25,7 @@ class Call(NamedTuple):
 
     `model` is what the path names, `timeout_s` what `augurium-timeout-ms` says. `caller` is None
     where nobody is asked who they are. `values` are the other variable parts of the path,
-    `priority` what `augurium-priority` says.
+    `priority` what `augurium-priority` says, `request_id` what the answer says in `x-request-id`.
     """
 
     request: HttpRequest
@@ -34,6 +34,7 @@ class Call(NamedTuple):
     caller: Principal | None = None
     values: Mapping[str, str] = {}
     priority: Priority = Priority.NORMAL
+    request_id: str = ""
 
     @property
     def refresh(self) -> bool:

@@ -29,6 +29,7 @@ async def answer_rows(plane: DataPlane, request: InferenceRequest) -> list[Infer
         parameters=request.parameters,
         priority=request.priority,
         header=request.header,
+        prediction_id=request.prediction_id,
     )
     async with aclosing(plane.batches(bulk)) as batches:
         return [response async for response in batches]

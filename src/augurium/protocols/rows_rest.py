@@ -55,6 +55,7 @@ class RowsRest:
             small=len(call.request.body or b"") <= SMALL_BODY_BYTES,
             priority=call.priority,
             header=call.request.header,
+            prediction_id=call.request_id,
         )
         if forms.answer is Form.LINES:
             return await self._lines(request)

@@ -60,6 +60,7 @@ class V1Examples:
             refresh=call.refresh,
             priority=call.priority,
             header=call.request.header,
+            prediction_id=call.request_id,
         )
         responses = await answer_rows(self._plane, request)
         found = [result for response in responses for result in read.results(response)]

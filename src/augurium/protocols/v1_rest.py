@@ -78,6 +78,7 @@ class V1Rest:
                 refresh=call.refresh,
                 priority=call.priority,
                 header=call.request.header,
+                prediction_id=call.request_id,
             )
         )
         answer = json_response({"predictions": predictions(response)})
@@ -148,6 +149,7 @@ class V1Rest:
             refresh=call.refresh,
             priority=call.priority,
             header=call.request.header,
+            prediction_id=call.request_id,
         )
         responses = await answer_rows(self._plane, request)
         answer = json_response({"outputs": outputs(responses)})

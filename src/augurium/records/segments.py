@@ -70,7 +70,7 @@ def model_folder(kind: str, model: str) -> str:
 
 def hour_folder(kind: str, model: str, hour: datetime) -> str:
     """Where those of one hour lie; an earlier hour sorts before a later one."""
-    return f"{model_folder(kind, model)}hour={hour:{HOUR_FORMAT}}"
+    return f"{model_folder(kind, model)}hour={hour.astimezone(UTC).isoformat()[:13]}"
 
 
 def hour_of(at: datetime) -> datetime:

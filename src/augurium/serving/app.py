@@ -28,6 +28,8 @@ from augurium.serving.metrics import EngineMetrics
 from augurium.serving.neighbours import Neighbours
 from augurium.serving.plane import DataPlane
 from augurium.serving.prediction_cache import PredictionCache
+from augurium.serving.prediction_log import PredictionLog
+from augurium.serving.prediction_reporter import PredictionReporter
 from augurium.serving.recorded_traffic_file import load_traffic, save_traffic
 from augurium.serving.residency import Residency
 from augurium.serving.resident_list import ResidentList
@@ -68,6 +70,7 @@ class Engine:
         keeps = config.settings.warm_up.keep_traffic
         self._traffic_file = config.home.state / f"{slot}.traffic" if keeps else None
         self._neighbours = self._found_neighbours(config, slot)
+        self._predictions = PredictionLog(config.settings.prediction_log)
         self._residency = Residency(
             router,
             loop,
@@ -80,6 +83,7 @@ class Engine:
             config.most_engines,
             self._neighbours,
             config.settings.gpu.memory_bytes // config.most_engines,
+            self._predictions,
         )
         self._residents = ResidentList(config.home.state / f"{slot}.residents")
         self._collector = Collector()
@@ -92,6 +96,7 @@ class Engine:
             self._applied,
             self._metrics,
         )
+        self._reporter = PredictionReporter(self._predictions, self._link, self._threads)
         self.control = LinkedControl(self._link.ask)
         self.plane = DataPlane(
             router, limits.max_in_flight, limits.request_timeout_s, limits.stream_timeout_s, cache
@@ -109,6 +114,7 @@ class Engine:
         self._tasks = [
             asyncio.create_task(self._note_residents()),
             asyncio.create_task(self._keeper.run()),
+            asyncio.create_task(self._reporter.run()),
         ]
 
     async def drain(self, delay_s: float, timeout_s: float) -> None:
@@ -130,6 +136,7 @@ class Engine:
 
     async def stop(self) -> None:
         """Lets go of control, loads and threads."""
+        await self._reporter.finish()
         await self._link.stop()
         for task in self._tasks:
             task.cancel()

@@ -54,6 +54,7 @@ class BulkRequest(msgspec.Struct):
     parameters: Mapping[str, Any] = {}
     priority: Priority = Priority.NORMAL
     header: Header | None = None
+    prediction_id: str = ""
 
     async def first_row(self, signature: Signature) -> Block | None:
         """The first row, perhaps with others; None where it cannot be read, which whoever reads all

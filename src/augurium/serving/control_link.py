@@ -20,6 +20,7 @@ from augurium.serving.link import (
     Heard,
     Hello,
     Message,
+    Predictions,
     Push,
     Told,
     Update,
@@ -35,6 +36,7 @@ from augurium.serving.snapshot import Snapshot
 COUNTERS_INTERVAL_S = 1.0
 FIRST_RETRY_S = 0.05
 LONGEST_RETRY_S = 2.0
+MOST_UNREAD_BYTES = 1024 * 1024
 
 log = structlog.get_logger()
 
@@ -83,6 +85,17 @@ class ControlLink:
         """Tells control where the versions stand; does nothing while there is no connection."""
         if self._writer is not None:
             send(self._writer, self._applied())
+
+    def send_predictions(self, predictions: Predictions) -> None:
+        """Hands predictions over, if control is `listening`."""
+        if self._writer is not None:
+            send(self._writer, predictions)
+
+    @property
+    def listening(self) -> bool:
+        """Whether control is there, and has not stopped to read."""
+        writer = self._writer
+        return writer is not None and writer.transport.get_write_buffer_size() < MOST_UNREAD_BYTES
 
     async def ask(self, question: Question, timeout_s: float) -> Answer:
         """Asks control. Raises NotReady while it is away, and as `OpenQuestions.ask`."""

@@ -9,6 +9,7 @@ from augurium.core.tensors import TensorSpec
 from augurium.runtimes.runtime import TAKE_BYTES
 from augurium.serving.bulk import BulkRequest
 from augurium.serving.metrics import VersionMetrics
+from augurium.serving.prediction_log import VersionLog
 from augurium.serving.snapshot import DesiredVersion
 from augurium.serving.validation import InputValidator, Prepared
 
@@ -26,6 +27,8 @@ class DescribedVersion:
         self._all_indices = range(len(self.signature.outputs))
         # requests the data plane works on
         self.in_flight = 0
+        # None where nothing of its requests is recorded
+        self.log: VersionLog | None = None
 
     @property
     def max_batch_size(self) -> int:

@@ -3,7 +3,8 @@
 The engine connects and says `Hello`, and what of its counters was `Heard` before. Control answers
 with a `Push` and sends an `Update` whenever the desired state changes; the engine answers each with
 `Applied` as its versions load. `Collect` asks for `Counters`, which an engine also sends by itself.
-The other way round an engine may `Ask`, and is `Told`.
+The other way round an engine may `Ask`, and is `Told`; it sends `Predictions` that are to be
+recorded.
 """
 
 import asyncio
@@ -57,6 +58,16 @@ class Counters(msgspec.Struct, frozen=True, tag="counters"):
     request: int = 0
 
 
+class Predictions(msgspec.Struct, frozen=True, tag="predictions"):
+    """Requests that ended, `count` of them as `encode_predictions` writes them, and how many more
+    were dropped since the last ones because there was no room for them.
+    """
+
+    content: bytes
+    count: int
+    dropped: int = 0
+
+
 class Push(msgspec.Struct, frozen=True, tag="push"):
     """The desired state, whole."""
 
@@ -97,7 +108,7 @@ class Told(msgspec.Struct, frozen=True, tag="told"):
     fault: Fault | None = None
 
 
-Message = Hello | Heard | Applied | Counters | Push | Update | Collect | Ask | Told
+Message = Hello | Heard | Applied | Counters | Predictions | Push | Update | Collect | Ask | Told
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 

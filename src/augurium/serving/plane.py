@@ -150,7 +150,7 @@ class DataPlane:
             outcome = ErrorKind.INTERNAL
             raise
         finally:
-            self._count(version, outcome, started, chosen, response)
+            self._count(version, request, outcome, started, chosen, response)
 
     def _chosen(self, request: InferenceRequest) -> _Choice | None:
         """Who answers by the model's traffic policy, None where that says nothing."""
@@ -195,7 +195,7 @@ class DataPlane:
             outcome = ErrorKind.CANCELLED
             raise
         finally:
-            self._count(absent, outcome, started, response=degraded)
+            self._count(absent, request, outcome, started, response=degraded)
         if degraded is None:
             raise error
         return degraded
@@ -222,7 +222,7 @@ class DataPlane:
             yield await self.infer(request, chosen)
             return
         version = found.version if isinstance(found, _Missing) else found
-        async with aclosing(self._counted(version, responses, started, chosen)) as counted:
+        async with aclosing(self._counted(version, request, responses, started, chosen)) as counted:
             async for response in counted:
                 yield response
 
@@ -239,7 +239,7 @@ class DataPlane:
             version, responses = found.version, found.version.batches_instead(request, found.error)
         else:
             version, responses = found, self._batched(found, request)
-        async with aclosing(self._counted(version, responses, started, chosen)) as counted:
+        async with aclosing(self._counted(version, request, responses, started, chosen)) as counted:
             async for response in counted:
                 yield response
 
@@ -296,6 +296,7 @@ class DataPlane:
     async def _counted(
         self,
         version: DescribedVersion,
+        request: InferenceRequest | BulkRequest,
         responses: AsyncGenerator[InferenceResponse, None],
         started: float,
         chosen: _Choice | None,
@@ -323,7 +324,7 @@ class DataPlane:
             outcome = ErrorKind.INTERNAL
             raise
         finally:
-            self._count(version, outcome, started, chosen, noted)
+            self._count(version, request, outcome, started, chosen, noted)
 
     def _routed(
         self, request: InferenceRequest | BulkRequest, chosen: _Choice | None
@@ -343,6 +344,7 @@ class DataPlane:
     def _count(
         self,
         version: DescribedVersion,
+        request: InferenceRequest | BulkRequest,
         outcome: str,
         started: float,
         chosen: _Choice | None = None,
@@ -355,8 +357,11 @@ class DataPlane:
         version.in_flight -= 1
         if not self._in_flight:
             self._idle.set()
-        variant = "" if chosen is None else chosen.variant
-        counted = version.metrics.ended(outcome, time.perf_counter() - started, variant)
+        variant, unit = ("", "") if chosen is None else (chosen.variant, chosen.unit)
+        seconds = time.perf_counter() - started
+        counted = version.metrics.ended(outcome, seconds, variant)
+        if version.log is not None:
+            version.log.ended(request, response, outcome, seconds, (variant, unit))
         if response is None:
             return
         if response.degraded:
@@ -381,6 +386,9 @@ class DataPlane:
         try:
             version = self._router.resolve(model)
         except AuguriumError:
+            return None
+        if version.log is not None and version.log.exposures:
+            # an answer that was written before has no values any more
             return None
         return version if version.caches else None
 

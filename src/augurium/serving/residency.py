@@ -24,6 +24,7 @@ from augurium.serving.metrics import EngineMetrics, VersionMetrics
 from augurium.serving.neighbours import Neighbours
 from augurium.serving.placement import in_engine
 from augurium.serving.prediction_cache import PredictionCache
+from augurium.serving.prediction_log import PredictionLog
 from augurium.serving.router import BEING_LOADED, ModelRoutes, Router
 from augurium.serving.served_version import ServedVersion
 from augurium.serving.sleeping_executor import SleepingExecutor
@@ -60,11 +61,13 @@ class Residency:
         engines: int = 1,
         neighbours: Neighbours | None = None,
         device_bytes: int = 0,
+        prediction_log: PredictionLog | None = None,
     ) -> None:
         """`memory_bytes` are for the versions that may sleep, 0 for no limit, `device_bytes` for
         those on one device; `mark` remembers what ended an engine. One of `engines` that share
         runners, and answer for each other if they are `neighbours`.
         """
+        self._prediction_log = prediction_log
         self._neighbours = neighbours if memory_bytes else None
         self._engines = engines
         self._router = router
@@ -325,6 +328,9 @@ class Residency:
 
     def _take_policy(self, served: ServedVersion, policy: ServingPolicy) -> None:
         served.take_policy(policy, self._router.resolve)
+        if self._prediction_log is not None:
+            name, version = served.desired.model, served.desired.version
+            served.log = self._prediction_log.of(name, version, policy.log, served.signature)
         residence = served.residence
         if residence is None:
             return

@@ -18,6 +18,7 @@ from augurium.control.import_pipeline import ImportPipeline, Progress
 from augurium.control.imports import Imports
 from augurium.control.link_hub import LinkHub
 from augurium.control.node_engines import NodeEngines
+from augurium.control.prediction_records import PredictionRecords
 from augurium.control.profiles import Profiles
 from augurium.control.replica_scaling import ReplicaScaling
 from augurium.control.series import Series
@@ -41,6 +42,7 @@ from augurium.core.settings import (
 from augurium.core.signature import Signature
 from augurium.core.tensors import TensorSpec
 from augurium.importing.result import ImportRequest, ImportResult
+from augurium.records.location import open_records
 from augurium.registry.garbage import Garbage
 from augurium.registry.memory_artifacts import MemoryArtifacts
 from augurium.registry.memory_registry import MemoryRegistry
@@ -157,6 +159,11 @@ def services(
         accelerators=accelerators,
         ticks=VariantTicks(hub.collect, hub.inherited, clock),
         series=Series(MemoryVariantSeries(), clock, settings.series),
+        predictions=PredictionRecords(
+            open_records(settings.storage, Home(tmp_path), clock, {}),
+            settings.prediction_log,
+            clock,
+        ),
     )
 
 
@@ -166,3 +173,4 @@ async def api(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
         yield client
     services.uploads.stop()
+    await services.predictions.stop()

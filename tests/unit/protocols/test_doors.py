@@ -58,6 +58,7 @@ class Version:
         self.metrics = VersionMetrics("m", 1)
         self.in_flight = 0
         self.guard = None
+        self.log = None
 
     def submit(self, request: InferenceRequest) -> Any:
         raise InvalidArgument("came through")

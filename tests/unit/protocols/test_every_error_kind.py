@@ -54,6 +54,7 @@ class RefusingVersion:
         self.metrics = VersionMetrics("m", 1)
         self.in_flight = 0
         self.guard = None
+        self.log = None
         self._error = error
 
     def submit(self, request: InferenceRequest) -> "asyncio.Future[Answer]":

@@ -34,4 +34,9 @@ OrderBody = Annotated[CollectionOrder, Depends(json_body(CollectionOrder))]
 def collect(order: OrderBody, services: ServicesOf, actor: ActorOf) -> Response:
     """Purges what was deleted long ago, and removes files that no version stands on."""
     grace, retention = timedelta(seconds=order.grace_s), timedelta(seconds=order.retention_s)
-    return answer(services.garbage.collect(actor, grace, retention, order.dry_run))
+    collection = services.garbage.collect(actor, grace, retention, order.dry_run)
+    if not order.dry_run:
+        services.predictions.forget_purged(
+            services.registry, {version.model for version in collection.purged}
+        )
+    return answer(collection)

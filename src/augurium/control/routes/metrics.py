@@ -31,6 +31,7 @@ async def get_metrics(request: Request, services: ServicesOf) -> Response:
             name: model.scaler.counts for name, model in sorted(services.replicas.models.items())
         },
         counters={link.hello.engine: link.counters for link in hub.links()},
+        predictions=services.predictions.counts,
         devices=await asyncio.to_thread(services.accelerators.read),
     )
     # a thousand models make a long page; it must not hold up the loop
