@@ -125,6 +125,14 @@ class Answer:
         shape = self._batch.arrays[index].shape
         return shape if self._stop is None else (self._stop - self._start, *shape[1:])
 
+    def first_value(self, index: int) -> Any:
+        """The first value of `array(index)`, None where there is none."""
+        array, start = self._batch.arrays[index], self._start
+        if not array.size or start == self._stop:
+            return None
+        # a view of the rows would cost more than the value
+        return array.item(start * (array.size // len(array)) if start else 0)
+
     def flat_list(self, index: int) -> list[Any]:
         """The values of `array(index)` as a flat list in row-major order."""
         values = self._batch.flat_list(index)

@@ -2,8 +2,6 @@
 
 from augurium.core.inference import InferenceResponse
 
-NUMBERS = "fiub"
-
 
 def score_of(response: InferenceResponse) -> float | None:
     """The first number of the version's first output in the first row; None where that is a text,
@@ -11,7 +9,5 @@ def score_of(response: InferenceResponse) -> float | None:
     """
     if response.degraded or not response.answer.size:
         return None
-    values = response.answer.array(0)
-    if values.dtype.kind not in NUMBERS or not values.size:
-        return None
-    return float(values.item(0))
+    value = response.answer.first_value(0)
+    return float(value) if isinstance(value, int | float) else None
