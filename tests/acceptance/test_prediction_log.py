@@ -1,7 +1,11 @@
 """Recorded predictions: what was sent over every protocol, and nothing that was to be left out."""
 
+import csv
+import io
+import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +20,7 @@ import tritonclient.grpc as triton_grpc
 from augurium.client import AsyncClient
 from augurium.client.recorded_predictions import RecordedPrediction
 from tests.support.models import simple_model
-from tests.support.node import Node
+from tests.support.node import AUGURIUM, Node, clean_environment
 
 SECRET = "someone@example.com"
 PATIENCE_S = 30.0
@@ -259,6 +263,40 @@ async def test_tasks_can_ask_too(recording: Node) -> None:
     async with AsyncClient(recording.management) as client:
         records = await client.predictions("judged", limit=1000)
     assert "async" in {record.prediction_id for record in records}
+
+
+def run(node: Node, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**clean_environment(), "AUGURIUM_URL": node.management}
+    return subprocess.run(
+        [AUGURIUM, *arguments], capture_output=True, text=True, env=environment, check=False
+    )
+
+
+def test_the_command_shows_records_as_a_table_csv_and_json(recording: Node) -> None:
+    ask(recording, 6.0, "shown")
+    found(recording, "shown")
+
+    table = run(recording, "predictions", "judged", "--limit", "1000")
+    lines = csv.DictReader(io.StringIO(run(recording, "predictions", "judged", "--csv").stdout))
+    told = json.loads(run(recording, "predictions", "judged", "--json", "--since", "1d").stdout)
+
+    assert "shown" in table.stdout
+    (line,) = (line for line in lines if line["prediction_id"] == "shown")
+    assert json.loads(line["outputs"]) == {"y": [12.0]}
+    assert "shown" in {record["prediction_id"] for record in told["predictions"]}
+    assert run(recording, "predictions", "judged", "--since", "soon").returncode == 2
+    assert "Nothing" in run(recording, "predictions", "judged", "--variant", "b").stderr
+
+
+def test_the_command_says_what_is_recorded(recording: Node) -> None:
+    options = ["--log-sample", "0.5", "--log-redact", "email", "--log-exposures", "--json"]
+    told = json.loads(run(recording, "serving", "judged", *options).stdout)
+    assert told["log"] == {"sample": 0.5, "redact": ["email"], "exposures": True}
+    assert "without email" in run(recording, "serving", "judged").stdout
+
+    options = ["--log-redact", "none", "--no-log-exposures", "--log-sample", "1", "--json"]
+    told = json.loads(run(recording, "serving", "judged", *options).stdout)
+    assert told["log"] == {"sample": 1.0}
 
 
 def test_requests_go_on_while_control_stands_still(recording: Node) -> None:
