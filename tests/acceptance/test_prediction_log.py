@@ -33,6 +33,12 @@ def judged(columns: Any) -> Any:
     return {"y": columns["x"] * 2}
 
 
+def counted(columns: Any) -> Any:
+    """One answer after another."""
+    for number in range(int(columns["count"][0])):
+        yield {"number": np.array([number + 7])}
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("recording") / "home"
@@ -52,6 +58,9 @@ def recording(start: Callable[..., Node], home: Path) -> Node:
         (home.parent / "simple.onnx").write_bytes(simple_model())
         client.register(home.parent / "simple.onnx", name="simple")
         client.deploy("simple", 1)
+        version = client.register(counted, name="counted", data={"count": [3, 2]}, allow_code=True)
+        assert version.signature.streamed
+        client.deploy("counted", 1)
     return node
 
 
@@ -184,6 +193,19 @@ def test_many_rows_are_one_record_with_the_first_answers(recording: Node) -> Non
     assert record.inputs is None
     assert record.outputs is not None
     assert record.outputs["y"][:3] == [4.0, 6.0, 8.0]
+
+
+def test_a_stream_is_one_record_with_its_first_answer(recording: Node) -> None:
+    answer = recording.ask(
+        "/v2/models/counted/generate_stream", {"count": 3}, {"x-request-id": "stream"}
+    )
+    assert answer.body.count(b"data: ") == 3, answer.body
+
+    record = found(recording, "stream", model="counted")["stream"]
+
+    assert (record.outcome, record.score) == ("ok", 7.0)
+    assert record.outputs == {"number": [7]}
+    assert record.inputs is not None
 
 
 @pytest.fixture
