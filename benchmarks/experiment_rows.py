@@ -41,6 +41,7 @@ COPY (
 def write(folder: Path, rows: int, units: int) -> tuple[list[Path], list[Path]]:
     """So many predictions of so many units, and as many rows of feedback."""
     connection = duckdb.connect(config={"threads": 2})
+    connection.execute("SET enable_progress_bar = false")
     connection.execute("CREATE MACRO uuid_of(i) AS left(md5('' || i), 32)")
     found: tuple[list[Path], list[Path]] = ([], [])
     for paths, query, name in zip(
