@@ -20,6 +20,8 @@ from augurium.traffic.variant_sums import FeedbackCounts
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+# the phase of what was before the first one, where only covariates come from
+BEFORE = -2
 _FAULTS = ", ".join(f"'{kind}'" for kind in sorted(FAULTS))
 _EXPOSED = """
 CREATE TEMP VIEW exposed AS
@@ -49,7 +51,8 @@ FROM (SELECT coalesce(prediction_id, '') <> '' AS of_prediction, names.place AS 
       FROM feedback JOIN names ON feedback.name = names.name)
 GROUP BY subject, of_prediction, name, id
 """
-# what is of a unit has no phase of its own
+# what is of a unit has no phase of its own; what is of a prediction came after it, say clocks what
+# they will
 _ATTRIBUTED = """
 CREATE TEMP VIEW attributed AS
 SELECT name, told."at", "value", exposed.unit, exposed.phase
@@ -61,9 +64,10 @@ _MATCHED = """
 CREATE TEMP VIEW matched AS
 SELECT attributed.name, attributed."at", "value", units.unit, units.variant, units.phase,
        units.mixed,
-       coalesce(attributed."at" >= first_at AND attributed."at" < first_at + {window!r}
-         AND attributed."at" < {until!r} AND CASE WHEN attributed.phase = -1
-           THEN attributed."at" < {phase_end} ELSE attributed.phase = units.phase END, FALSE)
+       coalesce(attributed."at" < first_at + {window!r} AND attributed."at" < {until!r}
+         AND CASE WHEN attributed.phase = -1
+           THEN attributed."at" >= first_at AND attributed."at" < {phase_end}
+           ELSE attributed.phase = units.phase END, FALSE)
          AS counts
 FROM attributed LEFT JOIN units ON attributed.unit = units.unit
 """
@@ -123,8 +127,9 @@ def _relate(joined: Joined, table: str, names: Sequence[str]) -> None:
 
 
 def _expose(joined: Joined) -> None:
+    phase = _of_phase(joined, '"at"', range(len(joined.phases)))
     statement = _EXPOSED.format(
-        phase=_of_phase(joined, '"at"', range(len(joined.phases))),
+        phase=f'CASE WHEN "at" < {joined.start!r} THEN {BEFORE} ELSE {phase} END',
         faults=_FAULTS,
         first=records_from(joined.columns, joined.start),
         until=joined.until,

@@ -2,7 +2,9 @@
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import duckdb
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from augurium.control.experiment_sums import experiment_sums, first_needed
+from augurium.core.clock import ManualClock
 from augurium.core.experiment_design import (
     ERROR_GUARDRAIL,
     LATENCY_GUARDRAIL,
@@ -17,6 +20,11 @@ from augurium.core.experiment_design import (
     ExperimentDesign,
     ExperimentMetric,
 )
+from augurium.core.home import Home
+from augurium.core.settings import StorageSettings
+from augurium.records.location import open_records
+from augurium.records.query import RecordQuery, RecordRange
+from augurium.records.schema import Schema
 from augurium.traffic.experiment_result import ExperimentPhase
 from augurium.traffic.variant_sums import ExperimentSums, FeedbackCounts, MetricSums, VariantSums
 from tests.support.experiments import DAY_S, START, design
@@ -51,6 +59,24 @@ class Told(NamedTuple):
     feedback_id: str = ""
 
 
+PREDICTION_SCHEMA: Schema = {
+    "at": "number",
+    "prediction_id": "text",
+    "unit": "texts",
+    "variant": "texts",
+    "score": "number",
+    "seconds": "number",
+    "outcome": "text",
+}
+FEEDBACK_SCHEMA: Schema = {
+    "seq": "integer",
+    "at": "number",
+    "prediction_id": "texts",
+    "unit": "texts",
+    "name": "text",
+    "value": "number",
+    "feedback_id": "texts",
+}
 Records = tuple[Sequence[Prediction], Sequence[tuple[int, Told]]]
 
 
@@ -167,6 +193,12 @@ def test_feedback_counts_within_the_window_after_the_first_exposure() -> None:
     assert found.feedback == FeedbackCounts(joined=2, outside=2)
 
 
+def test_an_outcome_of_a_prediction_is_after_it_whatever_clocks_say() -> None:
+    found = sums_of([Prediction(1, "p1", "ada")], received([Told(0.999, "p1")]))
+
+    assert total(found, "bought") == (1, 1)
+
+
 def test_the_last_row_for_an_outcome_holds_and_ids_tell_outcomes_apart() -> None:
     rows = [
         Told(2, "p1", name="revenue", value=10),
@@ -258,7 +290,7 @@ def histogram(sums: MetricSums) -> dict[int, int]:
 def test_a_covariate_is_what_was_before_the_start() -> None:
     covered = ExperimentMetric("revenue", "continuous", covariate=Covariate(days=2))
     scored = ExperimentMetric("bought", covariate=Covariate("score", days=2))
-    made = design(metrics=(covered, scored))
+    made = design(metrics=(covered, scored), guardrails=(LATENCY_GUARDRAIL,))
 
     found = sums_of(
         [
@@ -286,6 +318,7 @@ def test_a_covariate_is_what_was_before_the_start() -> None:
     bought = variant(found, "v1").metrics["bought"].adjusted
     assert bought is not None
     assert (bought.x_mean, bought.y_mean) == (0.125, 0.5)
+    assert sum(histogram(variant(found, "v1").metrics["p99_latency"]).values()) == 2
     assert first_needed(made, START) == START - 2 * DAY_S
 
 
@@ -321,6 +354,32 @@ def test_names_from_outside_are_no_part_of_a_statement() -> None:
     )
 
     assert total(found, "odd") == (1, 1)
+
+
+def test_sums_come_out_of_the_records_of_a_node(tmp_path: Path) -> None:
+    clock = ManualClock(datetime.fromtimestamp(START, UTC))
+    partitions = open_records(StorageSettings(), Home(tmp_path), clock, {})
+    predictions = [Prediction(hour, f"p{hour}", "ada" if hour % 2 else "bob") for hour in range(9)]
+    told = [Told(hour + 1, f"p{hour}", name="revenue", value=hour) for hour in range(9)]
+    partitions.write("predictions", "churn", PREDICTION_SCHEMA, columns(predictions))
+    partitions.write("feedback", "churn", FEEDBACK_SCHEMA, columns(told) | {"seq": range(9)})
+
+    ranges = {
+        "predictions": RecordRange("predictions", "churn", PREDICTION_SCHEMA),
+        "feedback": RecordRange("feedback", "churn", FEEDBACK_SCHEMA),
+    }
+    with RecordQuery(partitions).open(ranges) as connection:
+        found = experiment_sums(connection, design(metrics=(REVENUE,)), WHOLE, END)
+
+    assert (variant(found, "v1").units, variant(found, "v1").requests) == (2, 9)
+    assert total(found, "revenue") == (36, 2)
+
+
+def columns(rows: Sequence[Prediction | Told]) -> dict[str, Sequence[Any]]:
+    found: dict[str, Sequence[Any]] = {"at": [_at(row.hour) for row in rows]}
+    for name in rows[0]._fields[1:]:
+        found[name] = [getattr(row, name) for row in rows]
+    return found
 
 
 def test_nothing_at_all_gives_empty_sums() -> None:
@@ -399,7 +458,8 @@ def by_hand(
                 one.value
                 for one in last.values()
                 if (one.unit or unit_of.get(one.prediction_id)) == unit
-                and 0 <= (one.hour - first) * 3600 < window_s
+                and (one.hour - first) * 3600 < window_s
+                and (one.hour >= first or not one.unit)
             )
         if units:
             yield label, units, requests, value, units

@@ -185,6 +185,13 @@ def test_buckets_of_parts_are_those_of_the_whole() -> None:
     assert merged == unit_buckets(buckets, values, weights, 200)
 
 
+def test_buckets_of_nothing_merge_with_others() -> None:
+    nothing = unit_buckets(np.zeros(0, np.int64), np.zeros(0), count=2)
+    one = unit_buckets(np.array([1]), np.array([3.0]), count=2)
+
+    assert nothing.merged(one) == one.merged(nothing) == UnitBuckets((0.0, 3.0), (0.0, 1.0))
+
+
 def test_different_numbers_of_buckets_do_not_merge() -> None:
     with pytest.raises(InvalidArgument, match="3 and 2 buckets"):
         UnitBuckets((0.0,) * 3, (0.0,) * 3).merged(UnitBuckets((0.0,) * 2, (0.0,) * 2))
