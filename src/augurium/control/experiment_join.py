@@ -39,7 +39,7 @@ SELECT unit, phase, min(variant) AS variant, min(variant) <> max(variant) AS mix
 FROM exposed WHERE "at" >= {start!r} GROUP BY unit, phase
 """
 _FIRST_PHASES = """
-CREATE TEMP VIEW units AS SELECT * FROM unit_phases
+CREATE TEMP TABLE units AS SELECT * FROM unit_phases
 SEMI JOIN (SELECT unit, min(phase) AS phase FROM unit_phases GROUP BY unit) USING (unit, phase)
 """
 _TOLD = """
