@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from augurium.core.errors import InvalidArgument
 from augurium.core.identifiers import MAX_VERSION, check_name
+from augurium.core.shadow import Shadow, check_shadows
 from augurium.core.traffic_slots import SLOTS, SlotRun
 
 UNIT_HEADER = "augurium-unit"
@@ -75,12 +76,14 @@ class TrafficPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     """Asked in this order, before the split."""
     salt: Annotated[str, Meta(max_length=128)] = ""
     """Units are assigned anew with another one; empty for the model's name."""
+    shadows: Annotated[tuple[Shadow, ...], Meta(max_length=10)] = ()
+    """Versions that are given copies of requests which name no version."""
 
     @property
     def versions(self) -> tuple[int, ...]:
         """Every version that it names, in order."""
         named = {variant.version for variant in self.split} | {rule.version for rule in self.rules}
-        return tuple(sorted(named))
+        return tuple(sorted(named | {shadow.version for shadow in self.shadows}))
 
     def label_of(self, version: int) -> str:
         """The variant that a rule leads to: the first with this version."""
@@ -106,11 +109,13 @@ class TrafficRevision(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def check_policy(policy: TrafficPolicy) -> None:
     """Raises InvalidArgument for a policy that cannot be meant."""
-    if not policy.split and not policy.rules:
+    if not policy.split and not policy.rules and not policy.shadows:
         raise InvalidArgument(
-            "a policy needs a split or a rule; remove the policy to have the default version answer"
+            "a policy needs a split or a rule, or a shadow; remove the policy to have the default"
+            " version answer"
         )
     _check_split(policy.split)
+    check_shadows(policy.shadows)
     _check_source("unit", policy.unit, also_request=True)
     for number, rule in enumerate(policy.rules, 1):
         _check_rule(f"rule {number}", rule)

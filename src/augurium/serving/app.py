@@ -37,9 +37,11 @@ from augurium.serving.router import Router
 from augurium.serving.run_threads import run_threads
 from augurium.serving.runner_place import sweep
 from augurium.serving.served_version import ServedVersion
+from augurium.serving.shadow import Shadowing
 from augurium.serving.shared_cache import SharedCache
 from augurium.serving.snapshot import DesiredVersion, Snapshot
 from augurium.serving.snapshot_keeper import SnapshotKeeper
+from augurium.serving.spare_capacity import SpareCapacity
 
 # an engine that is killed starts with what it held so long before
 RESIDENTS_INTERVAL_S = 5.0
@@ -98,8 +100,19 @@ class Engine:
         )
         self._reporter = PredictionReporter(self._predictions, self._link, self._threads)
         self.control = LinkedControl(self._link.ask)
+        self._shadowing = Shadowing(
+            router.resolve,
+            self._residency.metrics_of,
+            loop,
+            SpareCapacity(limits.max_in_flight),
+        )
         self.plane = DataPlane(
-            router, limits.max_in_flight, limits.request_timeout_s, limits.stream_timeout_s, cache
+            router,
+            limits.max_in_flight,
+            limits.request_timeout_s,
+            limits.stream_timeout_s,
+            cache,
+            self._shadowing,
         )
 
     def start(self) -> None:
@@ -146,11 +159,13 @@ class Engine:
             self._residents.write(self._residency.awake())
         if self._neighbours is not None:
             await self._neighbours.stop()
+        self._shadowing.stop()
         await self._residency.stop()
         self._save_traffic()
         if self._shared_cache is not None:
             await self._shared_cache.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._shadowing.close()
         if self._ledger is not None:
             self._ledger.close()
 
@@ -194,6 +209,7 @@ class Engine:
             # at once: the next start must know who may call, also if it comes before all is loaded
             self._keeper.keep(msgspec.structs.replace(kept, access=snapshot.access))
         self._residency.apply(snapshot, proven)
+        self._shadowing.take(snapshot)
 
     def _load_traffic(self) -> None:
         if self._traffic_file is None:

@@ -68,6 +68,15 @@ class AsyncExecutor(Executor, Protocol):
         ...
 
 
+@runtime_checkable
+class Recording(Protocol):
+    """An executor that may show its runs to a recorder."""
+
+    def run_unrecorded(self, inputs: Sequence[Array]) -> list[Array]:
+        """As `run`, and shows it to nobody."""
+        ...
+
+
 class VersionExecutor(Executor, Protocol):
     """What a loaded version brings along. `threads` are its own for its runs, None to share those
     of the engine; `restarts` counts how often it had to be started again.
@@ -215,6 +224,17 @@ class LocalExecutor:
             self._model.interrupt()
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
+        outputs, ended = self._ran(inputs)
+        if ended >= self._record_at and self._recorder is not None:
+            self._record_at = self._recorder.ran(inputs, outputs, ended)
+        return outputs
+
+    def run_unrecorded(self, inputs: Sequence[Array]) -> list[Array]:
+        """See `Recording`."""
+        return self._ran(inputs)[0]
+
+    def _ran(self, inputs: Sequence[Array]) -> tuple[list[Array], float]:
+        """The outputs, and when they were there."""
         started = time.perf_counter()
         outputs = self._model.run(
             dict(zip(self._input_names, inputs, strict=True)), self._output_names
@@ -222,9 +242,7 @@ class LocalExecutor:
         rows = inputs[0].shape[0] if inputs and inputs[0].ndim else 1
         ended = time.perf_counter()
         self._cost.observe(rows, ended - started)
-        if ended >= self._record_at and self._recorder is not None:
-            self._record_at = self._recorder.ran(inputs, outputs, ended)
-        return outputs
+        return outputs, ended
 
     def expected_s(self, rows: int) -> float:
         return self._cost.expected_s(rows)

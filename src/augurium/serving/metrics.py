@@ -9,6 +9,7 @@ import msgspec
 
 from augurium.core.serving_policy import SloPolicy
 from augurium.serving.variant_metrics import VariantMetrics, Variants, add_variants
+from augurium.traffic.shadow_sums import ShadowSums, add_pairs
 
 SECONDS_BOUNDS = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075,
@@ -138,8 +139,9 @@ class VersionMetrics(msgspec.Struct):
     `fallback_skipped` steps that gave none by step and why, and `fallback_exercised` trials by step
     and outcome; these are no requests for it. `variants` has requests again, by what the traffic
     policy that chose the version calls it, "" for those that no policy chose it for, and `slo_s` is
-    the objective by which they are counted. `changes` grows whenever anything of all this does:
-    what has as many is as it was.
+    the objective by which they are counted. `shadows` are copies that it was given, beside each
+    version that had answered them; they are in nothing else here. `changes` grows whenever anything
+    of all this does: what has as many is as it was.
     """
 
     model: str
@@ -188,6 +190,7 @@ class VersionMetrics(msgspec.Struct):
     cache_miss_s: float = 0.0
     variants: Variants = {}
     slo_s: float = SLO_S
+    shadows: list[ShadowSums] = []
     changes: int = 0
 
     def looked_up(self, hit_rows: int, miss_rows: int, seconds: float) -> None:
@@ -350,6 +353,7 @@ class VersionMetrics(msgspec.Struct):
             if self.first_answer_s is None:
                 self.first_answer_s = _seconds()
             self.first_answer_s.add(other.first_answer_s)
+        add_pairs(self.shadows, other.shadows)
 
 
 def _count(counts: Nested, outer: str, inner: str) -> None:

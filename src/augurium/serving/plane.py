@@ -18,6 +18,7 @@ from augurium.serving.prediction_cache import PredictionCache
 from augurium.serving.router import Chosen, ModelRoutes, Router
 from augurium.serving.score import score_of
 from augurium.serving.served_version import ServedVersion
+from augurium.serving.shadow import Shadowing
 from augurium.serving.streamed_version import StreamedVersion
 from augurium.traffic.compiled_policy import Asked
 
@@ -56,8 +57,10 @@ class DataPlane:
         timeout_s: float,
         stream_timeout_s: float = 600.0,
         cache: PredictionCache | None = None,
+        shadowing: Shadowing | None = None,
     ) -> None:
         self._router = router
+        self._shadowing = shadowing
         self._share = FairShare(max_in_flight, router.ready)
         self._free = self._share.free
         self._timeout_s = timeout_s
@@ -151,6 +154,9 @@ class DataPlane:
             raise
         finally:
             self._count(version, request, outcome, started, chosen, response)
+            if self._shadowing is not None and self._shadowing.models:
+                seconds = time.perf_counter() - started
+                self._shadowing.offer(request, version, response, outcome, seconds, self._in_flight)
 
     def _chosen(self, request: InferenceRequest) -> _Choice | None:
         """Who answers by the model's traffic policy, None where that says nothing."""

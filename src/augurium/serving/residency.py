@@ -93,7 +93,7 @@ class Residency:
         self._draining: set[asyncio.Task[None]] = set()
         self._waking: set[asyncio.Task[None]] = set()
         self._metrics: dict[Key, VersionMetrics] = {}
-        self._absent = AbsentVersions(self._metrics_of, router.resolve)
+        self._absent = AbsentVersions(self.metrics_of, router.resolve)
         self._traffic = TrafficPolicies()
         # of executors that are gone; a counter must not fall
         self._restarts: dict[Key, int] = {}
@@ -254,7 +254,7 @@ class Residency:
             files_bytes(desired),
             lambda: executor.wake(self._load_here(desired)),
             executor.sleep,
-            metrics=self._metrics_of(*key),
+            metrics=self.metrics_of(*key),
         )
         if isinstance(executor, SleepingRunner):
             runner = executor
@@ -301,7 +301,7 @@ class Residency:
         seconds: float,
         residence: Residence | None = None,
     ) -> None:
-        metrics = self._metrics_of(*key)
+        metrics = self.metrics_of(*key)
         metrics.load_s = seconds
         metrics.changes += 1
         replaced = self._served.get(key)
@@ -395,7 +395,8 @@ class Residency:
         self._router.replace(routes)
         self._changed()
 
-    def _metrics_of(self, model: str, version: int) -> VersionMetrics:
+    def metrics_of(self, model: str, version: int) -> VersionMetrics:
+        """The counters of a version, ready or not."""
         key = (model, version)
         found = self._metrics.get(key)
         if found is None:

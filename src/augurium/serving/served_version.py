@@ -20,6 +20,7 @@ from augurium.serving.bulk import Block, BulkRequest, answers
 from augurium.serving.bulk_fallback import BulkFallback
 from augurium.serving.bulk_runs import BulkRuns, bulk_runs
 from augurium.serving.cached_answers import CachedAnswers, Rows
+from augurium.serving.copied_runs import CopiedRuns
 from augurium.serving.degradable import Find
 from augurium.serving.described_version import DescribedVersion
 from augurium.serving.elsewhere import Elsewhere
@@ -60,6 +61,8 @@ class ServedVersion(DescribedVersion):
         self._bulk_batcher = Batcher(
             self._bulk_runs, _bulk_policy(policy, self._bulk_runs), metrics, loop, run_threads
         )
+        self._copies: CopiedRuns | None = None
+        self._batching, self._loop = policy, loop
         self._digests = RowDigests(desired.model, desired.version, desired.digest)
         self._cached = None
         if cache is not None and _cacheable(self.signature):
@@ -203,6 +206,23 @@ class ServedVersion(DescribedVersion):
         )
 
     @property
+    def awake(self) -> bool:
+        """Whether the model is in memory."""
+        return self.residence is None or self.residence.resident.awake
+
+    def copy(self, request: InferenceRequest, threads: ThreadPool) -> "asyncio.Future[Answer]":
+        """Answers the copy of a request that somebody else answered: it is in no count of the
+        version, asks no cache, and runs on `threads` if the model is in this process.
+
+        Only while it is `awake`. Raises InvalidArgument and Overloaded at once.
+        """
+        if self._copies is None:
+            self._copies = CopiedRuns(
+                self._executor, self._batching, self.metrics, self._loop, threads
+            )
+        return self._copies.submit(self.prepare(request), request.deadline)
+
+    @property
     def caches(self) -> bool:
         """Whether answers are remembered."""
         return self._caching is not None and self._cached is not None
@@ -236,7 +256,8 @@ class ServedVersion(DescribedVersion):
 
     def _in_use(self) -> bool:
         """Whether anything was accepted that needs the model; not what waits to be woken."""
-        return bool(self._batcher.pending or self._bulk_batcher.pending or self._bulk)
+        copies = self._copies is not None and self._copies.pending
+        return bool(self._batcher.pending or self._bulk_batcher.pending or self._bulk or copies)
 
     def stale(self, prepared: Prepared, deadline: float, max_age_s: float) -> Answer | None:
         """What the cache remembers of these rows, if it knows all and none is older."""
@@ -372,6 +393,8 @@ class ServedVersion(DescribedVersion):
             if self._bulk or self._waking_rows:
                 self._ended.clear()
                 await self._ended.wait()
+        if self._copies is not None:
+            await self._copies.drain()
 
     def close(self) -> None:
         """Frees what the version holds; call it when no request can come any more."""

@@ -33,12 +33,13 @@ class TrafficPolicies:
 
 def _compiled(model: DesiredModel) -> CompiledPolicy | None:
     revision = model.traffic
-    if revision is None or revision.policy is None:
+    policy = revision.policy if revision is not None else None
+    if revision is None or policy is None or not (policy.split or policy.rules):
         return None
     signature = _signature(model)
     if signature is None:
         return None
-    return CompiledPolicy(model.name, revision.policy, revision.slots, signature)
+    return CompiledPolicy(model.name, policy, revision.slots, signature)
 
 
 def _signature(model: DesiredModel) -> Signature | None:
