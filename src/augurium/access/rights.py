@@ -77,6 +77,8 @@ MANAGEMENT: dict[tuple[str, str], Need] = {
     ("GET", f"{_VERSION}/card"): READ,
     ("PUT", f"{_VERSION}/card"): DEPLOY,
     ("GET", f"{_MODEL}/history"): READ,
+    # it shows rows of callers
+    ("GET", f"{_MODEL}/shadow"): DEPLOY,
     # who asks for an approval does not give it
     ("POST", f"{_VERSION}/approval-request"): DEPLOY,
     ("PUT", f"{_VERSION}/approval"): ADMIN,

@@ -8,10 +8,12 @@ import typer
 from augurium.cli.arguments import JsonFlag
 from augurium.cli.group import Commands
 from augurium.cli.output import print_fields, print_json, print_table, remark
+from augurium.cli.shadow import shadow
 from augurium.cli.traffic_policy import (
     policy_of_file,
     rule_rows,
     rules,
+    shadow_rows,
     shares,
     split_rows,
     variants,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 SPLIT_COLUMNS = ("variant", "version", "share", "")
 RULE_COLUMNS = ("rule", "what", "is", "version")
+SHADOW_COLUMNS = ("copies to version", "share of the requests", "beside")
 HISTORY_COLUMNS = ("revision", "time", "by", "traffic", "reason")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A model.")]
@@ -180,6 +183,9 @@ def history(
         remark(f"{name} never had a traffic policy; its default version answers.")
 
 
+traffic.command("shadow")(shadow)
+
+
 def _tell(found: "Traffic", json: bool) -> None:
     if json:
         print_json(found)
@@ -208,6 +214,8 @@ def _show(found: "Traffic", default: int | None) -> None:
         print_table(RULE_COLUMNS, rule_rows(policy))
     if policy.get("split"):
         print_table(SPLIT_COLUMNS, split_rows(policy))
+    if policy.get("shadows"):
+        print_table(SHADOW_COLUMNS, shadow_rows(policy))
 
 
 def _row(found: "Traffic") -> tuple[object, ...]:

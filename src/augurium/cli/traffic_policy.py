@@ -51,6 +51,7 @@ def shares(policy: Mapping[str, Any]) -> str:
     number = len(policy.get("rules", ()))
     if number:
         told.append(f"{number} rule{'s' if number > 1 else ''}")
+    told += [f"{one['percent']:g} % copied to v{one['version']}" for one in _shadows(policy)]
     return ", ".join(told)
 
 
@@ -65,6 +66,18 @@ def rule_rows(policy: Mapping[str, Any]) -> Iterator[tuple[object, ...]]:
     """The rules in their order: what is looked at, what it has to be, the version."""
     for number, one in enumerate(policy.get("rules", ()), 1):
         yield number, one["source"], _condition(one), one["version"]
+
+
+def shadow_rows(policy: Mapping[str, Any]) -> Iterator[tuple[object, ...]]:
+    """The shadows: version, share, and whose answers are compared."""
+    for one in _shadows(policy):
+        default = one.get("baseline") == "default"
+        yield one["version"], f"{one['percent']:g} %", "the default version" if default else "any"
+
+
+def _shadows(policy: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    shadows: Sequence[Mapping[str, Any]] = policy.get("shadows", ())
+    return shadows
 
 
 def label(variant: Mapping[str, Any]) -> str:

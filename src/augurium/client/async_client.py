@@ -22,6 +22,7 @@ from augurium.client.retries import Retries
 from augurium.client.sender import AsyncSender, AsyncStream
 from augurium.client.series_calls import AsyncSeriesCalls
 from augurium.client.server_place import AsyncServerPlace
+from augurium.client.shadow_results import ShadowReport
 from augurium.client.signatures import Look, Signatures, Steps
 from augurium.client.traffic_calls import AsyncTrafficCalls
 from augurium.client.transport_options import (
@@ -123,6 +124,12 @@ class AsyncClient(AsyncTrafficCalls, AsyncSeriesCalls, AsyncPredictionCalls):
             results.Readiness,
             Deadline(self._timeout_s),
             accepted=httpx.codes.SERVICE_UNAVAILABLE,
+        )
+
+    async def shadow_report(self, name: str) -> ShadowReport:
+        """As `Client.shadow_report`."""
+        return await self._connection.get(
+            api_url(self.url, "models", name, "shadow"), ShadowReport, Deadline(self._timeout_s)
         )
 
     @overload

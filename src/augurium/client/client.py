@@ -23,6 +23,7 @@ from augurium.client.recorded_predictions import PredictionCalls
 from augurium.client.registration import VersionDetails, details_body, import_body, parcel
 from augurium.client.registry_calls import RegistryCalls
 from augurium.client.series_calls import SeriesCalls
+from augurium.client.shadow_results import ShadowReport
 from augurium.client.sources import open_source
 from augurium.client.traffic_calls import TrafficCalls
 from augurium.client.transport_options import (
@@ -99,6 +100,12 @@ class Client(RegistryCalls, TrafficCalls, SeriesCalls, PredictionCalls, Predicti
     def scaling(self) -> results.Scaling:
         """How many engines there are and between which numbers, the newest decision, and why."""
         return self._connection.call("GET", self._api("scaling"), results.Scaling)
+
+    def shadow_report(self, name: str) -> ShadowReport:
+        """How the answers of a model's shadows differ from those that callers were given, with rows
+        of callers as examples. Raises NotFound.
+        """
+        return self._connection.call("GET", self._api("models", name, "shadow"), ShadowReport)
 
     def ready(self) -> results.Readiness:
         """Whether every expected engine serves the newest state."""

@@ -33,6 +33,7 @@ from augurium.control.routes.traffic import (
 from augurium.control.routes.transfers import TrustOrder
 from augurium.control.routes.variants import ModelSeries, ModelVariants
 from augurium.control.routes.versions import VersionChange, VersionList
+from augurium.control.shadow_report import ShadowReport
 from augurium.control.transfers import TrustedKeys
 from augurium.registry.chain import AuditCheck
 from augurium.registry.garbage import Collection
@@ -71,6 +72,7 @@ STRUCTS = (
     Readiness,
     SearchPage,
     Server,
+    ShadowReport,
     Activity,
     TrafficHistory,
     TrafficOrder,

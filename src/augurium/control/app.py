@@ -31,6 +31,7 @@ from augurium.control.routes import (
     scaling,
     search,
     server,
+    shadows,
     traffic,
     transfers,
     variants,
@@ -62,6 +63,7 @@ API = (
     search,
     garbage,
     transfers,
+    shadows,
 )
 DOCS_HEADERS = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
 

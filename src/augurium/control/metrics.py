@@ -10,6 +10,7 @@ import msgspec
 
 from augurium.control.exposition import Exposition, labels
 from augurium.control.prediction_records import PredictionCounts
+from augurium.control.shadow_metrics import shadows
 from augurium.control.variant_exposition import add_variants
 from augurium.core.accelerators import Reading
 from augurium.core.errors import ErrorKind
@@ -269,6 +270,7 @@ def render(metrics: EngineMetrics, node: NodeFacts) -> bytes:
         _values(page, "counter", (name, description), metrics.versions, value)
     for name, description, value in VERSION_GAUGES:
         _values(page, "gauge", (name, description), metrics.versions, value)
+    shadows(page, metrics.versions)
     # of a thousand models most are idle: their empty buckets would be nine tenths of the page
     asked = [version for version in metrics.versions if version.outcomes or version.executions]
     for name, description, histogram, scale in VERSION_HISTOGRAMS:

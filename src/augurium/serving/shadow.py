@@ -9,6 +9,7 @@ copy is never worth a request. Copies are in no count of a request, in no cache,
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
@@ -42,6 +43,8 @@ MOST_HELD = 1024
 MOST_HELD_BYTES = 32 * 1024 * 1024
 # comparisons are made together
 GATHER_S = 0.05
+FIRST_COMPARE_S = 0.0002
+SMOOTHING = 0.2
 
 log = structlog.get_logger()
 
@@ -61,6 +64,7 @@ class _Ended(NamedTuple):
 
 
 _Finished = tuple[ActiveShadow, ShadowCopy, Given]
+_Compared = tuple[list[tuple[ActiveShadow, ShadowSums]], float]
 
 
 class Shadowing:
@@ -84,10 +88,12 @@ class Shadowing:
         self._held_bytes = 0
         self._finished: list[_Finished] = []
         self._comparing = False
+        # how long it takes to compare one
+        self._compare_s = FIRST_COMPARE_S
         self._timer: asyncio.TimerHandle | None = None
         # threads begin with the first copy
         self._runs = run_threads(1, "augurium-shadow")
-        self._comparisons = run_threads(1, "augurium-compare")
+        self._comparisons = ThreadPoolExecutor(1, "augurium-compare")
         self._stopped = False
         self._idle = asyncio.Event()
 
@@ -160,8 +166,12 @@ class Shadowing:
 
     def _copy(self, active: ActiveShadow, ended: _Ended, in_flight: int) -> None:
         version, baseline = ended.version, ended.version.desired.version
+        if not self._room.has_room(in_flight):
+            self._drop(active, baseline, "engine_busy")
+            return
+        began = time.perf_counter()
         size = size_of(ended.request, ended.answer)
-        reason = self._reason(active, size, in_flight)
+        reason = self._reason(active, size)
         if reason:
             self._drop(active, baseline, reason)
             return
@@ -179,12 +189,12 @@ class Shadowing:
         self._held += 1
         self._held_bytes += size
         self._loop.call_soon(self._begin, active, copy, self._room.now())
+        # what comes later is paid for now: many copies at once must not be more than there is
+        self._room.spend(time.perf_counter() - began + self._compare_s)
 
-    def _reason(self, active: ActiveShadow, size: int, in_flight: int) -> str:
-        """Why no copy is made; empty if one is."""
+    def _reason(self, active: ActiveShadow, size: int) -> str:
+        """Why no copy of this size is made; empty if one is."""
         shadow = active.shadow
-        if not self._room.has_room(in_flight):
-            return "engine_busy"
         if size > shadow.most_bytes:
             return "large"
         if active.in_flight >= shadow.most_in_flight:
@@ -195,6 +205,11 @@ class Shadowing:
 
     def _begin(self, active: ActiveShadow, copy: ShadowCopy, asked: float) -> None:
         """Asks the version, in the turn after the caller's answer."""
+        began = time.perf_counter()
+        self._ask(active, copy, asked)
+        self._room.spend(time.perf_counter() - began)
+
+    def _ask(self, active: ActiveShadow, copy: ShadowCopy, asked: float) -> None:
         if self._stopped or self._room.is_late(asked):
             self._give_up(active, copy, "engine_busy")
             return
@@ -258,10 +273,9 @@ class Shadowing:
             self._finish(active, copy, Given(kind, {}, seconds))
 
     def _drop(self, active: ActiveShadow, baseline: int, reason: str) -> None:
-        sums = ShadowSums(baseline, active.shadow.compare)
+        sums = self._sums(active, baseline)
         sums.seen(time.time())
         sums.drop(reason)
-        self._add(active, sums)
 
     def _give_up(self, active: ActiveShadow, copy: ShadowCopy, reason: str) -> None:
         active.in_flight -= 1
@@ -293,32 +307,42 @@ class Shadowing:
     def _compared(
         self,
         batch: list[_Finished],
-        comparing: "asyncio.Future[list[ShadowSums]]",
+        comparing: "asyncio.Future[_Compared]",
     ) -> None:
         self._comparing = False
         for _, copy, _ in batch:
             self._let_go(copy)
         if not comparing.cancelled():
-            for (active, _, _), sums in zip(batch, comparing.result(), strict=True):
-                self._add(active, sums)
+            found, seconds = comparing.result()
+            self._compare_s += SMOOTHING * (seconds / len(batch) - self._compare_s)
+            for active, sums in found:
+                self._sums(active, sums.baseline).add(sums)
         self._compare()
 
-    def _add(self, active: ActiveShadow, sums: ShadowSums) -> None:
+    def _sums(self, active: ActiveShadow, baseline: int) -> ShadowSums:
+        """Where something is counted now."""
         metrics = self._metrics(active.model, active.shadow.version)
-        sums_of(metrics.shadows, sums.baseline, sums.compare).add(sums)
         metrics.changes += 1
+        return sums_of(metrics.shadows, baseline, active.shadow.compare)
 
 
-def _compared(batch: list[_Finished]) -> list[ShadowSums]:
-    return [_counted(copy, answer) for _, copy, answer in batch]
+def _compared(batch: list[_Finished]) -> _Compared:
+    """The sums of each shadow and baseline, and how long it took."""
+    began = time.thread_time()
+    groups: dict[tuple[int, int], list[_Finished]] = {}
+    for finished in batch:
+        groups.setdefault((id(finished[0]), finished[1].baseline), []).append(finished)
+    sums = [(group[0][0], _counted(group)) for group in groups.values()]
+    return sums, time.thread_time() - began
 
 
-def _counted(copy: ShadowCopy, answer: Given) -> ShadowSums:
+def _counted(group: list[_Finished]) -> ShadowSums:
     try:
-        return counted(copy, answer)
+        return counted([(copy, answer) for _, copy, answer in group])
     except Exception:
-        log.exception("answers not compared", model=copy.request.model.name)
+        active, copy, _ = group[0]
+        log.exception("answers not compared", model=active.model, version=active.shadow.version)
         sums = ShadowSums(copy.baseline, copy.shadow.compare)
         sums.seen(copy.at)
-        sums.drop("not_compared")
+        sums.drop("not_compared", len(group))
         return sums

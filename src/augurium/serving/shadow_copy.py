@@ -2,7 +2,9 @@
 answers have in common.
 """
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,8 +17,8 @@ from augurium.core.shadow import Shadow
 from augurium.core.signature import Signature
 from augurium.core.tensors import BFLOAT16, Array
 from augurium.serving.described_version import DescribedVersion
-from augurium.traffic.shadow_comparison import Compared, Outputs, compare
-from augurium.traffic.shadow_sums import Example, ShadowSums
+from augurium.traffic.shadow_comparison import Outputs, compare
+from augurium.traffic.shadow_sums import Example, OutputSums, ShadowSums
 
 # an object of the interpreter for each value of an instance
 INSTANCE_FACTOR = 8
@@ -90,38 +92,79 @@ def request_for(shadow: Shadow, request: InferenceRequest, deadline: float) -> I
     )
 
 
-def counted(copy: ShadowCopy, answer: Given) -> ShadowSums:
-    """The sums of one copy."""
-    before = copy.given
-    sums = ShadowSums(copy.baseline, copy.shadow.compare)
-    sums.seen(copy.at)
-    sums.ended(before.outcome, answer.outcome)
-    if not sums.answered:
-        return sums
-    sums.baseline_s.observe(before.seconds)
-    sums.shadow_s.observe(answer.seconds)
-    found = compare(before.outputs, answer.outputs, copy.batched, copy.shadow.compare)
-    sums.rows, sums.agreeing, sums.outputs = len(found.output), found.agreeing, found.outputs
-    if sums.agreeing < sums.rows and copy.shadow.examples:
-        sums.keep(_examples(copy, answer.outputs, found), copy.shadow.examples)
+Ended = tuple[ShadowCopy, Given]
+
+
+def counted(ended: Sequence[Ended]) -> ShadowSums:
+    """The sums of some copies of one pair, which are compared together where they are alike."""
+    first = ended[0][0]
+    sums = ShadowSums(first.baseline, first.shadow.compare)
+    alike: dict[object, list[Ended]] = {}
+    for copy, answer in ended:
+        sums.seen(copy.at)
+        sums.ended(copy.given.outcome, answer.outcome)
+        if copy.given.outcome == answer.outcome == "ok":
+            sums.baseline_s.observe(copy.given.seconds)
+            sums.shadow_s.observe(answer.seconds)
+            alike.setdefault(_form(copy, answer), []).append((copy, answer))
+    for group in alike.values():
+        _compare(group, sums)
     return sums
 
 
-def _examples(copy: ShadowCopy, outputs: Outputs, found: Compared) -> list[Example]:
-    worst = np.argsort(-found.difference, kind="stable")[: copy.shadow.examples].tolist()
-    return [
-        Example(
-            float(found.difference[row]),
-            copy.at,
-            found.output[row],
-            _input(copy, row),
-            _answer(copy.given.outputs, copy.batched, row),
-            _answer(outputs, copy.batched, row),
-            copy.request.id,
-        )
-        for row in worst
-        if found.difference[row] > 0
-    ]
+def _form(copy: ShadowCopy, answer: Given) -> object:
+    """Equal for copies whose outputs may stand in one array, one after the other."""
+    outputs = [*copy.given.outputs.items(), *answer.outputs.items()]
+    rows = len(outputs[0][1]) if copy.batched and outputs else -1
+    if any(array.shape[:1] != (rows,) for _, array in outputs):
+        return id(copy)
+    return tuple((name, array.dtype, array.shape[1:]) for name, array in outputs)
+
+
+def _compare(group: list[Ended], sums: ShadowSums) -> None:
+    shadow, batched = group[0][0].shadow, group[0][0].batched
+    before = _joined([copy.given.outputs for copy, _ in group])
+    after = _joined([answer.outputs for _, answer in group])
+    found = compare(before, after, batched, shadow.compare)
+    sums.rows += len(found.output)
+    sums.agreeing += found.agreeing
+    for name, output in found.outputs.items():
+        sums.outputs.setdefault(name, OutputSums()).add(output)
+    if found.agreeing == len(found.output) or not shadow.examples:
+        return
+    stops = list(accumulate(_rows(copy) for copy, _ in group))
+    worst = np.argsort(-found.difference, kind="stable")[: shadow.examples].tolist()
+    examples = []
+    for row in worst:
+        if found.difference[row] > 0:
+            place = bisect_right(stops, row)
+            within = row - (stops[place - 1] if place else 0)
+            difference = float(found.difference[row])
+            examples.append(_example(group[place], within, difference, found.output[row]))
+    sums.keep(examples, shadow.examples)
+
+
+def _joined(outputs: list[Outputs]) -> Outputs:
+    if len(outputs) == 1:
+        return outputs[0]
+    return {name: np.concatenate([one[name] for one in outputs]) for name in outputs[0]}
+
+
+def _rows(copy: ShadowCopy) -> int:
+    return len(next(iter(copy.given.outputs.values()))) if copy.batched else 1
+
+
+def _example(ended: Ended, row: int, difference: float, output: str) -> Example:
+    copy, answer = ended
+    return Example(
+        difference,
+        copy.at,
+        output,
+        _input(copy, row),
+        _answer(copy.given.outputs, copy.batched, row),
+        _answer(answer.outputs, copy.batched, row),
+        copy.request.id,
+    )
 
 
 def _input(copy: ShadowCopy, row: int) -> str:

@@ -140,9 +140,9 @@ class ShadowSums(msgspec.Struct):
         else:
             self.both_failed += 1
 
-    def drop(self, reason: str) -> None:
-        """Counts a request of which no copy was made."""
-        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+    def drop(self, reason: str, times: int = 1) -> None:
+        """Counts requests of which no copy was made."""
+        self.dropped[reason] = self.dropped.get(reason, 0) + times
 
     def seen(self, at: float) -> None:
         """Something was counted at this time."""

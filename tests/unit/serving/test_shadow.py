@@ -80,7 +80,7 @@ class House:
         self.router: Router[ServedVersion] = Router()
         self.router.replace({NAME: ModelRoutes(self.served, {}, OLD, {})})
         self.clocks = Clocks()
-        room = SpareCapacity(64, lambda: self.clocks.now, lambda: self.clocks.cpu)
+        room = SpareCapacity(64, lambda: self.clocks.now, lambda: self.clocks.cpu, burst_s=math.inf)
         self.shadowing = Shadowing(
             self.router.resolve, lambda _, version: self.counters[version], loop, room
         )
@@ -288,8 +288,8 @@ async def test_a_late_turn_drops_the_copy(house: House) -> None:
     house.cast(ALL)
     await house.ask(1)
     await house.settle()
-    times = iter([0.0, 0.0, 1.0])
-    late = SpareCapacity(64, lambda: next(times, 1.0), lambda: 0.0)
+    times = iter([0.0] * 3 + [1.0])
+    late = SpareCapacity(64, lambda: next(times, 1.0), lambda: 0.0, math.inf)
     shadowing = Shadowing(
         house.router.resolve,
         lambda _, version: house.counters[version],

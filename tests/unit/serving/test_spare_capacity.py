@@ -1,4 +1,6 @@
-from augurium.serving.spare_capacity import SpareCapacity
+import time
+
+from augurium.serving.spare_capacity import SpareCapacity, wanted_s
 
 
 class Clocks:
@@ -46,3 +48,22 @@ def test_a_turn_that_came_late_is_noticed() -> None:
     found = [room.is_late(asked)]
     clocks.spend(0.03, 0.0)
     assert [*found, room.is_late(asked)] == [False, True]
+
+
+def test_no_more_than_a_tenth_of_the_time_is_spent() -> None:
+    clocks = Clocks()
+    room = SpareCapacity(100, lambda: clocks.now, lambda: clocks.cpu)
+    spent = 0.0
+    for _ in range(10_000):
+        clocks.spend(0.001, 0.0)
+        if room.has_room(1):
+            room.spend(0.0007)
+            spent += 0.0007
+    assert 0.98 < spent < 1.02
+
+
+def test_a_thread_that_works_wants_the_processor() -> None:
+    before, began = wanted_s(), time.thread_time()
+    while time.thread_time() - began < 0.02:
+        pass
+    assert wanted_s() - before >= 0.015
