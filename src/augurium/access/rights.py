@@ -85,6 +85,10 @@ MANAGEMENT: dict[tuple[str, str], Need] = {
     ("PUT", f"{_MODEL}/approval-rule"): ADMIN,
     # what callers sent may be personal data
     ("GET", f"{_MODEL}/predictions"): ADMIN,
+    # whoever asks for predictions hears what became of them; each row names a model
+    ("POST", "/api/v1/feedback"): PREDICT,
+    ("GET", f"{_MODEL}/feedback"): READ,
+    ("GET", f"{_MODEL}/feedback/summary"): READ,
     ("GET", "/api/v1/search"): READ,
     ("GET", "/api/v1/audit/verification"): READ_ALL,
     ("POST", "/api/v1/gc"): ADMIN_ALL,

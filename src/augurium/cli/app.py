@@ -13,6 +13,7 @@ from augurium.cli.client_code import client_code
 from augurium.cli.delete import delete, restore
 from augurium.cli.deploy import deploy
 from augurium.cli.export import export
+from augurium.cli.feedback import feedback
 from augurium.cli.gc import gc
 from augurium.cli.group import Commands
 from augurium.cli.history import history
@@ -55,6 +56,7 @@ app.add_typer(scaling)
 app.add_typer(traffic)
 app.add_typer(rollout)
 app.command()(predictions)
+app.add_typer(feedback)
 app.add_typer(versions)
 app.command()(export)
 app.command("import")(import_archive)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -103,6 +103,11 @@ def moment(text: str) -> datetime:
         raise typer.BadParameter(
             f"'{text}' is not an ISO 8601 time; expected one such as 2026-01-31T12:00:00Z"
         ) from error
+
+
+def utc(time: datetime) -> datetime:
+    """A time that names no zone is one of UTC."""
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 def _pairs(texts: Sequence[str], example: str) -> list[tuple[str, str]]:

@@ -1,11 +1,10 @@
 """`augurium history`: what served when, and who decided it."""
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from augurium.cli.arguments import JsonFlag, moment
+from augurium.cli.arguments import JsonFlag, moment, utc
 from augurium.cli.output import print_json, print_table, remark
 from augurium.cli.traffic_policy import shares
 
@@ -39,7 +38,7 @@ def history(
     from augurium.client import Client
 
     with Client() as client:
-        found = client.history(model, None if at is None else _in_utc(moment(at)), limit)
+        found = client.history(model, None if at is None else utc(moment(at)), limit)
     if json:
         print_json(found)
         return
@@ -49,10 +48,6 @@ def history(
         print_table(SERVED_COLUMNS, rows)
     if found.changes:
         print_table(CHANGE_COLUMNS, map(_change, found.changes))
-
-
-def _in_utc(time: datetime) -> datetime:
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 def _headline(served: "Served") -> str:

@@ -1,6 +1,13 @@
 """The client of a node for asyncio: predictions by many tasks of one event loop."""
 
-from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Awaitable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, Unpack, overload
 
@@ -12,6 +19,15 @@ from augurium.client.async_connection import AsyncConnection
 from augurium.client.call import Call, StreamCall
 from augurium.client.connection import HttpOptions, TlsFiles, api_url
 from augurium.client.deadline import Deadline
+from augurium.client.feedback_results import FeedbackReceipt
+from augurium.client.feedback_rows import (
+    CHUNK_TIMEOUT_S,
+    HEADERS,
+    Chunk,
+    Receipts,
+    Row,
+    async_chunks,
+)
 from augurium.client.instances import sendable
 from augurium.client.prediction_call import STREAM_TIMEOUT_S, CallOptions, timeout_s
 from augurium.client.prediction_steps import PredictionSteps, StreamSteps
@@ -56,9 +72,9 @@ class AsyncTransport(Protocol):
 class AsyncClient(AsyncTrafficCalls, AsyncSeriesCalls, AsyncPredictionCalls):
     """One server, by its management URL, for the tasks of one event loop.
 
-    It predicts, splits traffic, and tells what variants did; `Client` registers and manages too.
-    Arguments, their defaults and errors are those of `Client`. Close it, or use it in an
-    `async with` block.
+    It predicts, sends feedback, splits traffic, and tells what variants did; `Client` registers and
+    manages too. Arguments, their defaults and errors are those of `Client`. Close it, or use it in
+    an `async with` block.
     """
 
     def __init__(
@@ -170,6 +186,26 @@ class AsyncClient(AsyncTrafficCalls, AsyncSeriesCalls, AsyncPredictionCalls):
         asked = StreamSteps(self._calls, self._signatures, name, inputs, options)
         deadline = Deadline(timeout_s(options, STREAM_TIMEOUT_S))
         return self._sender.iterate(deadline, lambda left: self._sent(asked.steps(), left))
+
+    async def send_feedback(
+        self, rows: Row | Iterable[Row] | AsyncIterable[Row]
+    ) -> FeedbackReceipt:
+        """As `Client.send_feedback`; the iterator may be asynchronous too."""
+        receipts = Receipts()
+        async for chunk in async_chunks(rows):
+            try:
+                receipts.add(chunk, await self._send_chunk(chunk))
+            except AuguriumError as error:
+                raise receipts.broken(error) from error
+        return receipts.total()
+
+    async def _send_chunk(self, chunk: Chunk) -> FeedbackReceipt:
+        url = api_url(self.url, "feedback")
+        deadline = Deadline(max(self._timeout_s, CHUNK_TIMEOUT_S))
+        return await self._sender.run(
+            deadline,
+            lambda left: self._connection.post(url, FeedbackReceipt, chunk.content, HEADERS, left),
+        )
 
     async def _sent(self, steps: Steps[Result], deadline: Deadline) -> Result:
         """Sends the steps of one attempt."""

@@ -46,6 +46,22 @@ class AsyncConnection:
             raise error_of_response(response)
         return decoded(response, result)
 
+    async def post(
+        self,
+        url: str,
+        result: type[Result],
+        content: bytes,
+        headers: Mapping[str, str],
+        deadline: Deadline,
+    ) -> Result:
+        """Sends bytes, and reads the JSON answer as a `result`. Raises as `get`."""
+        response = await self._sent(
+            method="POST", url=url, deadline=deadline, content=content, headers=dict(headers)
+        )
+        if not response.is_success:
+            raise error_of_response(response)
+        return decoded(response, result)
+
     async def _sent(
         self, method: str, url: str, deadline: Deadline, **content: Any
     ) -> httpx.Response:

@@ -14,6 +14,7 @@ from augurium.client import results
 from augurium.client.connection import Connection, HttpOptions, TlsFiles, decoded
 from augurium.client.deadline import Deadline
 from augurium.client.errors import error_of_kind, error_of_response
+from augurium.client.feedback_calls import FeedbackCalls
 from augurium.client.fitted_transforms import FittedTransforms, transforms_source
 from augurium.client.key_limits import KeyLimits
 from augurium.client.predicting import Predicting
@@ -42,7 +43,7 @@ FIRST_POLL_S = 0.05
 LONGEST_POLL_S = 1.0
 
 
-class Client(RegistryCalls, TrafficCalls, SeriesCalls, PredictionCalls, Predicting):
+class Client(RegistryCalls, TrafficCalls, SeriesCalls, PredictionCalls, FeedbackCalls, Predicting):
     """One server, by its management URL. Close it, or use it in a `with` block.
 
     `url` defaults to AUGURIUM_URL, then to http://127.0.0.1:8080; `key` to AUGURIUM_KEY; `tls` to

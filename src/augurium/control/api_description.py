@@ -9,6 +9,7 @@ from augurium.access.keys import IssuedKey, KeyDraft
 from augurium.control.activity import Activity
 from augurium.control.deployments import Deployment
 from augurium.control.errors import ErrorBody
+from augurium.control.feedback_intake import FeedbackReceipt
 from augurium.control.import_pipeline import ImportOrder
 from augurium.control.imports import Import
 from augurium.control.routes.aliases import AliasOrder
@@ -17,6 +18,7 @@ from augurium.control.routes.approvals import ApprovalOrder, ApprovalRequest, Ap
 from augurium.control.routes.audit import AuditList
 from augurium.control.routes.cards import Card
 from augurium.control.routes.deployments import DeploymentOrder, Undeployment
+from augurium.control.routes.feedback import FeedbackList, FeedbackSummary
 from augurium.control.routes.garbage import CollectionOrder
 from augurium.control.routes.history import History
 from augurium.control.routes.keys import KeyList
@@ -35,6 +37,7 @@ from augurium.control.routes.variants import ModelSeries, ModelVariants
 from augurium.control.routes.versions import VersionChange, VersionList
 from augurium.control.shadow_report import ShadowReport
 from augurium.control.transfers import TrustedKeys
+from augurium.feedback.row import FeedbackLine
 from augurium.registry.chain import AuditCheck
 from augurium.registry.garbage import Collection
 from augurium.registry.records import Artifact, SearchPage
@@ -55,6 +58,10 @@ STRUCTS = (
     Deployment,
     DeploymentOrder,
     ErrorBody,
+    FeedbackLine,
+    FeedbackList,
+    FeedbackReceipt,
+    FeedbackSummary,
     History,
     Import,
     IssuedKey,

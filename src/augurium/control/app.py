@@ -19,6 +19,7 @@ from augurium.control.routes import (
     audit,
     cards,
     deployments,
+    feedback,
     garbage,
     history,
     imports,
@@ -64,6 +65,7 @@ API = (
     garbage,
     transfers,
     shadows,
+    feedback,
 )
 DOCS_HEADERS = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
 

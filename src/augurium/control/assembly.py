@@ -13,6 +13,7 @@ from augurium.access.sql_key_store import SqlKeyStore
 from augurium.control.access_keeper import AccessKeeper
 from augurium.control.deployments import Deployments
 from augurium.control.desk import Desk
+from augurium.control.feedback import Feedback
 from augurium.control.import_pipeline import ImportPipeline, Progress
 from augurium.control.imports import Imports
 from augurium.control.link_hub import LinkHub
@@ -39,6 +40,7 @@ from augurium.core.home import NodeConfig
 from augurium.core.logs import LogSwitch
 from augurium.core.nvml import NvmlAccelerators
 from augurium.core.settings import ImportSettings
+from augurium.feedback.sql_journal import SqlJournal
 from augurium.importing.result import ImportRequest, ImportResult
 from augurium.records.location import open_records
 from augurium.registry.artifact_location import Artifacts, open_artifacts, pending_uploads
@@ -76,6 +78,9 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
         partitions = open_records(config.settings.storage, config.home, clock, os.environ)
         predictions = PredictionRecords(partitions, config.settings.prediction_log, clock)
         hub.record_with(predictions.take)
+        feedback = Feedback(
+            SqlJournal(database), partitions, registry, config.settings.feedback, clock
+        )
         services = Services(
             node=config,
             registry=registry,
@@ -101,6 +106,7 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
             ticks=VariantTicks(hub.collect, hub.inherited, clock),
             series=Series(SqlVariantSeries(database), clock, config.settings.series),
             predictions=predictions,
+            feedback=feedback,
         )
         switch = LogSwitch(config.settings.log, "control")
         loads = ModelLoads(registry, deployments, snapshots, note)
@@ -126,6 +132,7 @@ async def _running(
     services.ticks.start()
     services.series.start()
     services.predictions.start()
+    services.feedback.start()
     sweep.start()
     try:
         yield
@@ -134,6 +141,7 @@ async def _running(
         # while the engines can still be asked
         await services.ticks.stop()
         await services.series.stop()
+        await services.feedback.stop()
         await services.replicas.stop()
         services.uploads.stop()
         await asyncio.to_thread(services.imports.stop)

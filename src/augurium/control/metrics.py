@@ -206,7 +206,8 @@ class NodeFacts(msgspec.Struct, frozen=True):
     """What control itself knows; `restarts` counts per engine slot, `engines` by state,
     `scaling_decisions` by direction, `replica_decisions` by model and direction; `counters` are
     those of each engine that is connected, `devices` the accelerators of the machine,
-    `predictions` what became of those to be recorded.
+    `predictions` what became of those to be recorded. `feedback` has rows by what they were (see
+    FEEDBACK) and model.
     """
 
     engines_connected: int
@@ -218,6 +219,8 @@ class NodeFacts(msgspec.Struct, frozen=True):
     counters: Mapping[str, EngineMetrics] = {}
     devices: Sequence[Reading] = ()
     predictions: PredictionCounts = PredictionCounts()
+    feedback: Mapping[str, Mapping[str, int]] = {}
+    feedback_rejected: int = 0
 
 
 PREDICTION_COUNTERS: tuple[tuple[str, str, Callable[[PredictionCounts], float]], ...] = (
@@ -234,6 +237,11 @@ PREDICTION_COUNTERS: tuple[tuple[str, str, Callable[[PredictionCounts], float]],
 )
 
 
+FEEDBACK = {
+    "received": "Rows of feedback that were taken",
+    "repeated": "Rows of feedback that said what another of the recent ones had said",
+    "conflicting": "Rows of feedback that gave an outcome another value than a recent one",
+}
 ENGINE_VALUES: tuple[tuple[str, str, str, Callable[[EngineMetrics], float]], ...] = (
     ("augurium_engine_memory_bytes", "gauge", "Resident memory", lambda e: e.memory_bytes),
     (
@@ -294,6 +302,7 @@ def _node(page: Exposition, metrics: EngineMetrics, node: NodeFacts) -> None:
         for engine, counters in node.counters.items():
             page.sample(labels(engine=engine), value(counters))
     _devices(page, node.devices)
+    _feedback(page, node)
     page.family("augurium_engines", "gauge", "Engines by state: starting, serving, draining")
     for state in ENGINE_STATES:
         page.sample(labels(state=state), node.engines.get(state, 0))
@@ -339,6 +348,17 @@ def _predictions(page: Exposition, counts: PredictionCounts) -> None:
     )
     for place, count in counts.dropped.items():
         page.sample(labels(place=place), count)
+
+
+def _feedback(page: Exposition, node: NodeFacts) -> None:
+    for what, description in FEEDBACK.items():
+        page.family(f"augurium_feedback_{what}_total", "counter", description)
+        for model, count in node.feedback.get(what, {}).items():
+            page.sample(labels(model=model), count)
+    page.family(
+        "augurium_feedback_rejected_total", "counter", "Rows of feedback that were not taken"
+    )
+    page.sample("", node.feedback_rejected)
 
 
 def _devices(page: Exposition, devices: Sequence[Reading]) -> None:

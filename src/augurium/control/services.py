@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from augurium.control.access_keeper import AccessKeeper
 from augurium.control.deployments import Deployments
+from augurium.control.feedback import Feedback
 from augurium.control.imports import Imports
 from augurium.control.link_hub import LinkHub
 from augurium.control.node_engines import NodeEngines
@@ -44,3 +45,4 @@ class Services:
     ticks: VariantTicks
     series: Series
     predictions: PredictionRecords
+    feedback: Feedback

@@ -387,6 +387,17 @@ class PredictionLogSettings(Section, frozen=True):
     """With so many waiting it writes at once."""
 
 
+class FeedbackSettings(Section, frozen=True):
+    """Outcomes of predictions."""
+
+    keep_days: Annotated[float, Meta(gt=0, le=36500)] = 400.0
+    """How long feedback is kept after it was received."""
+    compact_rows: Count = 100_000
+    """So many rows in the journal, which is in the database, are put into a Parquet file."""
+    compact_s: Annotated[float, Meta(ge=1)] = 3600.0
+    """And so are fewer when the oldest of them was received so long ago."""
+
+
 class LogSettings(Section, frozen=True):
     """Structured logs on standard error."""
 
@@ -410,6 +421,7 @@ class Settings(Section, frozen=True):
     scaling: ScalingSettings = ScalingSettings()
     series: SeriesSettings = SeriesSettings()
     prediction_log: PredictionLogSettings = PredictionLogSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
     log: LogSettings = LogSettings()
     tls: TlsSettings = TlsSettings()
     access: AccessSettings = AccessSettings()

@@ -39,6 +39,11 @@ _USUAL_TYPES = frozenset({None, "application/json", "application/x-www-form-urle
 _USUAL_ACCEPTED = frozenset({None, "*/*", "application/json"})
 
 
+def form_named(content_type: str) -> Form | None:
+    """The form that a Content-Type names; None if it is not one of rows."""
+    return _FORMS.get(_media_type(content_type))
+
+
 def asked_forms(content_type: str | None, accept: str | None) -> Forms:
     """The forms that the two headers ask for. What is not known as a form of rows is JSON.
 

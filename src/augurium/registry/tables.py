@@ -250,3 +250,41 @@ variant_series = Table(
     Column("score_squares", Float(53), nullable=False),
     Index(None, "step_s", "at"),
 )
+
+# outcomes of predictions in the order of their receipt, until they stand in a segment
+feedback_journal = Table(
+    "feedback_journal",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("received_at", Float(53), nullable=False),
+    Column("at", Float(53), nullable=False),
+    Column("model", Name, nullable=False),
+    Column("prediction_id", String(256), nullable=False),
+    Column("unit", String(256), nullable=False),
+    Column("name", String(128), nullable=False),
+    Column("feedback_id", String(256), nullable=False),
+    Column("value", Float(53), nullable=False),
+    Index(None, "model", "seq"),
+)
+
+# Parquet files with what stood in the journal, or came in bulk
+feedback_segments = Table(
+    "feedback_segments",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("model", Name, nullable=False),
+    Column("hour", String(13), nullable=False),
+    Column("first_seq", BigInteger, nullable=False),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("first_at", Float(53), nullable=False),
+    Column("last_at", Float(53), nullable=False),
+    Column("received_at", Float(53), nullable=False),
+    Index(None, "model", "first_seq"),
+)
+
+# one row: the number of the next row of feedback
+feedback_counter = Table(
+    "feedback_counter", metadata, Column("next_seq", BigInteger, nullable=False)
+)

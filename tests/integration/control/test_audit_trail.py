@@ -39,7 +39,8 @@ MODEL = "/api/v1/models/{model}"
 VERSION = f"{MODEL}/versions/{{version}}"
 ACTOR = "auditor"
 # a file alone is no change: nothing stands on it until a version is registered
-NO_CHANGE = {("POST", "/api/v1/artifacts")}
+# and feedback changes nothing that is served; it is kept, with its time, in its own place
+NO_CHANGE = {("POST", "/api/v1/artifacts"), ("POST", "/api/v1/feedback")}
 # it changes nothing and is on record all the same
 ON_RECORD = {("GET", f"{VERSION}/archive")}
 REFUSE_ENTRIES = {

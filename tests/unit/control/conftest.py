@@ -14,6 +14,7 @@ from augurium.access.memory_key_store import MemoryKeyStore
 from augurium.control.access_keeper import AccessKeeper
 from augurium.control.app import create_app
 from augurium.control.deployments import Deployments
+from augurium.control.feedback import Feedback
 from augurium.control.import_pipeline import ImportPipeline, Progress
 from augurium.control.imports import Imports
 from augurium.control.link_hub import LinkHub
@@ -41,8 +42,11 @@ from augurium.core.settings import (
 )
 from augurium.core.signature import Signature
 from augurium.core.tensors import TensorSpec
+from augurium.feedback.memory_journal import MemoryJournal
 from augurium.importing.result import ImportRequest, ImportResult
-from augurium.records.location import open_records
+from augurium.records.database import RecordDatabase
+from augurium.records.partitions import Partitions
+from augurium.records.record_store import FolderRecords
 from augurium.registry.garbage import Garbage
 from augurium.registry.memory_artifacts import MemoryArtifacts
 from augurium.registry.memory_registry import MemoryRegistry
@@ -122,8 +126,18 @@ def note(actor: str, action: str, details: dict[str, object]) -> None:
 
 
 @pytest.fixture
+def partitions(tmp_path: Path, clock: ManualClock) -> Partitions:
+    store = FolderRecords(tmp_path / "records")
+    return Partitions(store, RecordDatabase(tmp_path / "work", [store.root]), clock, "0" * 8)
+
+
+@pytest.fixture
 def services(
-    tmp_path: Path, registry: MemoryRegistry, artifacts: MemoryArtifacts, clock: ManualClock
+    tmp_path: Path,
+    registry: MemoryRegistry,
+    artifacts: MemoryArtifacts,
+    clock: ManualClock,
+    partitions: Partitions,
 ) -> Services:
     settings = Settings(
         node=NodeSettings(home=str(tmp_path)),
@@ -159,11 +173,8 @@ def services(
         accelerators=accelerators,
         ticks=VariantTicks(hub.collect, hub.inherited, clock),
         series=Series(MemoryVariantSeries(), clock, settings.series),
-        predictions=PredictionRecords(
-            open_records(settings.storage, Home(tmp_path), clock, {}),
-            settings.prediction_log,
-            clock,
-        ),
+        predictions=PredictionRecords(partitions, settings.prediction_log, clock),
+        feedback=Feedback(MemoryJournal(), partitions, registry, settings.feedback, clock),
     )
 
 

@@ -147,6 +147,26 @@ async def test_a_key_with_the_scope_comes_through(
         assert answer.status_code not in (401, 403, 405), (method, path, answer.text)
 
 
+async def test_who_may_predict_with_a_model_may_say_what_became_of_it(
+    api: httpx.AsyncClient, make_key: MakeKey, two_models: None
+) -> None:
+    def said_of(model: str) -> dict[str, Any]:
+        return {"model": model, "prediction_id": "p1", "name": "converted", "value": 1}
+
+    rows = [said_of("fraud-eu"), said_of("churn"), said_of("unknown")]
+    app = await make_key(Scope.PREDICT, models=("fraud-*",))
+    told = (await api.post("/api/v1/feedback", json=rows, headers=app)).json()
+    assert (told["accepted"], [row["line"] for row in told["rejections"]]) == (1, [2, 3])
+    # whether a model is there is not told
+    reasons = [row["reason"].split("'")[2] for row in told["rejections"]]
+    assert reasons[0] == reasons[1]
+    reader = await make_key(Scope.READ)
+    assert (await api.post("/api/v1/feedback", json=rows, headers=reader)).status_code == 403
+    seen = await api.get("/api/v1/models/fraud-eu/feedback", headers=reader)
+    assert len(seen.json()["values"]) == 1
+    assert (await api.get("/api/v1/models/fraud-eu/feedback", headers=app)).status_code == 403
+
+
 async def test_every_bad_key_gets_the_same_body(
     api: httpx.AsyncClient, make_key: MakeKey, access: AccessKeeper, clock: ManualClock
 ) -> None:

@@ -39,4 +39,6 @@ def collect(order: OrderBody, services: ServicesOf, actor: ActorOf) -> Response:
         services.predictions.forget_purged(
             services.registry, {version.model for version in collection.purged}
         )
+        if collection.purged:
+            services.feedback.forget_purged()
     return answer(collection)

@@ -32,6 +32,8 @@ async def get_metrics(request: Request, services: ServicesOf) -> Response:
         },
         counters={link.hello.engine: link.counters for link in hub.links()},
         predictions=services.predictions.counts,
+        feedback=services.feedback.counts.by_model(),
+        feedback_rejected=services.feedback.counts.rejected,
         devices=await asyncio.to_thread(services.accelerators.read),
     )
     # a thousand models make a long page; it must not hold up the loop
