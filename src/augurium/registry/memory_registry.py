@@ -413,10 +413,17 @@ class MemoryRegistry:
         with self._open():
             return check_chain(self._audit, len(self._audit))
 
-    def note(self, actor: str, action: str, details: Mapping[str, Any]) -> None:
+    def note(
+        self,
+        actor: str,
+        action: str,
+        details: Mapping[str, Any],
+        model: str = "",
+        version: int | None = None,
+    ) -> None:
         """Adds a change of something that is kept beside the models, such as keys, to the log."""
         with self._open():
-            self._record(actor, action, "", None, **details)
+            self._record(actor, action, model, version, **details)
 
     def close(self) -> None:
         self._closed = True

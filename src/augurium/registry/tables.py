@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     false,
+    text,
 )
 
 from augurium.core.serving_policy import ServingPolicy
@@ -287,4 +288,45 @@ feedback_segments = Table(
 # one row: the number of the next row of feedback
 feedback_counter = Table(
     "feedback_counter", metadata, Column("next_seq", BigInteger, nullable=False)
+)
+
+# what a release is decided by; at most one of a model is active, that is, has not ended
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("model", Name, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("created_by", String(256), nullable=False),
+    Column("ended_at", UtcTime),
+    Column("revision", BigInteger, nullable=False),
+    Column("plan", Json(dict[str, Any]), nullable=False),
+    Column("state", Json(dict[str, Any]), nullable=False),
+    Index(None, "model", "created_at"),
+    Index(
+        "uq_rollouts_active",
+        "model",
+        unique=True,
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+)
+
+# `number` counts over all rollouts in the order of commits, so that a reader can go on after it
+rollout_events = Table(
+    "rollout_events",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("rollout", String(32), ForeignKey(rollouts.c.id), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("actor", String(256), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("numbers", Json(dict[str, Any]), nullable=False),
+    Index(None, "rollout", "seq", unique=True),
 )

@@ -16,10 +16,13 @@ from augurium.registry.artifacts import ArtifactStore
 from augurium.registry.database import open_database, sqlite_url
 from augurium.registry.memory_artifacts import MemoryArtifacts
 from augurium.registry.memory_registry import MemoryRegistry
+from augurium.registry.memory_rollouts import MemoryRollouts
 from augurium.registry.obstore_artifacts import ObstoreArtifacts
 from augurium.registry.records import Artifact, VersionDraft
 from augurium.registry.registry import Holds, Registry
+from augurium.registry.rollout_store import RolloutStore
 from augurium.registry.sql_registry import SqlRegistry
+from augurium.registry.sql_rollouts import SqlRollouts
 from tests.support.postgres_server import postgres, postgres_url
 from tests.support.s3_server import BUCKET, S3Server, s3, s3_server
 
@@ -63,6 +66,32 @@ def open_registry(
 @pytest.fixture
 def registry(open_registry: OpenRegistry) -> Registry:
     return open_registry()
+
+
+class KeptRollouts(NamedTuple):
+    """A store of rollouts and the registry it is kept with."""
+
+    store: RolloutStore
+    registry: Registry
+
+
+@pytest.fixture(params=["sqlite", "postgres", "memory"])
+def kept_rollouts(
+    request: pytest.FixtureRequest, clock: ManualClock, tmp_path: Path
+) -> Iterator[KeptRollouts]:
+    if request.param == "memory":
+        registry = MemoryRegistry(clock)
+        yield KeptRollouts(MemoryRollouts(registry, clock), registry)
+        return
+    url = (
+        sqlite_url(tmp_path / "registry.db")
+        if request.param == "sqlite"
+        else request.getfixturevalue("postgres_url")
+    )
+    engine = open_database(url)
+    sql_registry = SqlRegistry(engine, clock)
+    yield KeptRollouts(SqlRollouts(engine, clock), sql_registry)
+    sql_registry.close()
 
 
 class ArtifactPlace(NamedTuple):

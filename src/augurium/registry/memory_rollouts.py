@@ -1,0 +1,136 @@
+"""The store of rollouts in memory: for tests, simulations and throw-away servers."""
+
+import threading
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from augurium.core.clock import Clock
+from augurium.core.identifiers import new_id
+from augurium.registry.memory_registry import MemoryRegistry
+from augurium.registry.registry import Sees
+from augurium.registry.rollout_records import (
+    Rollout,
+    RolloutDraft,
+    RolloutEvent,
+    RolloutNote,
+    RolloutUpdate,
+)
+from augurium.registry.rollout_store import (
+    MOST_EVENTS,
+    check_current,
+    check_event_limit,
+    check_free,
+    rollout_not_found,
+)
+from augurium.registry.rules import check_live
+
+
+class MemoryRollouts:
+    """Keeps everything until the process ends; the registry has the models and the audit log."""
+
+    def __init__(self, registry: MemoryRegistry, clock: Clock) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._rollouts: dict[str, Rollout] = {}
+        self._events: list[RolloutEvent] = []
+
+    def start(self, draft: RolloutDraft, actor: str) -> Rollout:
+        with self._lock:
+            version = self._registry.version(draft.model, draft.version)
+            check_live(self._registry.model(draft.model), version)
+            active = [one for one in self._of(draft.model) if one.active]
+            check_free(draft.model, active[0] if active else None)
+            fields = msgspec.structs.asdict(draft)
+            now = self._clock.now()
+            rollout = Rollout(**fields, id=new_id(), created_at=now, created_by=actor)
+            text = f"{draft.kind} of {draft.model}@{draft.version} started"
+            note = RolloutNote(
+                kind="started", text=text, numbers={"plan": draft.plan}, action="start_rollout"
+            )
+            return self._kept(rollout, (note,), actor)
+
+    def save(self, rollout: str, revision: int, update: RolloutUpdate, actor: str) -> Rollout:
+        with self._lock:
+            known = self.get(rollout)
+            check_current(known, revision)
+            changed = msgspec.structs.replace(
+                known,
+                state=update.state,
+                status=update.status,
+                reason=update.reason,
+                ended_at=self._clock.now() if update.ended else None,
+                revision=revision + 1,
+            )
+            return self._kept(changed, update.notes, actor)
+
+    def get(self, rollout: str) -> Rollout:
+        with self._lock:
+            if rollout not in self._rollouts:
+                raise rollout_not_found(rollout)
+            return self._rollouts[rollout]
+
+    def find(
+        self,
+        model: str | None = None,
+        active: bool | None = None,
+        limit: int = 100,
+        sees: Sees | None = None,
+    ) -> Sequence[Rollout]:
+        check_event_limit(limit)
+        with self._lock:
+            found = self._of(model)
+        return [
+            one
+            for one in found
+            if (active is None or one.active == active) and (sees is None or sees(one.model))
+        ][:limit]
+
+    def events(
+        self,
+        rollout: str | None = None,
+        after: int = 0,
+        limit: int = MOST_EVENTS,
+        sees: Sees | None = None,
+    ) -> Sequence[RolloutEvent]:
+        check_event_limit(limit)
+        if rollout is not None:
+            self.get(rollout)
+        with self._lock:
+            known = self._events[after:]
+        return [
+            event
+            for event in known
+            if rollout in (None, event.rollout) and (sees is None or sees(event.model))
+        ][:limit]
+
+    def newest_event(self) -> int:
+        with self._lock:
+            return len(self._events)
+
+    def _of(self, model: str | None) -> list[Rollout]:
+        found = [one for one in self._rollouts.values() if model in (None, one.model)]
+        found.sort(key=lambda one: (-one.created_at.timestamp(), one.id))
+        return found
+
+    def _kept(self, rollout: Rollout, notes: Iterable[RolloutNote], actor: str) -> Rollout:
+        self._rollouts[rollout.id] = rollout
+        for note in notes:
+            seq = sum(event.rollout == rollout.id for event in self._events) + 1
+            event = RolloutEvent(
+                number=len(self._events) + 1,
+                rollout=rollout.id,
+                model=rollout.model,
+                seq=seq,
+                at=self._clock.now(),
+                actor=actor,
+                kind=note.kind,
+                text=note.text,
+                numbers=note.numbers,
+            )
+            self._events.append(event)
+            if note.action:
+                details = {"rollout": rollout.id, "text": note.text} | note.numbers
+                self._registry.note(actor, note.action, details, rollout.model, rollout.version)
+        return rollout
