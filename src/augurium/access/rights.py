@@ -54,6 +54,8 @@ DATA_PLANE: dict[str, Need] = {
 
 _MODEL = "/api/v1/models/{model}"
 _VERSION = "/api/v1/models/{model}/versions/{version}"
+_ROLLOUTS = "/api/v1/rollouts"
+_ROLLOUT = "/api/v1/rollouts/{rollout}"
 _KEYS = "/api/v1/keys"
 MANAGEMENT: dict[tuple[str, str], Need] = {
     ("GET", "/api/v1/live"): PUBLIC,
@@ -115,6 +117,16 @@ MANAGEMENT: dict[tuple[str, str], Need] = {
     ("GET", f"{_MODEL}/traffic/history"): READ,
     ("POST", f"{_MODEL}/traffic/revert"): DEPLOY,
     ("PATCH", _VERSION): DEPLOY,
+    # whose models the caller may see, the routes ask themselves: a rollout's is not in its path
+    ("GET", _ROLLOUTS): READ,
+    ("POST", _ROLLOUTS): DEPLOY,
+    ("GET", _ROLLOUT): READ,
+    ("GET", f"{_ROLLOUT}/events"): READ,
+    ("POST", f"{_ROLLOUT}/pause"): DEPLOY,
+    ("POST", f"{_ROLLOUT}/resume"): DEPLOY,
+    ("POST", f"{_ROLLOUT}/promote"): DEPLOY,
+    ("POST", f"{_ROLLOUT}/abort"): DEPLOY,
+    ("GET", "/api/v1/events"): READ,
     ("GET", "/api/v1/audit"): READ,
     ("GET", _KEYS): ADMIN,
     ("POST", _KEYS): ADMIN,

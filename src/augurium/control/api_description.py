@@ -12,6 +12,7 @@ from augurium.control.errors import ErrorBody
 from augurium.control.feedback_intake import FeedbackReceipt
 from augurium.control.import_pipeline import ImportOrder
 from augurium.control.imports import Import
+from augurium.control.rollout_views import EventList, RolloutDetail, RolloutList
 from augurium.control.routes.aliases import AliasOrder
 from augurium.control.routes.answers import REFERENCE, described
 from augurium.control.routes.approvals import ApprovalOrder, ApprovalRequest, ApprovalRule
@@ -24,6 +25,7 @@ from augurium.control.routes.history import History
 from augurium.control.routes.keys import KeyList
 from augurium.control.routes.models import ModelChange, ModelList
 from augurium.control.routes.predictions import PredictionList
+from augurium.control.routes.rollouts import Reason, RolloutOrder
 from augurium.control.routes.scaling import NodeScaling
 from augurium.control.routes.server import Liveness, Readiness, Server
 from augurium.control.routes.traffic import (
@@ -62,6 +64,7 @@ STRUCTS = (
     FeedbackList,
     FeedbackReceipt,
     FeedbackSummary,
+    EventList,
     History,
     Import,
     IssuedKey,
@@ -77,6 +80,10 @@ STRUCTS = (
     PredictionList,
     Profile,
     Readiness,
+    Reason,
+    RolloutDetail,
+    RolloutList,
+    RolloutOrder,
     SearchPage,
     Server,
     ShadowReport,

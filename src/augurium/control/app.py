@@ -19,6 +19,7 @@ from augurium.control.routes import (
     audit,
     cards,
     deployments,
+    events,
     feedback,
     garbage,
     history,
@@ -29,6 +30,7 @@ from augurium.control.routes import (
     predictions,
     profiles,
     removals,
+    rollouts,
     scaling,
     search,
     server,
@@ -66,6 +68,8 @@ API = (
     transfers,
     shadows,
     feedback,
+    rollouts,
+    events,
 )
 DOCS_HEADERS = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
 

@@ -11,8 +11,12 @@ from sqlalchemy import Engine
 
 from augurium.access.sql_key_store import SqlKeyStore
 from augurium.control.access_keeper import AccessKeeper
+from augurium.control.canary_course import CanaryCourse
 from augurium.control.deployments import Deployments
 from augurium.control.desk import Desk
+from augurium.control.event_feed import EventFeed
+from augurium.control.experiment_course import ExperimentCourse
+from augurium.control.experiment_records import ExperimentRecords
 from augurium.control.feedback import Feedback
 from augurium.control.import_pipeline import ImportPipeline, Progress
 from augurium.control.imports import Imports
@@ -25,6 +29,9 @@ from augurium.control.prediction_records import PredictionRecords
 from augurium.control.profiles import Profiles
 from augurium.control.replica_numbers import ReplicaNumbers
 from augurium.control.replica_scaling import ReplicaScaling
+from augurium.control.rollout_course import Course
+from augurium.control.rollout_effects import NodeEffects
+from augurium.control.rollouts import Rollouts
 from augurium.control.series import Series
 from augurium.control.services import Services
 from augurium.control.snapshots import Snapshots
@@ -33,6 +40,8 @@ from augurium.control.transfers import Note, Transfers
 from augurium.control.upload_sweep import UploadSweep
 from augurium.control.uploads import Uploads
 from augurium.control.variant_ticks import VariantTicks
+from augurium.control.webhook_signature import read_secret
+from augurium.control.webhooks import Webhooks
 from augurium.core.clock import Clock, SystemClock
 from augurium.core.errors import NotReady
 from augurium.core.files import remove_folder
@@ -49,6 +58,7 @@ from augurium.registry.database import open_database, registry_url
 from augurium.registry.garbage import Garbage
 from augurium.registry.signing import SigningKeys
 from augurium.registry.sql_registry import SqlRegistry
+from augurium.registry.sql_rollouts import SqlRollouts
 from augurium.registry.sql_variant_series import SqlVariantSeries
 from augurium.registry.verified_files import VerifiedFiles
 
@@ -69,6 +79,9 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
             registry, artifacts, config.settings.batching, hub, overrides, numbers
         )
         deployments = Deployments(registry, artifacts, snapshots, hub)
+        traffic = Traffic(registry, snapshots, hub)
+        ticks = VariantTicks(hub.collect, hub.inherited, clock)
+        effects = NodeEffects(registry, traffic, deployments, snapshots, hub)
         note = _audit_note(database, clock)
         pipeline = ImportPipeline(
             registry, artifacts, _import_model, config.settings.importing, config.home.staging
@@ -87,7 +100,7 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
             hub=hub,
             engines=engines,
             deployments=deployments,
-            traffic=Traffic(registry, snapshots, hub),
+            traffic=traffic,
             imports=Imports(pipeline, clock),
             uploads=uploads,
             transfers=Transfers(
@@ -103,10 +116,11 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
             garbage=Garbage(registry, artifacts, clock),
             replicas=ReplicaScaling(hub, snapshots, clock, config.settings.scaling, accelerators),
             accelerators=accelerators,
-            ticks=VariantTicks(hub.collect, hub.inherited, clock),
             series=Series(SqlVariantSeries(database), clock, config.settings.series),
             predictions=predictions,
             feedback=feedback,
+            ticks=ticks,
+            rollouts=_rollouts(config, database, clock, ticks, effects),
         )
         switch = LogSwitch(config.settings.log, "control")
         loads = ModelLoads(registry, deployments, snapshots, note)
@@ -133,11 +147,13 @@ async def _running(
     services.series.start()
     services.predictions.start()
     services.feedback.start()
+    services.rollouts.start()
     sweep.start()
     try:
         yield
     finally:
         await sweep.stop()
+        await services.rollouts.stop()
         # while the engines can still be asked
         await services.ticks.stop()
         await services.series.stop()
@@ -169,6 +185,26 @@ def _prepare(config: NodeConfig) -> Artifacts:
     artifacts.sweep_staging()
     VerifiedFiles(home.verified).sweep()
     return artifacts
+
+
+def _rollouts(
+    config: NodeConfig,
+    database: Engine,
+    clock: Clock,
+    ticks: VariantTicks,
+    effects: NodeEffects,
+) -> Rollouts:
+    store, hooks = SqlRollouts(database, clock), config.settings.webhooks
+    feed = EventFeed(store, Webhooks(hooks, clock, read_secret(hooks.secret_file)))
+    records = ExperimentRecords(
+        open_records(config.settings.storage, config.home, clock, os.environ)
+    )
+    courses: dict[str, Course] = {
+        "canary": CanaryCourse(),
+        "experiment": ExperimentCourse(records.sums, clock),
+        "bandit": ExperimentCourse(records.sums, clock, "bandit"),
+    }
+    return Rollouts(store, courses, effects, ticks, feed, clock)
 
 
 def _audit_note(database: Engine, clock: Clock) -> Note:

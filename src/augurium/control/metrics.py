@@ -207,7 +207,8 @@ class NodeFacts(msgspec.Struct, frozen=True):
     `scaling_decisions` by direction, `replica_decisions` by model and direction; `counters` are
     those of each engine that is connected, `devices` the accelerators of the machine,
     `predictions` what became of those to be recorded. `feedback` has rows by what they were (see
-    FEEDBACK) and model.
+    FEEDBACK) and model. `rollouts` are the active ones by model with kind, version and status,
+    `rollbacks` count by model and reason, `webhooks` by what became of an event.
     """
 
     engines_connected: int
@@ -221,6 +222,9 @@ class NodeFacts(msgspec.Struct, frozen=True):
     predictions: PredictionCounts = PredictionCounts()
     feedback: Mapping[str, Mapping[str, int]] = {}
     feedback_rejected: int = 0
+    rollouts: Mapping[str, tuple[str, int, str]] = {}
+    rollbacks: Mapping[tuple[str, str], int] = {}
+    webhooks: Mapping[str, int] = {}
 
 
 PREDICTION_COUNTERS: tuple[tuple[str, str, Callable[[PredictionCounts], float]], ...] = (
@@ -272,6 +276,7 @@ def render(metrics: EngineMetrics, node: NodeFacts) -> bytes:
     """The whole page; `metrics` is the sum over all engines."""
     page = Exposition()
     _node(page, metrics, node)
+    _rollouts(page, node)
     _first_answers(page, metrics.versions)
     _requests(page, metrics.versions)
     for name, description, value in VERSION_COUNTERS:
@@ -359,6 +364,26 @@ def _feedback(page: Exposition, node: NodeFacts) -> None:
         "augurium_feedback_rejected_total", "counter", "Rows of feedback that were not taken"
     )
     page.sample("", node.feedback_rejected)
+
+
+def _rollouts(page: Exposition, node: NodeFacts) -> None:
+    page.family("augurium_rollout_state", "gauge", "1 for the active rollout of a model")
+    for model, (kind, version, status) in sorted(node.rollouts.items()):
+        page.sample(labels(model=model, kind=kind, version=version, state=status), 1)
+    page.family(
+        "augurium_canary_rollbacks_total",
+        "counter",
+        "Rollouts that gave all requests back, by what was found or `operator`",
+    )
+    for (model, reason), count in sorted(node.rollbacks.items()):
+        page.sample(labels(model=model, reason=reason), count)
+    page.family(
+        "augurium_webhooks_total",
+        "counter",
+        "Events for receivers of webhooks: delivered, dropped, refused, given_up; failed_attempts",
+    )
+    for outcome, count in sorted(node.webhooks.items()):
+        page.sample(labels(outcome=outcome), count)
 
 
 def _devices(page: Exposition, devices: Sequence[Reading]) -> None:

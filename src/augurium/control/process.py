@@ -72,6 +72,7 @@ async def _serve(config: NodeConfig, listener: socket.socket, lifeline: int) -> 
         log.info("up", port=node.control_port)
         await stop.wait()
         services.deployments.stop()
+        services.rollouts.feed.stop()
         # /ready says no from here on; whoever watches it gets the time to see that
         await asyncio.sleep(node.drain_delay_s)
         server.should_exit = True

@@ -11,6 +11,7 @@ from augurium.control.node_engines import NodeEngines
 from augurium.control.prediction_records import PredictionRecords
 from augurium.control.profiles import Profiles
 from augurium.control.replica_scaling import ReplicaScaling
+from augurium.control.rollouts import Rollouts
 from augurium.control.series import Series
 from augurium.control.traffic import Traffic
 from augurium.control.transfers import Transfers
@@ -46,3 +47,4 @@ class Services:
     series: Series
     predictions: PredictionRecords
     feedback: Feedback
+    rollouts: Rollouts

@@ -16,6 +16,8 @@ from augurium.control.replica_numbers import ReplicaNumbers
 from augurium.core.errors import AuguriumError
 from augurium.core.serving_policy import PlacementPolicy, ServingPolicy
 from augurium.core.settings import BatchingSettings
+from augurium.core.traffic_policy import TrafficPolicy, TrafficRevision
+from augurium.core.traffic_slots import rearranged
 from augurium.registry.artifacts import ArtifactStore
 from augurium.registry.records import Artifact, Version
 from augurium.registry.registry import Registry
@@ -50,13 +52,14 @@ class Snapshots:
         self._batching = batching
         self._hub = hub
         self._access = Access()
+        self._diverted: dict[str, TrafficPolicy | None] = {}
 
     async def publish(self) -> int:
         """Pushes what the registry wants now to every engine; the revision that was pushed."""
         snapshot = await asyncio.to_thread(self.build)
         # put in here, not in `build`: a slow build must not bring a revoked key back, nor a number
-        # of replicas
-        models = tuple(map(self._with_replicas, snapshot.models))
+        # of replicas, nor traffic to a version that was just rolled back
+        models = tuple(map(self._as_told, snapshot.models))
         self._hub.push(
             msgspec.structs.replace(
                 snapshot, models=models, access=self._access, log_level=self.log_level
@@ -67,14 +70,33 @@ class Snapshots:
     def scale(self, model: str, number: int) -> None:
         """Pushes another number of replicas of one model."""
         self.replicas.set(model, number)
-        models = tuple(map(self._with_replicas, self._hub.snapshot.models))
+        self._push_as_told()
+
+    def divert(self, model: str, policy: TrafficPolicy | None) -> None:
+        """Pushes another traffic policy of one model, whatever the registry says, until it has been
+        told and `settle` is called: for what must not wait for a database.
+        """
+        self._diverted[model] = policy
+        self._push_as_told()
+
+    async def settle(self, model: str) -> None:
+        """From now on what the registry says of a model's traffic is right again."""
+        if model in self._diverted:
+            del self._diverted[model]
+            await self.publish()
+
+    def _push_as_told(self) -> None:
+        models = tuple(map(self._as_told, self._hub.snapshot.models))
         self._hub.push(msgspec.structs.replace(self._hub.snapshot, models=models))
 
-    def _with_replicas(self, model: DesiredModel) -> DesiredModel:
+    def _as_told(self, model: DesiredModel) -> DesiredModel:
         number = self.replicas.of(model.name)
-        if model.replicas == number:
+        if model.replicas != number:
+            model = msgspec.structs.replace(model, replicas=number)
+        if model.name not in self._diverted:
             return model
-        return msgspec.structs.replace(model, replicas=number)
+        traffic = _diverted(model.traffic or TrafficRevision(), self._diverted[model.name])
+        return msgspec.structs.replace(model, traffic=traffic)
 
     async def renew(self, access: Access) -> None:
         """Pushes who may call; returns when the engines that answer have taken it over."""
@@ -167,6 +189,12 @@ class Snapshots:
                 reason=str(error),
             )
         return msgspec.convert(settings, BatchingPolicy, from_attributes=True)
+
+
+def _diverted(current: TrafficRevision, policy: TrafficPolicy | None) -> TrafficRevision:
+    wanted = {variant.label: variant.slots for variant in policy.split} if policy else {}
+    slots = rearranged(current.slots, wanted)
+    return msgspec.structs.replace(current, policy=policy, slots=slots)
 
 
 def _placement(version: Version, serving: ServingPolicy) -> PlacementPolicy:

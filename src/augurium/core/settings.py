@@ -22,6 +22,7 @@ TokenAlgorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"
 ]
 MODEL_PATTERN = r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,127}(@[A-Za-z0-9][A-Za-z0-9_.-]{0,127})?)?$"
+WEBHOOK_PATTERN = r"^https?://[^\s/?#@]+([/?][^\s#]*)?$"
 ENVIRONMENT_PREFIX = "AUGURIUM_"
 CLIENT_VARIABLES = frozenset(
     {
@@ -398,6 +399,25 @@ class FeedbackSettings(Section, frozen=True):
     """And so are fewer when the oldest of them was received so long ago."""
 
 
+class WebhookSettings(Section, frozen=True):
+    """Who is told of what happens in rollouts, by an HTTP request for each event."""
+
+    urls: tuple[Annotated[str, Meta(pattern=WEBHOOK_PATTERN)], ...] = ()
+    """Where events are sent, `https://...` or `http://...`. Redirects are not followed."""
+    secret_file: str = ""
+    """File with the secret that signs what is sent: text, or `whsec_` and base64. Empty for no
+    signature.
+    """
+    kinds: tuple[str, ...] = ()
+    """Events that are told, such as `rolled_back`; empty for all."""
+    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
+    """How long a receiver may take to answer."""
+    attempts: Annotated[int, Meta(ge=1, le=20)] = 8
+    """How often an event is sent until it is taken, with growing pauses of a second to a minute."""
+    queue_size: Annotated[int, Meta(ge=1, le=100_000)] = 1000
+    """Events that wait for a receiver, at most; newer ones are dropped and counted."""
+
+
 class LogSettings(Section, frozen=True):
     """Structured logs on standard error."""
 
@@ -422,6 +442,7 @@ class Settings(Section, frozen=True):
     series: SeriesSettings = SeriesSettings()
     prediction_log: PredictionLogSettings = PredictionLogSettings()
     feedback: FeedbackSettings = FeedbackSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     log: LogSettings = LogSettings()
     tls: TlsSettings = TlsSettings()
     access: AccessSettings = AccessSettings()

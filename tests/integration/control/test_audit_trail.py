@@ -37,6 +37,8 @@ __all__ = ["postgres", "postgres_url"]
 Connect = Callable[..., Any]
 MODEL = "/api/v1/models/{model}"
 VERSION = f"{MODEL}/versions/{{version}}"
+ROLLOUTS = "/api/v1/rollouts"
+ROLLOUT = f"{ROLLOUTS}/{{rollout}}"
 ACTOR = "auditor"
 # a file alone is no change: nothing stands on it until a version is registered
 # and feedback changes nothing that is served; it is kept, with its time, in its own place
@@ -112,12 +114,36 @@ def story(public_key: str, digest: str) -> list[Step]:
         Step("PUT", f"{MODEL}/serving", ("edit",), {"cache": {"ttl_s": 60}}),
         Step("GET", f"{VERSION}/archive", ("export",)),
         Step("POST", f"{MODEL}/archives", ("register",), b"ARCHIVE"),
+        *rollouts(),
         Step("DELETE", VERSION, ("delete",), version=2),
         Step("POST", f"{VERSION}/restoration", ("restore",), version=2),
         Step("DELETE", MODEL, ("delete",)),
         Step("POST", f"{MODEL}/restoration", ("restore",)),
         Step("DELETE", VERSION, ("delete",), version=2),
         Step("POST", "/api/v1/gc", ("purge",), gone),
+    ]
+
+
+def rollouts() -> list[Step]:
+    """Two canaries, one promoted and one aborted; nothing is left deployed."""
+    # nobody asks, and the loop, which decides in its own name, has nothing to decide yet
+    slow = {"tick_s": 300}
+    start = {"model": "fraud", "kind": "canary"}
+    begun = ("start_rollout", "set_traffic")
+    why = {"reason": "because"}
+    return [
+        Step("PUT", f"{MODEL}/approval-rule", ("edit",), {"required": False}),
+        Step("POST", f"{MODEL}/deployments", ("deploy", "set_default"), {"version": 1}),
+        Step("POST", f"{MODEL}/deployments", ("deploy",), {"version": 2, "default": False}),
+        Step("POST", ROLLOUTS, begun, start | {"plan": {"version": 2} | slow}),
+        Step("POST", f"{ROLLOUT}/pause", ("pause_rollout",), why),
+        Step("POST", f"{ROLLOUT}/resume", ("resume_rollout",), why),
+        Step("POST", f"{ROLLOUT}/promote", ("promote_rollout", "set_default", "end_rollout"), why),
+        Step("POST", ROLLOUTS, begun, start | {"plan": {"version": 1} | slow}),
+        Step("POST", f"{ROLLOUT}/abort", ("abort_rollout", "clear_traffic", "end_rollout"), why),
+        Step("DELETE", f"{MODEL}/default", ("clear_default",)),
+        Step("DELETE", f"{MODEL}/deployments/{{version}}", ("undeploy",)),
+        Step("DELETE", f"{MODEL}/deployments/{{version}}", ("undeploy",), version=2),
     ]
 
 
@@ -209,13 +235,17 @@ class Walk:
         self._api = api
         self._services = services
         self._archive = b""
+        self._rollout = ""
 
     async def take(self, step: Step) -> httpx.Response:
         """The answer; that of an import when it has ended."""
         if step.body == b"ARCHIVE":
             answer = await self._api.request(step.method, step.path, content=self._archive)
         else:
-            answer = await self._api.request(step.method, step.path, json=step.body)
+            path = step.path.replace("{rollout}", self._rollout)
+            answer = await self._api.request(step.method, path, json=step.body)
+        if step.route == ROLLOUTS and answer.is_success:
+            self._rollout = answer.json()["id"]
         if step.route.endswith("/imports") and answer.is_success:
             return await self._ended(answer.json()["id"])
         if step.route.endswith("/archive") and answer.is_success:

@@ -13,7 +13,9 @@ import structlog
 from augurium.access.memory_key_store import MemoryKeyStore
 from augurium.control.access_keeper import AccessKeeper
 from augurium.control.app import create_app
+from augurium.control.canary_course import CanaryCourse
 from augurium.control.deployments import Deployments
+from augurium.control.event_feed import EventFeed
 from augurium.control.feedback import Feedback
 from augurium.control.import_pipeline import ImportPipeline, Progress
 from augurium.control.imports import Imports
@@ -22,6 +24,8 @@ from augurium.control.node_engines import NodeEngines
 from augurium.control.prediction_records import PredictionRecords
 from augurium.control.profiles import Profiles
 from augurium.control.replica_scaling import ReplicaScaling
+from augurium.control.rollout_effects import NodeEffects
+from augurium.control.rollouts import Rollouts
 from augurium.control.series import Series
 from augurium.control.services import Services
 from augurium.control.snapshots import Snapshots
@@ -29,6 +33,7 @@ from augurium.control.traffic import Traffic
 from augurium.control.transfers import Note, Transfers
 from augurium.control.uploads import Uploads
 from augurium.control.variant_ticks import VariantTicks
+from augurium.control.webhooks import Webhooks
 from augurium.core.accelerators import MemoryAccelerators
 from augurium.core.clock import ManualClock
 from augurium.core.errors import Unprocessable
@@ -50,6 +55,7 @@ from augurium.records.record_store import FolderRecords
 from augurium.registry.garbage import Garbage
 from augurium.registry.memory_artifacts import MemoryArtifacts
 from augurium.registry.memory_registry import MemoryRegistry
+from augurium.registry.memory_rollouts import MemoryRollouts
 from augurium.registry.memory_variant_series import MemoryVariantSeries
 from augurium.registry.records import Artifact, VersionDraft
 from augurium.registry.signing import SigningKeys
@@ -149,13 +155,25 @@ def services(
     uploads = Uploads(artifacts, MAX_ARTIFACT_BYTES)
     node = NodeConfig(settings, ("engine-0", "engine-1"))
     accelerators = MemoryAccelerators()
+    deployments = Deployments(registry, artifacts, snapshots, hub)
+    traffic = Traffic(registry, snapshots, hub)
+    ticks = VariantTicks(hub.collect, hub.inherited, clock)
+    store = MemoryRollouts(registry, clock)
+    rollouts = Rollouts(
+        store,
+        {"canary": CanaryCourse()},
+        NodeEffects(registry, traffic, deployments, snapshots, hub),
+        ticks,
+        EventFeed(store, Webhooks(settings.webhooks, clock)),
+        clock,
+    )
     return Services(
         node=node,
         registry=registry,
         hub=hub,
         engines=NodeEngines(node, hub),
-        deployments=Deployments(registry, artifacts, snapshots, hub),
-        traffic=Traffic(registry, snapshots, hub),
+        deployments=deployments,
+        traffic=traffic,
         imports=Imports(pipeline, clock),
         uploads=uploads,
         transfers=Transfers(
@@ -171,10 +189,11 @@ def services(
         garbage=Garbage(registry, artifacts, clock),
         replicas=ReplicaScaling(hub, snapshots, clock, settings.scaling, accelerators),
         accelerators=accelerators,
-        ticks=VariantTicks(hub.collect, hub.inherited, clock),
         series=Series(MemoryVariantSeries(), clock, settings.series),
         predictions=PredictionRecords(partitions, settings.prediction_log, clock),
         feedback=Feedback(MemoryJournal(), partitions, registry, settings.feedback, clock),
+        ticks=ticks,
+        rollouts=rollouts,
     )
 
 

@@ -8,9 +8,10 @@ from augurium.control.snapshots import Snapshots
 from augurium.core.device_policy import CPU, DevicePolicy
 from augurium.core.serving_policy import PlacementPolicy, ServingPolicy
 from augurium.core.settings import BatchingSettings
+from augurium.core.traffic_policy import TrafficPolicy, Variant
 from augurium.registry.memory_artifacts import MemoryArtifacts
 from augurium.registry.memory_registry import MemoryRegistry
-from augurium.registry.records import Artifact, ModelEdit, VersionDraft
+from augurium.registry.records import Artifact, ModelEdit, TrafficChange, VersionDraft
 from augurium.serving.snapshot import BatchingPolicy, DesiredVersion
 
 
@@ -166,3 +167,30 @@ def test_a_version_runs_where_its_models_policy_says_unless_engines_run_it(
     (version,) = snapshots.build().models[0].versions
 
     assert version.placement == PlacementPolicy(threads=threads)
+
+
+async def test_traffic_that_was_diverted_stays_so_until_the_registry_says_the_same(
+    registry: MemoryRegistry, artifacts: MemoryArtifacts, draft: VersionDraft, tmp_path: Path
+) -> None:
+    hub = LinkHub(tmp_path / "link.sock")
+    snapshots = Snapshots(registry, artifacts, BatchingSettings(), hub)
+    for version in (1, 2):
+        registry.register("iris", draft, "test")
+        registry.set_deployed("iris", version, True, "test")
+    registry.set_default("iris", 1, "test")
+    split = TrafficPolicy(split=(Variant(1, 50), Variant(2, 50)))
+    registry.set_traffic("iris", TrafficChange(policy=split), "test")
+    await snapshots.publish()
+
+    def told() -> TrafficPolicy | None:
+        (model,) = hub.snapshot.models
+        return model.traffic.policy if model.traffic else None
+
+    snapshots.divert("iris", None)
+    at_once = told()
+    await snapshots.publish()
+    still = told()
+    await snapshots.settle("iris")
+
+    assert (at_once, still) == (None, None)
+    assert told() == split

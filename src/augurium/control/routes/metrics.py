@@ -35,6 +35,12 @@ async def get_metrics(request: Request, services: ServicesOf) -> Response:
         feedback=services.feedback.counts.by_model(),
         feedback_rejected=services.feedback.counts.rejected,
         devices=await asyncio.to_thread(services.accelerators.read),
+        rollouts={
+            held.rollout.model: (held.rollout.kind, held.rollout.version, held.standing.status)
+            for held in services.rollouts.active
+        },
+        rollbacks=services.rollouts.keeper.rollbacks,
+        webhooks=services.rollouts.feed.webhooks.counts,
     )
     # a thousand models make a long page; it must not hold up the loop
     compressed = "gzip" in request.headers.get("accept-encoding", "")

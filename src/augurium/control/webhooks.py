@@ -1,0 +1,157 @@
+"""Webhooks: every event of a rollout is sent to the URLs of the settings, signed, and again until
+it is taken.
+
+Nobody waits for a receiver: an event is put in a bounded queue of each, and dropped when that is
+full. The URLs come from the settings alone, no caller of an API can name one; redirects are not
+followed and no proxy of the environment is asked, so that a receiver cannot send us elsewhere.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import UTC
+from typing import Any
+
+import httpx
+import msgspec
+import structlog
+
+from augurium.control.webhook_signature import signature
+from augurium.core.clock import Clock
+from augurium.core.settings import WebhookSettings
+from augurium.registry.rollout_records import RolloutEvent
+
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
+# whoever answers this never wants the event
+GONE = httpx.codes.GONE
+Sleep = Callable[[float], Awaitable[None]]
+log = structlog.get_logger()
+
+
+class Webhooks:
+    """The receivers of this node. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        settings: WebhookSettings,
+        clock: Clock,
+        secret: bytes = b"",
+        transport: httpx.AsyncBaseTransport | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self._settings = settings
+        self._clock = clock
+        self._secret = secret
+        self._transport = transport
+        self._sleep = sleep
+        self._queues = {
+            url: asyncio.Queue[RolloutEvent](settings.queue_size) for url in settings.urls
+        }
+        self._tasks: list[asyncio.Task[None]] = []
+        self._client: httpx.AsyncClient | None = None
+
+    def start(self) -> None:
+        """Sends from now on."""
+        if not self._queues:
+            return
+        self._client = httpx.AsyncClient(
+            transport=self._transport,
+            timeout=self._settings.timeout_s,
+            trust_env=False,
+            follow_redirects=False,
+        )
+        self._tasks = [
+            asyncio.create_task(self._serve(url, queue, self._client))
+            for url, queue in self._queues.items()
+        ]
+
+    async def stop(self) -> None:
+        """Sends no more; what waits is lost, and stands in the events of its rollout."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def drained(self) -> None:
+        """Returns when every event was sent or given up."""
+        for queue in self._queues.values():
+            await queue.join()
+
+    def offer(self, event: RolloutEvent) -> None:
+        """Puts an event in every queue that has room; never waits."""
+        if self._settings.kinds and event.kind not in self._settings.kinds:
+            return
+        for url, queue in self._queues.items():
+            try:
+                queue.put_nowait(event)
+            except asyncio.QueueFull:
+                self.counts["dropped"] += 1
+                log.warning("webhook dropped", host=_host(url), event_number=event.number)
+
+    async def _serve(
+        self, url: str, queue: asyncio.Queue[RolloutEvent], client: httpx.AsyncClient
+    ) -> None:
+        """Sends in order: a receiver sees the events of a rollout as they happened."""
+        while True:
+            event = await queue.get()
+            outcome = await self._deliver(url, event, client)
+            self.counts[outcome] += 1
+            if outcome != "delivered":
+                log.warning("webhook given up", host=_host(url), event_number=event.number)
+            queue.task_done()
+
+    async def _deliver(self, url: str, event: RolloutEvent, client: httpx.AsyncClient) -> str:
+        pause = FIRST_PAUSE_S
+        for attempt in range(1, self._settings.attempts + 1):
+            status = await self._post(url, event, client)
+            if status is not None and httpx.codes.is_success(status):
+                return "delivered"
+            if status == GONE:
+                return "refused"
+            self.counts["failed_attempts"] += 1
+            if attempt < self._settings.attempts:
+                await self._sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_S)
+        return "given_up"
+
+    async def _post(self, url: str, event: RolloutEvent, client: httpx.AsyncClient) -> int | None:
+        """The status of the answer; None if there was none."""
+        body, now = _body(event), int(self._clock.now().timestamp())
+        # the same for every attempt, so that a receiver knows what it has seen
+        message_id = f"{event.rollout}.{event.seq}"
+        headers = {
+            "content-type": "application/json",
+            "user-agent": "augurium",
+            "webhook-id": message_id,
+            "webhook-timestamp": str(now),
+        }
+        if self._secret:
+            headers["webhook-signature"] = signature(self._secret, message_id, now, body)
+        try:
+            async with client.stream("POST", url, content=body, headers=headers) as response:
+                # the answer's body is not read: it may have no end
+                return response.status_code
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            reason = type(error).__name__
+            log.info("webhook failed", host=_host(url), reason=reason, event_number=event.number)
+            return None
+
+
+def _body(event: RolloutEvent) -> bytes:
+    content: dict[str, Any] = {
+        "type": f"rollout.{event.kind}",
+        "timestamp": event.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "data": event,
+    }
+    return msgspec.json.encode(content)
+
+
+def _host(url: str) -> str:
+    """What may be logged of a URL: its path may be a secret."""
+    return httpx.URL(url).host
