@@ -12,6 +12,7 @@ from augurium.cli.card import card
 from augurium.cli.client_code import client_code
 from augurium.cli.delete import delete, restore
 from augurium.cli.deploy import deploy
+from augurium.cli.events import events
 from augurium.cli.export import export
 from augurium.cli.feedback import feedback
 from augurium.cli.gc import gc
@@ -57,6 +58,7 @@ app.add_typer(traffic)
 app.add_typer(rollout)
 app.command()(predictions)
 app.add_typer(feedback)
+app.command()(events)
 app.add_typer(versions)
 app.command()(export)
 app.command("import")(import_archive)

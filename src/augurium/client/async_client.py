@@ -16,6 +16,7 @@ import httpx
 from augurium.client import results
 from augurium.client.arrow_tables import ArrowData
 from augurium.client.async_connection import AsyncConnection
+from augurium.client.async_rollout_calls import AsyncRolloutCalls
 from augurium.client.call import Call, StreamCall
 from augurium.client.connection import HttpOptions, TlsFiles, api_url
 from augurium.client.deadline import Deadline
@@ -69,12 +70,12 @@ class AsyncTransport(Protocol):
         """Closes all connections."""
 
 
-class AsyncClient(AsyncTrafficCalls, AsyncSeriesCalls, AsyncPredictionCalls):
+class AsyncClient(AsyncTrafficCalls, AsyncRolloutCalls, AsyncSeriesCalls, AsyncPredictionCalls):
     """One server, by its management URL, for the tasks of one event loop.
 
-    It predicts, sends feedback, splits traffic, and tells what variants did; `Client` registers and
-    manages too. Arguments, their defaults and errors are those of `Client`. Close it, or use it in
-    an `async with` block.
+    It predicts, sends feedback, splits traffic, starts rollouts, and tells what variants did;
+    `Client` registers and manages too. Arguments, their defaults and errors are those of `Client`.
+    Close it, or use it in an `async with` block.
     """
 
     def __init__(

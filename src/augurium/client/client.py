@@ -23,6 +23,7 @@ from augurium.client.profiles import Profile
 from augurium.client.recorded_predictions import PredictionCalls
 from augurium.client.registration import VersionDetails, details_body, import_body, parcel
 from augurium.client.registry_calls import RegistryCalls
+from augurium.client.rollout_calls import RolloutCalls
 from augurium.client.series_calls import SeriesCalls
 from augurium.client.shadow_results import ShadowReport
 from augurium.client.sources import open_source
@@ -43,7 +44,15 @@ FIRST_POLL_S = 0.05
 LONGEST_POLL_S = 1.0
 
 
-class Client(RegistryCalls, TrafficCalls, SeriesCalls, PredictionCalls, FeedbackCalls, Predicting):
+class Client(
+    RegistryCalls,
+    RolloutCalls,
+    TrafficCalls,
+    SeriesCalls,
+    PredictionCalls,
+    FeedbackCalls,
+    Predicting,
+):
     """One server, by its management URL. Close it, or use it in a `with` block.
 
     `url` defaults to AUGURIUM_URL, then to http://127.0.0.1:8080; `key` to AUGURIUM_KEY; `tls` to
