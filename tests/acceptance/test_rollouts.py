@@ -234,6 +234,32 @@ def test_a_second_start_is_refused_with_who_and_when(canaries: Node, model: str)
     assert sum("started by local" in str(one) for one in outcomes) == 3
 
 
+def test_an_experiment_counts_every_unit_and_tells_a_peek(canaries: Node, model: str) -> None:
+    design = {
+        "version": 2,
+        "hypothesis": "both are the same",
+        "variants": [{"version": 1, "weight": 50}, {"version": 2, "weight": 50}],
+        "metrics": [{"name": "score", "kind": "continuous", "source": "score"}],
+    }
+    with canaries.client() as client, Load(canaries, model) as load:
+        started = client.start_rollout(model, design, "experiment")
+        until = time.monotonic() + PATIENCE_S
+        peeked = client.rollout(started.id, peek=True).verdict
+        while time.monotonic() < until and peeked["units"] < 1000:
+            time.sleep(0.5)
+            peeked = client.rollout(started.id, peek=True).verdict
+        asked = Counter(variant for _, variant in load.answers)
+        aborted = client.order_rollout(started.id, "abort", "seen")
+
+    counted = peeked["sample_ratio"]["units"]
+    assert peeked["outcome"] == "running"
+    assert not peeked["sample_ratio"]["mismatch"]
+    assert all(100 < counted[label] <= asked[label] for label in ("v1", "v2"))
+    values = {one["variant"]: one["value"] for one in peeked["metrics"][0]["variants"]}
+    assert values == pytest.approx({"v1": 1.0, "v2": 2.0})
+    assert (aborted.status, aborted.weights) == ("rolled_back", {})
+
+
 def augurium(node: Node, *words: str) -> subprocess.CompletedProcess[str]:
     environment = clean_environment() | {"AUGURIUM_URL": node.management}
     return subprocess.run(

@@ -39,6 +39,9 @@ def split_of(control: int, version: int, weight: float) -> tuple[Variant, ...]:
 class StepCourse:
     """Goes one step further with every tick, and rolls back after a tick with ten errors."""
 
+    def __init__(self, exposes: bool = False) -> None:
+        self.exposes = exposes
+
     def begin(self, model: Model, plan: dict[str, Any]) -> Beginning:
         if "version" not in plan:
             raise InvalidArgument("the plan names no version")
@@ -106,6 +109,7 @@ class MemoryEffects:
         self.away = False
         self.engines: TrafficPolicy | None = None
         self.diverted = False
+        self.exposed = False
         self.missing: set[int] = set()
         self.faults: dict[int, str] = {}
         self.done: list[str] = []
@@ -140,6 +144,9 @@ class MemoryEffects:
 
     def divert(self, model: str, policy: TrafficPolicy | None) -> None:
         self.engines, self.diverted = policy, True
+
+    async def expose(self, model: str, wanted: bool) -> None:
+        self.exposed = wanted
 
     async def make_default(self, model: str, version: int, actor: str) -> None:
         self._check()
@@ -199,7 +206,12 @@ class World:
         self.ticks = VariantTicks(self._collect, EngineMetrics, self.clock)
         self.feed = EventFeed(self.store, Webhooks(WebhookSettings(), self.clock))
         self.rollouts = Rollouts(
-            self.store, {"canary": StepCourse()}, self.effects, self.ticks, self.feed, self.clock
+            self.store,
+            {"canary": StepCourse(), "experiment": StepCourse(exposes=True)},
+            self.effects,
+            self.ticks,
+            self.feed,
+            self.clock,
         )
 
     async def begin(self, actor: str = "ann", **plan: Any) -> Rollout:

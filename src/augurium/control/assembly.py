@@ -120,7 +120,7 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
             predictions=predictions,
             feedback=feedback,
             ticks=ticks,
-            rollouts=_rollouts(config, database, clock, ticks, effects),
+            rollouts=_rollouts(config, database, clock, (ticks, effects, predictions)),
         )
         switch = LogSwitch(config.settings.log, "control")
         loads = ModelLoads(registry, deployments, snapshots, note)
@@ -138,6 +138,8 @@ async def _running(
 ) -> AsyncIterator[None]:
     # before anyone can ask: an engine that is told of no keys refuses everyone
     await services.access.start()
+    # an experiment that goes on needs a record of every request
+    await services.rollouts.load()
     await snapshots.publish()
     await services.hub.start()
     services.imports.start()
@@ -191,14 +193,12 @@ def _rollouts(
     config: NodeConfig,
     database: Engine,
     clock: Clock,
-    ticks: VariantTicks,
-    effects: NodeEffects,
+    node: tuple[VariantTicks, NodeEffects, PredictionRecords],
 ) -> Rollouts:
+    ticks, effects, predictions = node
     store, hooks = SqlRollouts(database, clock), config.settings.webhooks
     feed = EventFeed(store, Webhooks(hooks, clock, read_secret(hooks.secret_file)))
-    records = ExperimentRecords(
-        open_records(config.settings.storage, config.home, clock, os.environ)
-    )
+    records = ExperimentRecords(predictions.partitions, lambda _: predictions.flush())
     courses: dict[str, Course] = {
         "canary": CanaryCourse(),
         "experiment": ExperimentCourse(records.sums, clock),

@@ -40,6 +40,8 @@ class CanaryMemory(Struct, frozen=True):
 class CanaryCourse:
     """Judges canaries. Pure: all that it knows is in the state."""
 
+    exposes = False
+
     def begin(self, model: Model, plan: dict[str, Any]) -> Beginning:
         wanted = _plan(plan)
         check_plan(wanted)

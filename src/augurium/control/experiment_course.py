@@ -77,6 +77,8 @@ class ExperimentMemory(Struct, frozen=True, kw_only=True):
 class ExperimentCourse:
     """Judges experiments; with a `bandit` in the design it moves weights too."""
 
+    exposes = True
+
     def __init__(self, sums_of: SumsOf, clock: Clock, kind: str = "experiment") -> None:
         self._sums_of = sums_of
         self._clock = clock

@@ -58,6 +58,10 @@ class Effects(Protocol):
         """
         ...
 
+    async def expose(self, model: str, wanted: bool) -> None:
+        """Has engines record every request of a model, or no more than its own policy says."""
+        ...
+
     async def make_default(self, model: str, version: int, actor: str) -> None:
         """Makes a version the default, if it is not already."""
         ...
@@ -123,3 +127,6 @@ class NodeEffects:
         known = await self.model(model)
         if known.default_version != version:
             await self._deployments.deploy(model, version, True, actor)
+
+    async def expose(self, model: str, wanted: bool) -> None:
+        await self._snapshots.expose(model, wanted)

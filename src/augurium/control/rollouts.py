@@ -67,6 +67,22 @@ class Rollouts:
                 await self._task
         await self.feed.webhooks.stop()
 
+    async def load(self) -> None:
+        """Finds what an earlier control left; until the database answers, what is held goes on."""
+        if self._loaded:
+            return
+        try:
+            found = await asyncio.to_thread(self.store.find, None, True, MOST_EVENTS)
+        except AuguriumError as error:
+            log.warning("rollouts not found yet", reason=str(error))
+            return
+        for rollout in found:
+            if rollout.id not in self._held:
+                self._hold(rollout)
+                exposes = self._course(rollout.kind).exposes
+                await self._effects.expose(rollout.model, exposes)
+        self._loaded = True
+
     @property
     def active(self) -> Sequence[HeldRollout]:
         """What is carried through now."""
@@ -90,6 +106,8 @@ class Rollouts:
         held = self._hold(rollout)
         async with held.turn:
             try:
+                # before the first request that counts
+                await self._effects.expose(model, course.exposes)
                 await self.keeper.settle(held, actor)
             except AuguriumError as error:
                 await self._not_begun(held, error, actor)
@@ -105,7 +123,7 @@ class Rollouts:
         return await self._whole(self._order(rollout, what, actor, reason))
 
     async def _order(self, rollout: str, what: Order, actor: str, reason: str) -> Rollout:
-        await self._load()
+        await self.load()
         held = self._held.get(rollout)
         if held is None:
             raise has_ended(await asyncio.to_thread(self.store.get, rollout))
@@ -125,7 +143,7 @@ class Rollouts:
 
     async def turn(self) -> None:
         """Looks after every active rollout once."""
-        await self._load()
+        await self.load()
         # beside each other: none waits for the database of another one's turn
         async with asyncio.TaskGroup() as tasks:
             for held in self.active:
@@ -146,20 +164,6 @@ class Rollouts:
             except Exception:  # the edge of a task: the next turn tries again
                 log.exception("rollouts not looked after")
             await asyncio.sleep(TURN_S)
-
-    async def _load(self) -> None:
-        """Finds what an earlier control left; until the database answers, what is held goes on."""
-        if self._loaded:
-            return
-        try:
-            found = await asyncio.to_thread(self.store.find, None, True, MOST_EVENTS)
-        except AuguriumError as error:
-            log.warning("rollouts not found yet", reason=str(error))
-            return
-        for rollout in found:
-            if rollout.id not in self._held:
-                self._hold(rollout)
-        self._loaded = True
 
     def _hold(self, rollout: Rollout) -> HeldRollout:
         held = self._held[rollout.id] = HeldRollout(rollout, self._clock.monotonic())
@@ -271,6 +275,7 @@ class Rollouts:
             return False
         if ended:
             self._let_go(held)
+            await self._effects.expose(held.rollout.model, False)
         return ended
 
     def _disturbed(self, held: HeldRollout, reason: str) -> Move:
@@ -314,8 +319,7 @@ class Rollouts:
         held.make(failed(held.state, str(error)), self._clock.monotonic(), actor)
         with contextlib.suppress(AuguriumError):
             await self.keeper.keep(held, actor)
-            if await self.keeper.settle(held, actor):
-                self._let_go(held)
+            await self._settle(held, actor)
 
     async def _reload(self, held: HeldRollout) -> None:
         """Takes over what somebody else has written, such as another control of the database."""

@@ -53,6 +53,7 @@ class Snapshots:
         self._hub = hub
         self._access = Access()
         self._diverted: dict[str, TrafficPolicy | None] = {}
+        self._exposed: set[str] = set()
 
     async def publish(self) -> int:
         """Pushes what the registry wants now to every engine; the revision that was pushed."""
@@ -79,6 +80,18 @@ class Snapshots:
         self._diverted[model] = policy
         self._push_as_told()
 
+    async def expose(self, model: str, wanted: bool) -> None:
+        """Has engines record every request of a model, whatever its own policy says; or as that
+        says again.
+        """
+        if wanted == (model in self._exposed):
+            return
+        self._exposed ^= {model}
+        if wanted:
+            self._push_as_told()
+        else:
+            await self.publish()
+
     async def settle(self, model: str) -> None:
         """From now on what the registry says of a model's traffic is right again."""
         if model in self._diverted:
@@ -93,6 +106,10 @@ class Snapshots:
         number = self.replicas.of(model.name)
         if model.replicas != number:
             model = msgspec.structs.replace(model, replicas=number)
+        if model.name in self._exposed and not model.serving.log.exposures:
+            log = msgspec.structs.replace(model.serving.log, exposures=True)
+            serving = msgspec.structs.replace(model.serving, log=log)
+            model = msgspec.structs.replace(model, serving=serving)
         if model.name not in self._diverted:
             return model
         traffic = _diverted(model.traffic or TrafficRevision(), self._diverted[model.name])

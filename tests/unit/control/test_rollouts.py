@@ -333,6 +333,20 @@ async def test_a_rollout_of_somebody_elses_end_is_let_go(world: World) -> None:
     assert not world.rollouts.active
 
 
+async def test_an_experiment_has_every_request_recorded_as_long_as_it_lives(
+    world: World,
+) -> None:
+    started = await world.rollouts.begin("fraud", "experiment", {"version": 2}, "ann")
+    during = world.effects.exposed
+    world.effects.exposed = False
+    world.start_control()
+    await world.rollouts.turn()
+    after_a_restart = world.effects.exposed
+    await world.rollouts.order(started.id, "abort", "ann")
+
+    assert (during, after_a_restart, world.effects.exposed) == (True, True, False)
+
+
 async def test_the_picture_has_a_point_for_every_tick(world: World) -> None:
     await world.begin()
     await world.tick()

@@ -194,3 +194,26 @@ async def test_traffic_that_was_diverted_stays_so_until_the_registry_says_the_sa
 
     assert (at_once, still) == (None, None)
     assert told() == split
+
+
+async def test_every_request_of_a_model_is_recorded_as_long_as_somebody_wants_it(
+    registry: MemoryRegistry, artifacts: MemoryArtifacts, draft: VersionDraft, tmp_path: Path
+) -> None:
+    hub = LinkHub(tmp_path / "link.sock")
+    snapshots = Snapshots(registry, artifacts, BatchingSettings(), hub)
+    registry.register("iris", draft, "test")
+    registry.set_deployed("iris", 1, True, "test")
+    await snapshots.publish()
+
+    def exposures() -> bool:
+        (model,) = hub.snapshot.models
+        return model.serving.log.exposures
+
+    told = [exposures()]
+    for wanted in (True, True, False):
+        await snapshots.expose("iris", wanted)
+        told.append(exposures())
+        await snapshots.publish()
+        told.append(exposures())
+
+    assert told == [False, True, True, True, True, False, False]
