@@ -12,7 +12,7 @@ from augurium.control.variant_ticks import VariantTicks
 from augurium.control.webhooks import Webhooks
 from augurium.core.clock import ManualClock
 from augurium.core.errors import Conflict, InvalidArgument, NotReady
-from augurium.core.settings import WebhookSettings
+from augurium.core.rollout_settings import WebhookSettings
 from augurium.core.signature import Signature
 from augurium.core.tensors import TensorSpec
 from augurium.core.traffic_policy import TrafficPolicy, TrafficRevision, Variant

@@ -10,7 +10,7 @@ import structlog
 from augurium.control.feedback_commits import FeedbackCommits
 from augurium.core.clock import Clock
 from augurium.core.errors import AuguriumError, NotFound, Overloaded
-from augurium.core.settings import FeedbackSettings
+from augurium.core.rollout_settings import FeedbackSettings
 from augurium.feedback.bulk_load import BulkLoad
 from augurium.feedback.compaction import Compaction
 from augurium.feedback.counts import FeedbackCounts

@@ -12,7 +12,7 @@ import structlog
 
 from augurium.core.clock import Clock
 from augurium.core.errors import AuguriumError
-from augurium.core.settings import PredictionLogSettings
+from augurium.core.rollout_settings import PredictionLogSettings
 from augurium.records.merging import Merging
 from augurium.records.partitions import Partitions
 from augurium.records.query import RecordQuery, RecordRange

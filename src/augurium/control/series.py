@@ -17,7 +17,7 @@ import structlog
 from augurium.control.variant_ticks import Tick
 from augurium.core.clock import Clock
 from augurium.core.errors import AuguriumError
-from augurium.core.settings import SeriesSettings
+from augurium.core.rollout_settings import SeriesSettings
 from augurium.registry.variant_series import (
     DAY_S,
     HOUR_S,

@@ -19,7 +19,7 @@ import structlog
 
 from augurium.control.webhook_signature import signature
 from augurium.core.clock import Clock
-from augurium.core.settings import WebhookSettings
+from augurium.core.rollout_settings import WebhookSettings
 from augurium.registry.rollout_records import RolloutEvent
 
 FIRST_PAUSE_S = 1.0

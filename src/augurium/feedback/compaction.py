@@ -7,7 +7,7 @@ says what the journal says as well, under the same numbers, and a later sweep re
 from datetime import UTC, datetime, timedelta
 
 from augurium.core.clock import Clock
-from augurium.core.settings import FeedbackSettings
+from augurium.core.rollout_settings import FeedbackSettings
 from augurium.feedback.bulk_load import BLOCK_ROWS
 from augurium.feedback.journal import Journal, JournalSize
 from augurium.feedback.segments import KIND, FeedbackSegments

@@ -13,8 +13,8 @@ from zlib import crc32
 
 from augurium.core.identifiers import MAX_REQUEST_ID_LENGTH, REQUEST_ID
 from augurium.core.inference import InferenceRequest, InferenceResponse
+from augurium.core.rollout_settings import PredictionLogSettings
 from augurium.core.serving_policy import LogPolicy
-from augurium.core.settings import PredictionLogSettings
 from augurium.core.signature import Signature
 from augurium.serving.bulk import BulkRequest
 from augurium.serving.logged_prediction import INPUTS_AND_OUTPUTS, encode_predictions

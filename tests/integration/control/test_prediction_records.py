@@ -10,7 +10,8 @@ import pytest
 from augurium.control.prediction_records import PredictionFilter, PredictionRecords
 from augurium.core.clock import ManualClock
 from augurium.core.home import Home
-from augurium.core.settings import PredictionLogSettings, StorageSettings
+from augurium.core.rollout_settings import PredictionLogSettings
+from augurium.core.settings import StorageSettings
 from augurium.records.location import open_records
 from augurium.registry.memory_registry import MemoryRegistry
 from augurium.serving.link import Predictions

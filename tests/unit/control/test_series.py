@@ -12,7 +12,7 @@ from augurium.control.series import MOST_ROWS, Point, Series
 from augurium.control.variant_ticks import Arm, Tick
 from augurium.core.clock import ManualClock
 from augurium.core.errors import NotReady
-from augurium.core.settings import SeriesSettings
+from augurium.core.rollout_settings import SeriesSettings
 from augurium.registry.memory_variant_series import MemoryVariantSeries
 from augurium.registry.variant_series import DAY_S, HOUR_S, MINUTE_S, STEPS_S, SeriesRow
 from augurium.serving.metrics import VersionMetrics

@@ -17,7 +17,8 @@ from augurium.control.webhook_signature import read_secret
 from augurium.control.webhooks import Webhooks
 from augurium.core.clock import ManualClock
 from augurium.core.errors import InvalidArgument
-from augurium.core.settings import Settings, WebhookSettings
+from augurium.core.rollout_settings import WebhookSettings
+from augurium.core.settings import Settings
 from augurium.registry.rollout_records import RolloutEvent
 
 URL = "http://receiver.test/hook"

@@ -6,7 +6,7 @@ import pytest
 
 from augurium.core.clock import ManualClock
 from augurium.core.errors import NotReady
-from augurium.core.settings import FeedbackSettings
+from augurium.core.rollout_settings import FeedbackSettings
 from augurium.feedback.bulk_load import BLOCK_ROWS, BulkLoad
 from augurium.feedback.compaction import Compaction
 from augurium.feedback.journal import Segment

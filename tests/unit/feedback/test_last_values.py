@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from augurium.core.clock import ManualClock
-from augurium.core.settings import FeedbackSettings
+from augurium.core.rollout_settings import FeedbackSettings
 from augurium.feedback.bulk_load import BulkLoad
 from augurium.feedback.compaction import Compaction
 from augurium.feedback.journal import Journal

@@ -14,8 +14,8 @@ from augurium.core.inference import (
     InferenceResponse,
     Instances,
 )
+from augurium.core.rollout_settings import PredictionLogSettings
 from augurium.core.serving_policy import LogPolicy
-from augurium.core.settings import PredictionLogSettings
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
 from augurium.serving.logged_prediction import LoggedPrediction, decode_predictions
