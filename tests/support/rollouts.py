@@ -220,14 +220,21 @@ class World:
     async def tick(self, errors: int = 0) -> None:
         """A tick with requests for both versions, and a look of the loop after it."""
         await self.ticks.step()
+        # the tick in which a rollout begins says nothing of it
+        self.clock.advance(TICK_S)
+        await self.ticks.step()
         for number, metrics in self._metrics.items():
             for _ in range(20):
                 metrics.ended("ok", 0.01, f"v{number}")
-        for _ in range(errors):
-            self._metrics[2].ended("model_failed", 0.01, "v2")
+        self.fail(errors)
         self.clock.advance(TICK_S)
         await self.ticks.step()
         await self.rollouts.turn()
+
+    def fail(self, errors: int) -> None:
+        """So many requests for version 2 fail."""
+        for _ in range(errors):
+            self._metrics[2].ended("model_failed", 0.01, "v2")
 
     @property
     def weights(self) -> dict[str, float]:

@@ -45,6 +45,12 @@ class CanaryCourse:
     def begin(self, model: Model, plan: dict[str, Any]) -> Beginning:
         wanted = _plan(plan)
         check_plan(wanted)
+        if wanted.quality is not None:
+            # one whose outcomes nobody reads would be held for ever
+            raise InvalidArgument(
+                "canaries do not read feedback yet, so they cannot judge quality; leave it out, or"
+                " run an experiment with the metric"
+            )
         control = model.default_version
         if control is None:
             raise Conflict(

@@ -169,9 +169,8 @@ class Rollouts:
         held = self._held[rollout.id] = HeldRollout(rollout, self._clock.monotonic())
         tick_s = self._course(rollout.kind).tick_s(rollout)
         self._ticks.want(rollout.model, tick_s)
-        # what was counted before says nothing of it
-        earlier = self._ticks.of(rollout.model, tick_s)
-        held.tick = earlier[-1].number if earlier else -1
+        # what was counted before says nothing of it: that may have been another rollout
+        held.tick = self._ticks.current(tick_s)
         return held
 
     def _let_go(self, held: HeldRollout) -> None:

@@ -110,6 +110,10 @@ class VariantTicks:
         """How long a tick is now: no shorter than anybody wants."""
         return min([TICK_S, *self._wanted.values()])
 
+    def current(self, tick_s: float = TICK_S) -> int:
+        """The number of the tick that is under way: it began before now."""
+        return self._number(self._clock.monotonic(), tick_s)
+
     def of(self, model: str, tick_s: float = TICK_S, after: int = -1) -> list[Tick]:
         """The whole ticks of about `tick_s` with a larger number than `after`, the oldest first.
 

@@ -6,7 +6,7 @@ from augurium.core.errors import Conflict, InvalidArgument, NotFound, NotReady
 from augurium.core.traffic_policy import TrafficPolicy, TrafficRule
 from augurium.registry.records import TrafficChange
 from augurium.registry.rollout_records import Rollout, RolloutNote, RolloutUpdate
-from tests.support.rollouts import World, split_of
+from tests.support.rollouts import TICK_S, World, split_of
 
 FIRST = {"v1": 95.0, "v2": 5.0}
 SECOND = {"v1": 50.0, "v2": 50.0}
@@ -331,6 +331,23 @@ async def test_a_rollout_of_somebody_elses_end_is_let_go(world: World) -> None:
     await world.tick()
 
     assert not world.rollouts.active
+
+
+async def test_what_a_version_did_in_an_earlier_rollout_is_not_held_against_it(
+    world: World,
+) -> None:
+    await world.begin()
+    await world.tick(errors=12)
+    # the last of its requests fail in the tick in which the next one begins
+    await world.ticks.step()
+    world.fail(12)
+    again = await world.begin()
+    world.clock.advance(TICK_S)
+    await world.ticks.step()
+    await world.rollouts.turn()
+    await world.tick()
+
+    assert world.store.get(again.id).status == "running"
 
 
 async def test_an_experiment_has_every_request_recorded_as_long_as_it_lives(

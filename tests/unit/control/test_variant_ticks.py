@@ -270,3 +270,13 @@ async def test_there_is_a_bound_for_many_variants(node: Node) -> None:
     await node.step()
 
     assert len(node.ticks.of("m")) == MOST_KEPT // 200
+
+
+async def test_the_tick_that_is_under_way_began_before_now(node: Node) -> None:
+    await node.step()
+    before = node.ticks.current()
+    node.count("engine-0", 1, CHAMPION)
+    await node.step()
+
+    assert [tick.number for tick in node.ticks.of("m")] == [before]
+    assert node.ticks.current() == before + 1
