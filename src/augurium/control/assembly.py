@@ -120,7 +120,7 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
             predictions=predictions,
             feedback=feedback,
             ticks=ticks,
-            rollouts=_rollouts(config, database, clock, (ticks, effects, predictions)),
+            rollouts=_rollouts(config, database, clock, (ticks, effects, predictions, feedback)),
         )
         switch = LogSwitch(config.settings.log, "control")
         loads = ModelLoads(registry, deployments, snapshots, note)
@@ -193,12 +193,14 @@ def _rollouts(
     config: NodeConfig,
     database: Engine,
     clock: Clock,
-    node: tuple[VariantTicks, NodeEffects, PredictionRecords],
+    node: tuple[VariantTicks, NodeEffects, PredictionRecords, Feedback],
 ) -> Rollouts:
-    ticks, effects, predictions = node
+    ticks, effects, predictions, feedback = node
     store, hooks = SqlRollouts(database, clock), config.settings.webhooks
     feed = EventFeed(store, Webhooks(hooks, clock, read_secret(hooks.secret_file)))
-    records = ExperimentRecords(predictions.partitions, lambda _: predictions.flush())
+    records = ExperimentRecords(
+        predictions.partitions, lambda _: predictions.flush(), feedback.flush
+    )
     courses: dict[str, Course] = {
         "canary": CanaryCourse(),
         "experiment": ExperimentCourse(records.sums, clock),
