@@ -198,6 +198,7 @@ def _rollouts(
     ticks, effects, predictions, feedback = node
     store, hooks = SqlRollouts(database, clock), config.settings.webhooks
     feed = EventFeed(store, Webhooks(hooks, clock, read_secret(hooks.secret_file)))
+    # what engines and callers have said until now, wherever it still is
     records = ExperimentRecords(
         predictions.partitions, lambda _: predictions.flush(), feedback.flush
     )

@@ -31,6 +31,8 @@ from augurium.traffic.variant_sums import ExperimentSums
 TICK_S = 10.0
 SOONEST_S, LATEST_S = 60.0, 600.0
 ASKED_PER_LOOK = 20
+# where that would be too often
+LEAST_ASKED_PER_LOOK = 5
 # what the sums of an experiment on a model are until a time
 SumsOf = Callable[
     [str, ExperimentDesign, Sequence[ExperimentPhase], float], Awaitable[ExperimentSums]
@@ -206,11 +208,14 @@ def _phase(split: Sequence[Variant], at: float) -> ExperimentPhase:
 
 
 def _interval(design: ExperimentDesign) -> float:
-    """How often the records are read: guardrails are to be seen between two looks."""
+    """How often the records are read: guardrails are to be seen between two looks, and no look of
+    a short experiment is to be late.
+    """
     if design.bandit is not None:
         return min(max(design.bandit.every_s / ASKED_PER_LOOK, SOONEST_S), LATEST_S)
-    days = design.most_days or design.least_days
-    return min(max(days * DAY_S / design.looks / ASKED_PER_LOOK, SOONEST_S), LATEST_S)
+    step_s = (design.most_days or design.least_days) * DAY_S / design.looks
+    soonest = min(SOONEST_S, step_s / LEAST_ASKED_PER_LOOK)
+    return min(max(step_s / ASKED_PER_LOOK, soonest), LATEST_S)
 
 
 def _told(verdict: ExperimentVerdict) -> dict[str, Any]:

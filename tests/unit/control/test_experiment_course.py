@@ -81,6 +81,16 @@ async def test_the_records_are_read_a_few_times_between_two_looks() -> None:
     assert one.asked[0][1] == pytest.approx(NOW.timestamp() + 630)
 
 
+async def test_a_short_experiment_takes_its_looks_when_they_are_due() -> None:
+    one = Experiment(design(days=70 / DAY_S, looks=7))
+    one.found = bought(np.random.default_rng(2), 5_000, 0.1, 0.1)
+    moves = [await one.after(2.0) for _ in range(36)]
+
+    assert len(one.asked) == 36
+    looks = [note.text[:9] for move in moves if move for note in move.notes if note.kind == "look"]
+    assert looks == [f"look {number} of" for number in range(1, 8)]
+
+
 async def test_a_look_is_remembered_with_its_effect_for_the_picture() -> None:
     one = Experiment(design())
     one.found = bought(np.random.default_rng(2), 5_000, 0.1, 0.1)
