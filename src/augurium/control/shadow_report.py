@@ -1,6 +1,5 @@
 """What shadows of a model have shown, from the counters of all engines."""
 
-import math
 from datetime import UTC, datetime
 
 import msgspec
@@ -9,10 +8,9 @@ from augurium.core.shadow import Comparison, Shadow
 from augurium.serving.metrics import EngineMetrics
 from augurium.serving.snapshot import Snapshot
 from augurium.statistics.log_counts import LogCounts
+from augurium.statistics.proportions import wilson
 from augurium.traffic.shadow_sums import Example, OutputSums, ShadowSums, largest
 
-# of a normal distribution, two-sided 95 %
-Z = 1.959964
 MILLISECONDS = 1000.0
 
 
@@ -126,7 +124,7 @@ def _pair(version: int, sums: ShadowSums) -> ShadowPair:
         dropped=sums.dropped,
         rows=sums.rows,
         agreeing=sums.agreeing,
-        agreement=_wilson(sums.agreeing, sums.rows),
+        agreement=_share(sums.agreeing, sums.rows),
         outputs=tuple(_output(name, found) for name, found in sums.outputs.items()),
         baseline_latency=_latency(sums.baseline_s),
         shadow_latency=_latency(sums.shadow_s),
@@ -168,11 +166,5 @@ def _latency(seconds: LogCounts) -> Latency | None:
     return Latency(p50 * MILLISECONDS, p99 * MILLISECONDS)
 
 
-def _wilson(hits: int, n: int) -> Share | None:
-    """Wilson's score interval."""
-    if not n:
-        return None
-    share, z2 = hits / n, Z * Z / n
-    middle = (share + z2 / 2) / (1 + z2)
-    half = Z / (1 + z2) * math.sqrt(share * (1 - share) / n + z2 / (4 * n))
-    return Share(share, max(0.0, middle - half), min(1.0, middle + half))
+def _share(hits: int, n: int) -> Share | None:
+    return Share(hits / n, *wilson(hits, n)) if n else None

@@ -1,16 +1,13 @@
 """The sums of a variant as people and programs read them."""
 
-from math import sqrt
-from statistics import NormalDist
 from typing import Any
 
 import msgspec
 
 from augurium.serving.variant_metrics import VariantMetrics
+from augurium.statistics.proportions import wilson
 
 MILLISECONDS = 1e3
-CONFIDENCE = 0.95
-_Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 
 
 class ErrorRate(msgspec.Struct, frozen=True):
@@ -87,13 +84,7 @@ def error_rate(errors: int, requests: int) -> ErrorRate | None:
     """The rate with its Wilson interval; None where nothing was asked."""
     if not requests:
         return None
-    rate, of_z = errors / requests, _Z * _Z / requests
-    middle = (rate + of_z / 2) / (1 + of_z)
-    half = _Z * sqrt(rate * (1 - rate) / requests + of_z / (4 * requests)) / (1 + of_z)
-    # without any, or with nothing else, rounding would leave a trace beside 0 or 1
-    low = max(0.0, middle - half) if errors else 0.0
-    high = min(1.0, middle + half) if errors < requests else 1.0
-    return ErrorRate(rate, low, high)
+    return ErrorRate(errors / requests, *wilson(errors, requests))
 
 
 def _milliseconds(seconds: float | None) -> float | None:
