@@ -111,15 +111,6 @@ class Answer:
         array = self._batch.arrays[index]
         return array if self._stop is None else array[self._start : self._stop]
 
-    def first(self, index: int) -> Any:
-        """The first value of output `index`. Raises IndexError where there is none."""
-        if self._stop is not None and self._stop <= self._start:
-            raise IndexError("an answer without rows")
-        array = self._batch.arrays[index]
-        if self._start == 0 or array.ndim == 1:
-            return array.item(self._start)
-        return array[self._start].item(0)
-
     def shape(self, index: int) -> tuple[int, ...]:
         """The shape of `array(index)`."""
         shape = self._batch.arrays[index].shape

@@ -20,6 +20,7 @@ from augurium.serving.bulk import BulkRequest
 from augurium.serving.logged_prediction import INPUTS_AND_OUTPUTS, encode_predictions
 from augurium.serving.logged_values import Captured, captured_inputs, captured_outputs
 from augurium.serving.redaction import Redaction
+from augurium.serving.score import score_of
 
 ROW_BYTES = 512
 HASHES = 2**32
@@ -52,7 +53,8 @@ class PredictionLog:
         if not sample and not policy.exposures:
             return None
         redaction = Redaction(policy.redact, signature)
-        return VersionLog(self, (model, version), sample, policy.exposures, redaction)
+        hides_score = any(redaction.hides(output.name) for output in signature.outputs[:1])
+        return VersionLog(self, (model, version), sample, policy.exposures, redaction, hides_score)
 
     @property
     def waiting(self) -> int:
@@ -91,7 +93,14 @@ class PredictionLog:
 class VersionLog:
     """Logs the requests for one version."""
 
-    __slots__ = ("_exposures", "_hides", "_log", "_redaction", "_sampled_below", "_version")
+    __slots__ = (
+        "_exposures",
+        "_hides_score",
+        "_log",
+        "_redaction",
+        "_sampled_below",
+        "_version",
+    )
 
     def __init__(
         self,
@@ -100,13 +109,14 @@ class VersionLog:
         sample: float,
         exposures: bool,
         redaction: Redaction,
+        hides_score: bool,
     ) -> None:
         self._log = log
         self._version = version
         self._sampled_below = int(sample * HASHES)
         self._exposures = exposures
         self._redaction = redaction
-        self._hides = bool(redaction.names)
+        self._hides_score = hides_score
 
     @property
     def exposures(self) -> bool:
@@ -141,7 +151,7 @@ class VersionLog:
             inputs, outputs = self._captured(request, response)
             size += sum(part.size_bytes for part in (inputs, outputs) if part is not None)
         log, (model, version), (variant, unit) = self._log, self._version, told
-        score = None if response is None else self._score(response)
+        score = None if response is None or self._hides_score else score_of(response)
         # one tuple, made once: 2 us for a request of which nothing else is kept
         log.add(
             (
@@ -172,16 +182,6 @@ class VersionLog:
         if response is not None:
             outputs = captured_outputs(response, self._redaction, most)
         return inputs, outputs
-
-    def _score(self, response: InferenceResponse) -> float | None:
-        specs = response.specs
-        if not specs or (self._hides and self._redaction.hides(specs[0].name)):
-            return None
-        try:
-            return float(response.answer.first(response.indices[0]))
-        except (TypeError, ValueError, IndexError):
-            # a text, or no row
-            return None
 
 
 def _id_of(request: InferenceRequest | BulkRequest) -> str:
