@@ -16,25 +16,31 @@ MARKED = frozenset(
     }
 )
 MOST_MARKS = 24
+DAY_S = 86400.0
 
 
 def rollout_svg(rollout: "Rollout", events: "Sequence[RolloutEvent]") -> str:
     """The picture as SVG."""
     start = rollout.created_at.timestamp()
-    arms = _arms(rollout)
+    end, arms = _end(rollout, events), _arms(rollout)
+    # what is since the end is to be seen as well
+    edge = (end - start) * (1.0 if rollout.ended_at is None else 1.03)
     panels = [
-        Panel("weights, % of units", _percent, list(_weights(rollout, arms, start))),
+        Panel("weights, % of units", _percent, list(_weights(rollout, arms, (end - start, edge)))),
         _error_panel(list(_errors(rollout, arms, start))),
         Panel("p99 latency, ms", _plain, list(_tails(rollout, arms, start))),
         *_effects(rollout, start),
     ]
+    form = "%Y-%m-%d %H:%M" if end - start > DAY_S else "%H:%M:%S"
     marks = [
-        Mark(event.at.timestamp() - start, f"{event.at:%Y-%m-%d %H:%M:%S} {event.text}")
+        Mark(event.at.timestamp() - start, f"{event.at:{form}} {event.text}")
         for event in events
         if event.kind in MARKED
     ][:MOST_MARKS]
-    title = f"{rollout.kind} of {rollout.model}@{rollout.version}: {rollout.status}"
-    return picture(title, panels, marks, _end(rollout, events) - start)
+    status = rollout.status.replace("_", " ")
+    title = f"{rollout.kind} of {rollout.model}@{rollout.version}: {status}"
+    begun = f"started by {rollout.created_by} {rollout.created_at:%Y-%m-%d %H:%M:%S} UTC"
+    return picture((title, begun), panels, marks, edge)
 
 
 def _end(rollout: "Rollout", events: "Sequence[RolloutEvent]") -> float:
@@ -52,16 +58,25 @@ def _arms(rollout: "Rollout") -> dict[str, str]:
     return {name: ARM_COLOURS[place % len(ARM_COLOURS)] for place, name in enumerate(shown)}
 
 
-def _weights(rollout: "Rollout", arms: dict[str, str], start: float) -> Iterator[Curve]:
+def _weights(
+    rollout: "Rollout", arms: dict[str, str], until: tuple[float, float]
+) -> Iterator[Curve]:
+    start = rollout.created_at.timestamp()
     for name, colour in arms.items():
-        values = [
-            (point.at - point.seconds - start, point.weights.get(name, 0.0))
-            for point in rollout.points
-        ]
-        if rollout.points:
-            last = rollout.points[-1]
-            values.append((last.at - start, last.weights.get(name, 0.0)))
+        # a point has the weights that were decided when it ended
+        values = [(point.at - start, point.weights.get(name, 0.0)) for point in rollout.points]
+        if values:
+            last = _last_weights(rollout).get(name, 0.0)
+            values = [(0.0, values[0][1]), *values, *((at, last) for at in until)]
         yield Curve(name, colour, values, steps=True)
+
+
+def _last_weights(rollout: "Rollout") -> dict[str, float]:
+    """Those that are; of what has ended, all units have what answers them since."""
+    if rollout.ended_at is None:
+        return rollout.weights
+    promoted = rollout.status == "promoted"
+    return {f"v{rollout.version if promoted else rollout.control}": 100.0}
 
 
 def _errors(rollout: "Rollout", arms: dict[str, str], start: float) -> Iterator[Curve]:
@@ -102,11 +117,12 @@ def _of(rollout: "Rollout", name: str, start: float) -> "Iterator[tuple[float, A
 
 
 def _percent(value: float) -> str:
-    return f"{value:.3g} %"
+    return f"{_plain(value)} %"
 
 
 def _plain(value: float) -> str:
-    return f"{value:.3g}"
+    # a step of the grid away from zero may be what rounding left of it
+    return f"{round(value, 9):.3g}"
 
 
 def _effects(rollout: "Rollout", start: float) -> Iterator[Panel]:

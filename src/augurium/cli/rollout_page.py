@@ -22,7 +22,8 @@ def page(rollout: "Rollout", events: "Sequence[RolloutEvent]") -> "Group":
 
     parts: list[RenderableType] = [Text(printable(line)) for line in headline(rollout)]
     parts.append(table(COLUMNS, _arms(rollout)))
-    parts += [Text(printable(line)) for line in verdict_lines(rollout.verdict)]
+    said = verdict_lines(rollout.verdict, rollout.reason)
+    parts += [Text(printable(line)) for line in said]
     if events:
         rows = [(event.at, event.kind, event.actor, event.text) for event in events[-SHOWN_EVENTS:]]
         parts.append(table(("time", "event", "by", "what"), rows))
@@ -46,10 +47,13 @@ def headline(rollout: "Rollout") -> Iterator[str]:
         yield f"waits: {rollout.problem}"
 
 
-def verdict_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
-    """The newest verdict: its sentences, and each finding with its numbers."""
+def verdict_lines(verdict: Mapping[str, Any], said: str = "") -> Iterator[str]:
+    """The newest verdict: its sentences but what is `said` already, and each finding with its
+    numbers.
+    """
     for sentence in verdict.get("sentences", ()):
-        yield str(sentence)
+        if sentence != said:
+            yield str(sentence)
     for finding in verdict.get("findings", ()):
         yield f"- {_finding(finding)}"
 
@@ -61,7 +65,9 @@ def line(rollout: "Rollout") -> str:
         f"{label} {arm.requests} requests, {arm.errors} errors, p99 {_decimal(arm.p99_ms)} ms"
         for label, arm in totals(rollout.points[-6:]).items()
     ]
-    parts = [rollout.status, weights, *arms, rollout.reason]
+    # why it goes on was told as an event, once
+    reason = "" if rollout.status == "running" else rollout.reason
+    parts = [rollout.status, weights, *arms, reason]
     return "; ".join(part for part in parts if part)
 
 
@@ -90,13 +96,15 @@ def _arms(rollout: "Rollout") -> "Iterator[tuple[object, ...]]":
     for label in dict.fromkeys((*rollout.weights, *measured)):
         weight, arm = rollout.weights.get(label, 0.0), measured.get(label)
         bar = "█" * round(BAR * weight / 100)
+        # what has ended splits nothing any more
+        share = f"{weight:g} %" if rollout.weights else None
         if arm is None or not arm.requests:
-            yield (label, f"{weight:g} %", bar, 0, *[None] * 4)
+            yield (label, share, bar, 0, *[None] * 4)
             continue
         low, high = wilson(arm.errors, arm.requests)
         yield (
             label,
-            f"{weight:g} %",
+            share,
             bar,
             f"{arm.requests:,}",
             f"{100 * arm.errors / arm.requests:.3g} %",

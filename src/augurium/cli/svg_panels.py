@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import NamedTuple
 
-WIDTH, LEFT, RIGHT, TOP = 960, 76, 24, 64
+WIDTH, LEFT, RIGHT, TOP = 960, 76, 24, 92
 PANEL, GAP, FOOT = 130, 52, 40
 # tell apart also who does not see red and green alike (Okabe and Ito, "Color Universal Design")
+# lighter on a dark ground: DARK_COLOURS
 ARM_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+DARK_COLOURS = ("#58a6e8", "#ff8b3d", "#2fd1a3", "#e6a3c8", "#f5bb45", "#8ccdf2")
 STYLE = """
 svg { font: 12px system-ui, sans-serif; background: #ffffff; }
 text { fill: #1f2328; } .dim { fill: #59636e; } .title { font-size: 16px; font-weight: 600; }
@@ -25,6 +27,9 @@ stroke-dasharray: 3 3; } .bound { stroke: #59636e; fill: none; stroke-dasharray:
 UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 TICKS = 6
 MARK_WIDTH = 16
+MOST_TEXT = 132
+GRID = 4
+ROUNDING = 1e-9
 
 Values = Sequence[tuple[float, float]]
 Intervals = Sequence[tuple[float, float, float]]
@@ -62,32 +67,38 @@ class Mark(NamedTuple):
     text: str
 
 
-def picture(title: str, panels: Sequence[Panel], marks: Sequence[Mark], seconds: float) -> str:
-    """The whole picture; times are seconds from the left edge, of `seconds` in all."""
+def picture(
+    title: tuple[str, str], panels: Sequence[Panel], marks: Sequence[Mark], seconds: float
+) -> str:
+    """The whole picture; times are seconds from the left edge, of `seconds` in all.
+
+    The title has a line below it.
+    """
     bottom = TOP + len(panels) * (PANEL + GAP)
     height = bottom + FOOT + 18 * len(marks)
     span = max(seconds, 1.0)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}"'
         f' width="{WIDTH}" height="{height}" role="img">',
-        f"<title>{_text(title)}</title><style>{STYLE}</style>",
+        f"<title>{_text(title[0])}</title><style>{STYLE}{_dark()}</style>",
         '<rect class="ground" width="100%" height="100%"/>',
-        f'<text class="title" x="{LEFT}" y="26">{_text(title)}</text>',
+        f'<text class="title" x="{LEFT}" y="26">{_text(title[0])}</text>',
+        f'<text class="dim" x="{LEFT}" y="44">{_text(_cut(title[1]))}</text>',
     ]
     for place, panel in enumerate(panels):
         parts += _panel(panel, TOP + place * (PANEL + GAP), span)
     parts += _times(span, bottom - GAP)
-    parts += _marks(marks, span, bottom)
+    parts += _marks(marks, span, len(panels))
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
 def _panel(panel: Panel, top: float, span: float) -> Iterable[str]:
-    low, high = _range(panel)
+    low, high, step = _range(panel)
     axis = _Axis(top, low, high, span)
     yield f'<text x="{LEFT}" y="{top - 10}">{_text(panel.heading)}</text>'
     yield from _legend(panel.curves, top - 10)
-    for share in (0.0, 0.5, 1.0):
-        value = low + share * (high - low)
+    for number in range(round((high - low) / step) + 1):
+        value = low + number * step
         y = axis.y(value)
         yield f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>'
         label = _text(panel.written(value))
@@ -150,7 +161,8 @@ def _legend(curves: Sequence[Curve], y: float) -> Iterable[str]:
         x -= 16
 
 
-def _range(panel: Panel) -> tuple[float, float]:
+def _range(panel: Panel) -> tuple[float, float, float]:
+    """The least and the greatest value that are shown, and the step of the grid: round numbers."""
     found = [value for curve in panel.curves for _, value in curve.values]
     found += [side for curve in panel.curves for _, *sides in curve.bands for side in sides]
     found += [value for bound in panel.bounds for _, value in bound]
@@ -160,7 +172,14 @@ def _range(panel: Panel) -> tuple[float, float]:
         high = min(high, panel.top)
     if panel.from_zero:
         low = min(low, 0.0)
-    return (low, high) if high > low else (low, low + 1.0)
+    if high <= low:
+        high = low + 1.0
+    step = _nice((high - low) / GRID)
+    return (
+        step * math.floor(low / step + ROUNDING),
+        step * math.ceil(high / step - ROUNDING),
+        step,
+    )
 
 
 def _times(span: float, y: float) -> Iterable[str]:
@@ -182,20 +201,35 @@ def _nice(step: float) -> float:
     return next(power * times for times in (1, 2, 5, 10) if power * times >= step * (1 - 1e-9))
 
 
-def _marks(marks: Sequence[Mark], span: float, bottom: float) -> Iterable[str]:
-    label = -math.inf
+def _marks(marks: Sequence[Mark], span: float, panels: int) -> Iterable[str]:
+    bottom, label = TOP + panels * (PANEL + GAP), -math.inf
+    tops = [TOP + place * (PANEL + GAP) for place in range(panels)]
     for number, mark in enumerate(marks, 1):
         x = _x(mark.at, span)
         # what happened at once stands beside each other
         label = min(max(x, label + MARK_WIDTH), WIDTH - MARK_WIDTH / 2)
-        yield f'<path class="mark" d="M{x:.1f} {TOP - 4}V{bottom - GAP}"/>'
-        yield f'<text x="{label:.1f}" y="{TOP - 26}" text-anchor="middle">{number}</text>'
+        # not through headings
+        lines = "".join(f"M{x:.1f} {top}v{PANEL}" for top in tops)
+        yield f'<path class="mark" d="{lines}"/>'
+        yield f'<text x="{label:.1f}" y="{TOP - 28}" text-anchor="middle">{number}</text>'
         y = bottom + 18 * number - 4
-        yield f'<text x="{LEFT}" y="{y}">{number}. {_text(mark.text[:120])}</text>'
+        yield f'<text x="{LEFT}" y="{y}">{number}. {_text(_cut(mark.text))}</text>'
 
 
 def _x(at: float, span: float) -> float:
     return LEFT + (WIDTH - LEFT - RIGHT) * min(max(at / span, 0.0), 1.0)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - 1]}…"
+
+
+def _dark() -> str:
+    """Arms in the colours of a dark ground."""
+    pairs = list(zip(ARM_COLOURS, DARK_COLOURS, strict=True))
+    lines = "".join(f'[stroke="{one}"] {{ stroke: {other}; }} ' for one, other in pairs)
+    areas = "".join(f'[fill="{one}"] {{ fill: {other}; }} ' for one, other in pairs)
+    return f"@media (prefers-color-scheme: dark) {{ {lines}{areas}}}\n"
 
 
 def _text(text: str) -> str:

@@ -131,7 +131,7 @@ def advance(canary: Canary, plan: CanaryPlan, tick: CanaryTick, now: float) -> M
         warm = "warmed up; its answers are compared from now on"
         return _entered(canary, plan, CanaryState.ANALYZING, warm)
     if verdict.action is Action.PROMOTE:
-        return _onward(canary, plan, verdict.reason)
+        return _onward(canary, plan, _proof(verdict))
     return _at_deadline(canary, plan, verdict)
 
 
@@ -198,7 +198,14 @@ def _onward(canary: Canary, plan: CanaryPlan, reason: str) -> Moved:
     if canary.step + 1 == len(plan.steps):
         return _entered(canary, plan, CanaryState.PROMOTED, reason)
     further = replace(canary, step=canary.step + 1)
-    return _entered(further, plan, CanaryState.ANALYZING, reason, event="step")
+    told = f"the candidate gets {plan.steps[further.step]:g} %: {reason}"
+    return _entered(further, plan, CanaryState.ANALYZING, told, event="step")
+
+
+def _proof(verdict: Verdict) -> str:
+    """What says most of all that passed; all of it stands in the log of decisions."""
+    margins = [one.reason for one in verdict.findings if one.check == "margin"]
+    return margins[0] if margins else verdict.reason
 
 
 def _at_deadline(canary: Canary, plan: CanaryPlan, verdict: Verdict) -> Moved:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from augurium.core.experiment_design import WEEK_DAYS, ExperimentDesign
+from augurium.core.experiment_design import DAY_S, WEEK_DAYS, ExperimentDesign
 from augurium.statistics.guardrails import GuardrailState
 from augurium.traffic.experiment_outcome import breached_by, comparison_of, winner_of
 from augurium.traffic.experiment_result import (
@@ -39,14 +39,14 @@ def _running(design: ExperimentDesign, verdict: ExperimentVerdict) -> Iterator[s
         )
         return
     yield (
-        f"{verdict.units} units after {verdict.days:.1f} days, {_percent(verdict.information)} of "
+        f"{verdict.units} units after {_time(verdict.days)}, {_percent(verdict.information)} of "
         f"the plan; {len(verdict.run.looks)} of {verdict.looks_planned} looks were taken."
     )
     winner = winner_of(design, verdict.metrics, breached_by(verdict.guardrails))
     if winner is not None:
         yield (
-            f"{winner} is better already; nothing ships before {design.least_days:g} full days, "
-            "because people behave otherwise on other days of the week."
+            f"{winner} is better already; nothing ships before {_time(design.least_days)} are "
+            "over, because people behave otherwise on other days of the week."
         )
 
 
@@ -146,7 +146,7 @@ def _guardrails(verdict: ExperimentVerdict) -> Iterator[str]:
 def _cautions(design: ExperimentDesign, verdict: ExperimentVerdict) -> Iterator[str]:
     if design.least_days < WEEK_DAYS and verdict.outcome is Outcome.SHIP:
         yield (
-            f"It was planned for {design.least_days:g} days, less than a week: what differs by the "
+            f"It was planned for {_time(design.least_days)}, less than a week: what differs by the "
             "day of the week was not seen."
         )
     if verdict.mixed_units > MANY_MIXED * max(1, verdict.units):
@@ -213,3 +213,12 @@ def _signed(value: float) -> str:
 
 def _p(value: float) -> str:
     return f"{value:.2g}" if value >= 0.001 else "< 0.001"
+
+
+def _time(days: float) -> str:
+    """In the largest unit of which there are two."""
+    size, unit = next(found for found in _UNITS if days * DAY_S >= 2 * found[0] or found[0] == 1.0)
+    return f"{days * DAY_S / size:.3g} {unit}"
+
+
+_UNITS = ((DAY_S, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))

@@ -91,6 +91,17 @@ def test_a_good_candidate_goes_through_every_step_and_becomes_the_default() -> N
     assert story.events == ["warmup", "analyzing", "step", "step", "step", "promoted"]
 
 
+def test_a_step_tells_what_the_candidate_gets_and_how_it_earned_it() -> None:
+    story = Story()
+
+    story.ticks(GOOD, 32)
+
+    (step,) = [one for one in story.asked if isinstance(one, Emit) and one.event == "step"]
+    assert step.reason.startswith("the candidate gets 25 %: at most ")
+    assert "within the margin" in step.reason
+    assert story.canary.reason == step.reason
+
+
 def test_a_bad_candidate_loses_its_traffic_and_is_frozen() -> None:
     story = Story()
 

@@ -98,9 +98,11 @@ def test_an_experiment_of_two_days_ships_and_says_that_it_was_no_week() -> None:
     so_far = bought(np.random.default_rng(4), 40_000, 0.1, 0.12)
 
     found = verdicts(design(days=2), [(2, so_far)])[0]
+    hours = verdicts(design(days=0.25), [(0.25, so_far)])[0]
 
     assert found.outcome is Outcome.SHIP
-    assert any("less than a week" in sentence for sentence in found.sentences)
+    assert any("for 2 days, less than a week" in sentence for sentence in found.sentences)
+    assert any("for 6 hours, less than a week" in sentence for sentence in hours.sentences)
 
 
 def test_a_win_that_has_turned_does_not_ship() -> None:
