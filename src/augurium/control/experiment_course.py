@@ -228,7 +228,7 @@ def _told(verdict: ExperimentVerdict) -> dict[str, Any]:
 def _looked(design: ExperimentDesign, verdict: ExperimentVerdict) -> tuple[LookTaken, ...]:
     if verdict.look is None or not verdict.run.looks:
         return ()
-    metric = verdict.metrics[0]
+    metric = next(one for one in verdict.metrics if one.role == "primary")
     scores = verdict.run.looks[-1].scores
     return tuple(
         LookTaken(

@@ -13,12 +13,12 @@ from augurium.control.rollout_course import Watched
 from augurium.control.rollout_state import Move, RolloutState, with_split
 from augurium.core.clock import ManualClock
 from augurium.core.errors import Conflict, InvalidArgument
-from augurium.core.experiment_design import DAY_S, Bandit, ExperimentDesign
+from augurium.core.experiment_design import DAY_S, Bandit, ExperimentDesign, ExperimentMetric
 from augurium.registry.records import Model
 from augurium.registry.rollout_records import Rollout
 from augurium.traffic.experiment_result import ExperimentPhase
 from augurium.traffic.variant_sums import ExperimentSums
-from tests.support.experiments import bought, design
+from tests.support.experiments import BOUGHT, bought, design
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MODEL = Model(name="ranker", created_at=NOW, default_version=1, deployed_versions=(1, 2))
@@ -104,6 +104,18 @@ async def test_a_look_is_remembered_with_its_effect_for_the_picture() -> None:
     assert (look["variant"], look["look"]) == ("v2", 1)
     assert look["bound"] > 3
     assert move.outcome == ""
+
+
+async def test_the_picture_is_of_the_metric_that_decides() -> None:
+    seen = ExperimentMetric("seen", kind="continuous", source="score")
+    one = Experiment(design(metrics=(seen, BOUGHT), primary=("bought",)))
+    one.found = bought(np.random.default_rng(2), 5_000, 0.1, 0.1)
+    move = await one.after(1.01 * DAY_S)
+
+    assert move is not None
+    (look,) = move.course["history"]
+    assert look["metric"] == "bought"
+    assert look["z"] != 0
 
 
 async def test_a_winner_completes_it_and_is_left_to_people_to_promote() -> None:
