@@ -24,6 +24,8 @@ Which = Annotated[
 GOOD = frozenset({"promoted", "completed"})
 # how long a server may be away, as one is that restarts
 PATIENCE_S = 60.0
+# how often a line says how it stands where nothing happens
+LINE_EVERY_S = 60.0
 
 
 def watch(
@@ -35,8 +37,9 @@ def watch(
 ) -> None:
     """Shows a rollout until it ends: weights, errors, latencies, events and why.
 
-    Without a terminal it prints a line whenever something has changed, with `--json` one event a
-    line. Ends with 0 when it was promoted or completed, with 1 when it was rolled back or failed.
+    Without a terminal it prints a line whenever something happens and once a minute, with `--json`
+    one event a line. Ends with 0 when it was promoted or completed, with 1 when it was rolled back
+    or failed.
     """
     from augurium.client import Client
 
@@ -89,7 +92,7 @@ def _live(looks: "Iterator[_Look]") -> str:
 
 
 def _lines(looks: "Iterator[_Look]", json: bool) -> str:
-    said = status = ""
+    status, said, said_at = "", None, 0.0
     for look in looks:
         status = look.rollout.status
         for event in look.fresh:
@@ -97,7 +100,9 @@ def _lines(looks: "Iterator[_Look]", json: bool) -> str:
                 print_json(event)
             else:
                 typer.echo(printable(f"{event.at:%H:%M:%S} {event.kind}: {event.text}"))
-        if not json and line(look.rollout) != said:
-            said = line(look.rollout)
-            typer.echo(printable(f"{time.strftime('%H:%M:%S', time.gmtime())} {said}"))
+        standing, now = (status, look.rollout.weights), time.monotonic()
+        if not json and (standing != said or now - said_at >= LINE_EVERY_S):
+            said, said_at = standing, now
+            clock = time.strftime("%H:%M:%S", time.gmtime())
+            typer.echo(printable(f"{clock} {line(look.rollout)}"))
     return status
