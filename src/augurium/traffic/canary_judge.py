@@ -7,6 +7,8 @@ candidate whose errors are known to be within the margin is promoted.
 
 import math
 
+from scipy.special import ndtri
+
 from augurium.core.canary_plan import CanaryPlan, QualityMetric
 from augurium.statistics.estimates import difference, mean, moments_of_sums
 from augurium.statistics.guardrails import GuardrailState, guardrail
@@ -201,19 +203,22 @@ def _drift(plan: CanaryPlan, evidence: Evidence) -> Finding:
     far = standardized(mine, other)
     if far is None:
         return Finding(check="drift", outcome=Outcome.TOLD, reason="no scores to compare")
-    limit = plan.drift_limit
+    limit, width = plan.drift_limit, distance_width(mine, other, far, plan.alpha)
     outcome = Outcome.TOLD
     if limit is not None:
         outcome = Outcome.OPEN if abs(far) > limit else Outcome.PASSED
     return Finding(
         check="drift",
         outcome=outcome,
-        reason=f"scores average {mine.mean:.4g} beside {other.mean:.4g}, "
-        f"{far:.3g} standard deviations apart",
+        reason=f"scores average {mine.mean:.4g} beside {other.mean:.4g} and vary by "
+        f"{math.sqrt(mine.variance):.3g} beside {math.sqrt(other.variance):.3g}, "
+        f"{far:.3g} standard deviations apart ({far - width:.3g} to {far + width:.3g})",
         baseline=other.mean,
         candidate=mine.mean,
         statistic=far,
         threshold=limit,
+        low=far - width,
+        high=far + width,
         n=mine.n,
     )
 
@@ -225,3 +230,10 @@ def standardized(mine: Moments, other: Moments) -> float | None:
     if min(mine.n, other.n) < 2 or not mine.m2 + other.m2 > 0:
         return None
     return (mine.mean - other.mean) / math.sqrt((mine.m2 + other.m2) / (mine.n + other.n - 2))
+
+
+def distance_width(mine: Moments, other: Moments, far: float, alpha: float) -> float:
+    """Half of the interval of such a distance, for one look (Hedges and Olkin 1985)."""
+    n = mine.n + other.n
+    variance = n / (mine.n * other.n) + far * far / (2 * n)
+    return -float(ndtri(alpha / 2)) * math.sqrt(variance)

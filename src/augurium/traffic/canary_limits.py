@@ -29,8 +29,8 @@ def _errors(plan: CanaryPlan, evidence: Evidence) -> Finding:
     return Finding(
         check="error_limit",
         outcome=Outcome.FAILED if broken else Outcome.PASSED,
-        reason=f"{counted}, {'more than' if broken else 'within'} the limit of {limit:.4g}"
-        + (f": the rate is at least {low:.4g}" if broken else ""),
+        reason=f"{counted}, {'more than' if broken else 'within'} the limit of "
+        f"{plan.error_limit_percent:.4g} %" + (f": at least {low * 100:.3g} %" if broken else ""),
         candidate=errors / n if n else None,
         statistic=low,
         threshold=limit,

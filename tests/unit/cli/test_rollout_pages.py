@@ -87,6 +87,13 @@ def test_the_page_shows_weights_errors_with_intervals_and_why() -> None:
     assert "█" * 38 in text
 
 
+def test_after_its_end_the_page_claims_no_weights() -> None:
+    text = shown(a_rollout(status="promoted", weights={}, ended_at=START + timedelta(hours=1)))
+
+    rows = [row.split() for row in text.splitlines()]
+    assert ["v1", "-", "19,000"] in [row[:3] for row in rows]
+
+
 def test_a_line_tells_the_same_without_a_terminal() -> None:
     told = line(a_rollout())
 

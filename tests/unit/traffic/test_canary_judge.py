@@ -12,7 +12,7 @@ from augurium.core.canary_plan import CanaryPlan, QualityMetric
 from augurium.statistics.moments import Moments
 from augurium.traffic.canary_evidence import CanaryTick, Evidence, Quality
 from augurium.traffic.canary_findings import Action, Finding, Outcome, Verdict
-from augurium.traffic.canary_judge import judge, judge_limits, standardized
+from augurium.traffic.canary_judge import distance_width, judge, judge_limits, standardized
 from tests.support.canary import arm, tick
 
 PLAN = CanaryPlan(2, slo_ms=100)
@@ -105,7 +105,7 @@ def test_too_many_errors_are_too_many_whatever_the_baseline_does() -> None:
     verdict = judged(tick(arm(100, 40), arm(1900, 760)))
 
     assert verdict.action is Action.ROLL_BACK
-    assert "more than the limit of 0.05" in verdict.reason
+    assert "more than the limit of 5 %: at least 23" in verdict.reason
 
 
 def test_an_objective_exceeded_twofold_at_the_99th_percentile_is_too_slow() -> None:
@@ -214,13 +214,25 @@ def test_scores_that_moved_are_told_and_hold_only_if_the_plan_says_so() -> None:
     told, held = judged(*ticks), judged(*ticks, plan=CanaryPlan(2, drift_limit=0.5))
 
     assert (told.action, held.action) == (Action.PROMOTE, Action.HOLD)
-    assert found(told, "drift").statistic == pytest.approx(4, rel=1e-3)
+    drift = found(told, "drift")
+    assert drift.statistic == pytest.approx(4, rel=1e-3)
+    assert drift.low is not None
+    assert drift.high is not None
+    assert 3.9 < drift.low < 4 < drift.high < 4.1
+    assert "vary by 0.1 beside 0.1" in drift.reason
 
 
 def test_the_distance_of_means_in_standard_deviations_is_that_of_kayenta() -> None:
     far = standardized(Moments(6, 7.5, 37.5), Moments(6, 1.5, 1.5))
 
     assert far == pytest.approx(3.03821, abs=1e-5)
+
+
+def test_an_interval_of_a_distance_is_that_of_hedges_and_olkin() -> None:
+    mine, other = Moments(50, 0.5, 49), Moments(50, 0.0, 49)
+
+    # 0.5 +- 1.96 sqrt(100 / 2500 + 0.25 / 200)
+    assert distance_width(mine, other, 0.5, 0.05) == pytest.approx(0.39811, abs=1e-4)
 
 
 def test_every_finding_says_why() -> None:
