@@ -21,7 +21,7 @@ import pytest
 from augurium.client import Client
 from augurium.core.errors import AuguriumError, Conflict
 from tests.support.models import table_model
-from tests.support.node import AUGURIUM, Node, clean_environment
+from tests.support.node import AUGURIUM, Node, clean_environment, control_of
 
 PLACES = 1000
 # a version with so few places fails for all others
@@ -183,15 +183,6 @@ def test_a_bad_version_is_rolled_back_and_answers_nobody_any_more(
         )
     assert load.failures
     assert max(load.failed_at, load.last("v3")) <= decided.at.timestamp() + 1.0
-
-
-def control_of(node: Node) -> psutil.Process:
-    """The control process: the child that listens on the management port."""
-    port = int(node.management.rpartition(":")[2])
-    for child in psutil.Process(node.process.pid).children(recursive=True):
-        if any(one.laddr.port == port for one in child.net_connections() if one.laddr):
-            return child
-    raise AssertionError("no control process")
 
 
 def test_a_control_that_is_killed_at_every_step_still_brings_it_to_its_end(

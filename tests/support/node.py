@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
 import pytest
 
 from augurium.client import Client
@@ -94,6 +95,15 @@ class Node:
             self.process.stdout.close()
         self.log.close()
         return code
+
+
+def control_of(node: Node) -> psutil.Process:
+    """The control process: the child that listens on the management port."""
+    port = int(node.management.rpartition(":")[2])
+    for child in psutil.Process(node.process.pid).children(recursive=True):
+        if any(one.laddr.port == port for one in child.net_connections() if one.laddr):
+            return child
+    raise AssertionError("no control process")
 
 
 def clean_environment() -> dict[str, str]:

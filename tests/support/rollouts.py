@@ -40,7 +40,10 @@ class StepCourse:
     """Goes one step further with every tick, and rolls back after a tick with ten errors."""
 
     def __init__(self, exposes: bool = False) -> None:
-        self.exposes = exposes
+        self._exposes = exposes
+
+    def exposes(self, plan: dict[str, Any]) -> bool:
+        return self._exposes
 
     def begin(self, model: Model, plan: dict[str, Any]) -> Beginning:
         if "version" not in plan:

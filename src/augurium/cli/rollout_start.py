@@ -45,6 +45,20 @@ WarmUp = Annotated[
     typer.Option("--warm-up-requests", help="Requests of the version that are not judged."),
 ]
 
+Quality = Annotated[
+    str | None,
+    typer.Option(
+        "--quality", metavar="METRIC", help="A metric of feedback that it may not harm, too."
+    ),
+]
+QualityMargin = Annotated[
+    float | None,
+    typer.Option("--quality-margin", help="How much worse the metric may be, in its unit."),
+]
+LowerIsBetter = Annotated[
+    bool, typer.Option("--lower-is-better", help="The metric is better where it is lower.")
+]
+
 
 def start(
     version: VersionArgument,
@@ -60,6 +74,9 @@ def start(
     deadline: Deadline = None,
     least_requests: Least = None,
     warm_up_requests: WarmUp = None,
+    quality: Quality = None,
+    quality_margin: QualityMargin = None,
+    lower_is_better: LowerIsBetter = False,
     json: JsonFlag = False,
 ) -> None:
     """Starts a rollout of a version: a canary, unless told otherwise.
@@ -78,10 +95,12 @@ def start(
         "warm_up_requests": warm_up_requests,
     }
     given = {key: value for key, value in options.items() if value is not None}
+    judged = quality_options(quality, quality_margin, lower_is_better)
     kind, file = _kind(canary, experiment, bandit, plan)
-    if kind != "canary" and given:
-        raise typer.BadParameter(f"options of a canary do not go with --{kind}: {', '.join(given)}")
-    wanted = {**_read(file), **given, "version": number}
+    if kind != "canary" and (given or judged):
+        unfit = ", ".join([*given, *(["quality"] if judged else [])])
+        raise typer.BadParameter(f"options of a canary do not go with --{kind}: {unfit}")
+    wanted = with_quality({**_read(file), **given, "version": number}, judged)
     with Client() as client, spinner(f"starting {kind} of {name}@{number}", shown=not json):
         started = client.start_rollout(name, wanted, kind)
     if json:
@@ -97,6 +116,27 @@ def sentence(started: "Rollout") -> str:
         f"{started.kind} of {started.model}@{started.version} is {started.status} ({weights});"
         f" see it with `augurium rollout watch {started.model}`"
     )
+
+
+def quality_options(name: str | None, margin: float | None, lower: bool) -> dict[str, Any]:
+    """What options say of the quality that is judged, empty if they say nothing."""
+    said = {"name": name, "margin": margin, "higher_is_better": False if lower else None}
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def with_quality(plan: dict[str, Any], judged: dict[str, Any]) -> dict[str, Any]:
+    """The plan with these options. Raises BadParameter where it lacks the name or the margin."""
+    if not judged:
+        return plan
+    known = plan.get("quality")
+    whole = {**(known if isinstance(known, dict) else {}), **judged}
+    if "name" not in whole:
+        raise typer.BadParameter("expected --quality METRIC, the name of a metric of feedback")
+    if "margin" not in whole:
+        raise typer.BadParameter(
+            f"expected --quality-margin, how much worse '{whole['name']}' may be, such as 0.01"
+        )
+    return {**plan, "quality": whole}
 
 
 def _kind(

@@ -1,11 +1,12 @@
 """The course of canaries: feeds ticks to `traffic/canary.py` and says what of it shall be done."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Struct, to_builtins
 
+from augurium.control.canary_quality import QualityQuestion
 from augurium.control.rollout_course import Beginning, Watched
 from augurium.control.rollout_state import Move, RolloutState
 from augurium.control.variant_ticks import Arm, Tick
@@ -17,7 +18,7 @@ from augurium.registry.records import Model
 from augurium.registry.rollout_records import Rollout, RolloutNote
 from augurium.traffic import canary as machine
 from augurium.traffic.canary import Canary, CanaryAction, CanaryState, Emit, SetWeight
-from augurium.traffic.canary_evidence import CanaryTick
+from augurium.traffic.canary_evidence import CanaryTick, Quality
 from augurium.traffic.canary_findings import Outcome
 
 # ticks that are not there after so many of their lengths are those in which nobody asked
@@ -30,6 +31,10 @@ ORDERS = {
 }
 
 
+# the quality that is known; it never waits
+NewestQuality = Callable[[QualityQuestion], Quality | None]
+
+
 class CanaryMemory(Struct, frozen=True):
     """The canary, and until when it has seen ticks, in seconds since the rollout began."""
 
@@ -38,18 +43,27 @@ class CanaryMemory(Struct, frozen=True):
 
 
 class CanaryCourse:
-    """Judges canaries. Pure: all that it knows is in the state."""
+    """Judges canaries. All that it knows is in the state, but for `quality`, which is asked.
 
-    exposes = False
+    `recorded` says whether this node keeps a prediction log.
+    """
+
+    def __init__(self, quality: NewestQuality, recorded: bool = True) -> None:
+        self._quality = quality
+        self._recorded = recorded
+
+    def exposes(self, plan: dict[str, Any]) -> bool:
+        # outcomes are those of requests that are recorded
+        return _plan(plan).quality is not None
 
     def begin(self, model: Model, plan: dict[str, Any]) -> Beginning:
         wanted = _plan(plan)
         check_plan(wanted)
-        if wanted.quality is not None:
-            # one whose outcomes nobody reads would be held for ever
-            raise InvalidArgument(
-                "canaries do not read feedback yet, so they cannot judge quality; leave it out, or"
-                " run an experiment with the metric"
+        if wanted.quality is not None and not self._recorded:
+            # one whose outcomes cannot be known would be held until its deadline
+            raise Conflict(
+                "quality is judged by predictions that are recorded, and this node records none;"
+                " set prediction_log.enabled = true, or leave quality out"
             )
         control = model.default_version
         if control is None:
@@ -79,13 +93,15 @@ class CanaryCourse:
         return _plan(rollout.plan).tick_s
 
     async def advance(self, rollout: Rollout, state: RolloutState, watched: Watched) -> Move | None:
-        plan, memory = _plan(rollout.plan), msgspec.convert(state.course, CanaryMemory)
+        plan, memory = _plan(rollout.plan), _memory(state)
         canary, fed_s = memory.canary, memory.fed_s
         ticks = [_tick(rollout, state, tick, watched.fault) for tick in watched.ticks]
         if not ticks:
             if watched.now - fed_s < PATIENCE * plan.tick_s and not watched.fault:
                 return None
             ticks = [CanaryTick(max(0.0, watched.now - fed_s - plan.tick_s), fault=watched.fault)]
+        # it is that since the beginning, so that the last one says all
+        ticks[-1] = msgspec.structs.replace(ticks[-1], quality=self._known(rollout, state, plan))
         actions: list[CanaryAction] = []
         for tick in ticks:
             canary, asked = machine.advance(canary, plan, tick, watched.at)
@@ -97,7 +113,7 @@ class CanaryCourse:
     def obey(
         self, rollout: Rollout, state: RolloutState, order: str, reason: str, now: float
     ) -> Move:
-        plan, memory = _plan(rollout.plan), msgspec.convert(state.course, CanaryMemory)
+        plan, memory = _plan(rollout.plan), _memory(state)
         canary, actions = ORDERS[order](memory.canary, plan, reason)
         done = [action for action in actions if not isinstance(action, Emit)]
         move = _move(rollout, state, CanaryMemory(canary, memory.fed_s), done)
@@ -106,12 +122,30 @@ class CanaryCourse:
     async def peek(self, rollout: Rollout, state: RolloutState) -> dict[str, Any]:
         return state.verdict
 
+    def _known(self, rollout: Rollout, state: RolloutState, plan: CanaryPlan) -> Quality | None:
+        """What its outcomes are, as far as they were read."""
+        if plan.quality is None:
+            return None
+        question = QualityQuestion(
+            rollout.model,
+            plan.quality.name,
+            f"v{state.control}",
+            f"v{rollout.version}",
+            rollout.created_at.timestamp(),
+        )
+        return self._quality(question)
+
 
 def _plan(plan: dict[str, Any]) -> CanaryPlan:
     try:
         return msgspec.convert(plan, CanaryPlan)
     except msgspec.ValidationError as error:
         raise InvalidArgument(f"the plan of the canary does not fit: {error}") from error
+
+
+def _memory(state: RolloutState) -> CanaryMemory:
+    # what comes from the registry was JSON, where the bins of histograms are texts
+    return msgspec.convert(state.course, CanaryMemory, str_keys=True)
 
 
 def _split(control: int, version: int, percent: float) -> tuple[Variant, ...]:

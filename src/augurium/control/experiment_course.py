@@ -79,14 +79,15 @@ class ExperimentMemory(Struct, frozen=True, kw_only=True):
 class ExperimentCourse:
     """Judges experiments; with a `bandit` in the design it moves weights too."""
 
-    exposes = True
-
     def __init__(self, sums_of: SumsOf, clock: Clock, kind: str = "experiment") -> None:
         self._sums_of = sums_of
         self._clock = clock
         self._kind = kind
         # from here on the monotonic clock counts: a wall clock that is set ends no experiment
         self._epoch = clock.now().timestamp() - clock.monotonic()
+
+    def exposes(self, plan: dict[str, Any]) -> bool:
+        return True
 
     def begin(self, model: Model, plan: dict[str, Any]) -> Beginning:
         wanted = dict(plan)

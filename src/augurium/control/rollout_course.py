@@ -45,8 +45,9 @@ class Watched(NamedTuple):
 class Course(Protocol):
     """Judges the rollouts of one kind. It keeps nothing: what it knows is in the state."""
 
-    exposes: bool
-    """Whether it needs a record of every request."""
+    def exposes(self, plan: dict[str, Any]) -> bool:
+        """Whether a rollout with this plan needs a record of every request."""
+        ...
 
     def begin(self, model: Model, plan: dict[str, Any]) -> Beginning:
         """Reads a plan. Raises InvalidArgument for one that cannot be, Conflict for a model that

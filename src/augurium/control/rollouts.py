@@ -79,7 +79,7 @@ class Rollouts:
         for rollout in found:
             if rollout.id not in self._held:
                 self._hold(rollout)
-                exposes = self._course(rollout.kind).exposes
+                exposes = self._course(rollout.kind).exposes(rollout.plan)
                 await self._effects.expose(rollout.model, exposes)
         self._loaded = True
 
@@ -107,7 +107,7 @@ class Rollouts:
         async with held.turn:
             try:
                 # before the first request that counts
-                await self._effects.expose(model, course.exposes)
+                await self._effects.expose(model, course.exposes(rollout.plan))
                 await self.keeper.settle(held, actor)
             except AuguriumError as error:
                 await self._not_begun(held, error, actor)

@@ -161,7 +161,7 @@ def services(
     store = MemoryRollouts(registry, clock)
     rollouts = Rollouts(
         store,
-        {"canary": CanaryCourse()},
+        {"canary": CanaryCourse(lambda _: None)},
         NodeEffects(registry, traffic, deployments, snapshots, hub),
         ticks,
         EventFeed(store, Webhooks(settings.webhooks, clock)),

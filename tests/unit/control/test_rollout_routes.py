@@ -65,7 +65,7 @@ async def test_a_second_one_is_a_conflict_with_who_and_when(
         ({"version": 1}, 400, "default already"),
         ({"steps": [50, 10]}, 400, "do not grow"),
         ({"speed": 3}, 400, "speed"),
-        ({"quality": {"name": "bought", "margin": 0.01}}, 400, "run an experiment"),
+        ({"quality": {"name": "bought"}}, 400, "margin"),
         ({"version": 9}, 409, "--no-default"),
     ],
 )

@@ -364,6 +364,12 @@ async def test_an_experiment_has_every_request_recorded_as_long_as_it_lives(
     assert (during, after_a_restart, world.effects.exposed) == (True, True, False)
 
 
+async def test_what_a_plan_does_not_need_is_not_recorded(world: World) -> None:
+    await world.begin()
+
+    assert not world.effects.exposed
+
+
 async def test_the_picture_has_a_point_for_every_tick(world: World) -> None:
     await world.begin()
     await world.tick()
