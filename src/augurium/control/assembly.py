@@ -11,13 +11,9 @@ from sqlalchemy import Engine
 
 from augurium.access.sql_key_store import SqlKeyStore
 from augurium.control.access_keeper import AccessKeeper
-from augurium.control.canary_course import CanaryCourse
-from augurium.control.canary_quality import QualityRecords
 from augurium.control.deployments import Deployments
 from augurium.control.desk import Desk
 from augurium.control.event_feed import EventFeed
-from augurium.control.experiment_course import ExperimentCourse
-from augurium.control.experiment_records import ExperimentRecords, Flush
 from augurium.control.feedback import Feedback
 from augurium.control.import_pipeline import ImportPipeline, Progress
 from augurium.control.imports import Imports
@@ -28,10 +24,9 @@ from augurium.control.node_engines import NodeEngines
 from augurium.control.node_log import NodeLog
 from augurium.control.prediction_records import PredictionRecords
 from augurium.control.profiles import Profiles
-from augurium.control.quality_watch import QualityWatch
 from augurium.control.replica_numbers import ReplicaNumbers
 from augurium.control.replica_scaling import ReplicaScaling
-from augurium.control.rollout_course import Course
+from augurium.control.rollout_courses import RolloutCourses
 from augurium.control.rollout_effects import NodeEffects
 from augurium.control.rollouts import Rollouts
 from augurium.control.series import Series
@@ -200,15 +195,8 @@ def _rollouts(
     ticks, effects, predictions, feedback = node
     store, hooks = SqlRollouts(database, clock), config.settings.webhooks
     feed = EventFeed(store, Webhooks(hooks, clock, read_secret(hooks.secret_file)))
-    flushes: tuple[Flush, Flush] = (lambda _: predictions.flush(), feedback.flush)
-    records = ExperimentRecords(predictions.partitions, *flushes)
-    qualities = QualityRecords(predictions.partitions, *flushes)
-    watch = QualityWatch(qualities.quality, lambda model: feedback.counts.received[model], clock)
-    courses: dict[str, Course] = {
-        "canary": CanaryCourse(watch.newest, config.settings.prediction_log.enabled),
-        "experiment": ExperimentCourse(records.sums, clock),
-        "bandit": ExperimentCourse(records.sums, clock, "bandit"),
-    }
+    recorded = config.settings.prediction_log.enabled
+    courses = RolloutCourses(predictions, feedback, clock, recorded)
     return Rollouts(store, courses, effects, ticks, feed, clock)
 
 

@@ -77,12 +77,18 @@ class ExperimentMemory(Struct, frozen=True, kw_only=True):
 
 
 class ExperimentCourse:
-    """Judges experiments; with a `bandit` in the design it moves weights too."""
+    """Judges experiments; with a `bandit` in the design it moves weights too.
 
-    def __init__(self, sums_of: SumsOf, clock: Clock, kind: str = "experiment") -> None:
+    `recorded` says whether this node keeps a prediction log.
+    """
+
+    def __init__(
+        self, sums_of: SumsOf, clock: Clock, kind: str = "experiment", recorded: bool = True
+    ) -> None:
         self._sums_of = sums_of
         self._clock = clock
         self._kind = kind
+        self._recorded = recorded
         # from here on the monotonic clock counts: a wall clock that is set ends no experiment
         self._epoch = clock.now().timestamp() - clock.monotonic()
 
@@ -96,6 +102,11 @@ class ExperimentCourse:
         if (self._kind == "bandit") != (design.bandit is not None):
             fits = "an experiment" if design.bandit is None else "a bandit"
             raise InvalidArgument(f"the design is that of {fits}; start it as {fits}")
+        if not self._recorded:
+            raise InvalidArgument(
+                f"{self._kind}s are judged by predictions that are recorded, and this node records"
+                " none; set prediction_log.enabled = true"
+            )
         control = design.variants[0].version
         if model.default_version is None:
             raise Conflict(f"model '{model.name}' has no default version to go back to")

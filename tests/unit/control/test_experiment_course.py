@@ -207,6 +207,16 @@ def test_a_design_that_cannot_be_is_refused(plan: dict[str, Any], said: str) -> 
         one.course.begin(MODEL, msgspec.to_builtins(design()) | plan)
 
 
+def test_a_node_that_records_no_predictions_takes_no_experiment() -> None:
+    async def sums(*_: object) -> ExperimentSums:
+        raise AssertionError("nothing to read")
+
+    course = ExperimentCourse(sums, ManualClock(NOW), recorded=False)
+
+    with pytest.raises(InvalidArgument, match="this node records none"):
+        course.begin(MODEL, msgspec.to_builtins(design()))
+
+
 def test_an_experiment_needs_a_default_to_go_back_to() -> None:
     one = Experiment(design())
     model = msgspec.structs.replace(MODEL, default_version=None)
