@@ -63,7 +63,7 @@ AGREEING = "infer|generate|generate_stream|invocations|classify|regress"
 
 def words(columns: Any, parameters: Any) -> Any:
     """As many answers as `count` says, none among them."""
-    for index in range(min(int(columns["count"][0]), 3)):
+    for index in range(min(int(columns["count"][0]), 3) if len(columns["count"]) else 0):
         yield {"text": np.array([f"{columns['prompt'][0]}-{index}"])}
 
 
