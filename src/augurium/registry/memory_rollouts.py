@@ -3,10 +3,7 @@
 import threading
 from collections.abc import Iterable, Sequence
 
-import msgspec
-
 from augurium.core.clock import Clock
-from augurium.core.identifiers import new_id
 from augurium.registry.memory_registry import MemoryRegistry
 from augurium.registry.registry import Sees
 from augurium.registry.rollout_records import (
@@ -22,6 +19,9 @@ from augurium.registry.rollout_store import (
     check_event_limit,
     check_free,
     rollout_not_found,
+    start_note,
+    started,
+    updated,
 )
 from augurium.registry.rules import check_live
 
@@ -42,28 +42,14 @@ class MemoryRollouts:
             check_live(self._registry.model(draft.model), version)
             active = [one for one in self._of(draft.model) if one.active]
             check_free(draft.model, active[0] if active else None)
-            fields = msgspec.structs.asdict(draft)
-            now = self._clock.now()
-            rollout = Rollout(**fields, id=new_id(), created_at=now, created_by=actor)
-            text = f"{draft.kind} of {draft.model}@{draft.version} started"
-            note = RolloutNote(
-                kind="started", text=text, numbers={"plan": draft.plan}, action="start_rollout"
-            )
-            return self._kept(rollout, (note,), actor)
+            rollout = started(draft, self._clock.now(), actor)
+            return self._kept(rollout, (start_note(draft),), actor)
 
     def save(self, rollout: str, revision: int, update: RolloutUpdate, actor: str) -> Rollout:
         with self._lock:
             known = self.get(rollout)
             check_current(known, revision)
-            changed = msgspec.structs.replace(
-                known,
-                state=update.state,
-                status=update.status,
-                reason=update.reason,
-                ended_at=self._clock.now() if update.ended else None,
-                revision=revision + 1,
-            )
-            return self._kept(changed, update.notes, actor)
+            return self._kept(updated(known, update, self._clock.now()), update.notes, actor)
 
     def get(self, rollout: str) -> Rollout:
         with self._lock:

@@ -1,11 +1,21 @@
 """The port of the store of rollouts, and the rules that every adapter keeps."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
+from msgspec import structs
+
 from augurium.core.errors import Conflict, InvalidArgument, NotFound
+from augurium.core.identifiers import new_id
 from augurium.registry.registry import Sees
-from augurium.registry.rollout_records import Rollout, RolloutDraft, RolloutEvent, RolloutUpdate
+from augurium.registry.rollout_records import (
+    Rollout,
+    RolloutDraft,
+    RolloutEvent,
+    RolloutNote,
+    RolloutUpdate,
+)
 
 MOST_EVENTS = 1000
 
@@ -61,6 +71,31 @@ class RolloutStore(Protocol):
     def newest_event(self) -> int:
         """The number of the newest event of all; 0 before the first."""
         ...
+
+
+def started(draft: RolloutDraft, at: datetime, actor: str) -> Rollout:
+    """The rollout that a draft becomes."""
+    return Rollout(**structs.asdict(draft), id=new_id(), created_at=at, created_by=actor)
+
+
+def start_note(draft: RolloutDraft) -> RolloutNote:
+    """What is noted of its start."""
+    text = f"{draft.kind} of {draft.model}@{draft.version} started"
+    return RolloutNote(
+        kind="started", text=text, numbers={"plan": draft.plan}, action="start_rollout"
+    )
+
+
+def updated(known: Rollout, update: RolloutUpdate, at: datetime) -> Rollout:
+    """A rollout after an update, which may be its end."""
+    return structs.replace(
+        known,
+        state=update.state,
+        status=update.status,
+        reason=update.reason,
+        ended_at=at if update.ended else None,
+        revision=known.revision + 1,
+    )
 
 
 def rollout_not_found(rollout: str) -> NotFound:

@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Engine, and_, func, insert, select, true, update
 
 from augurium.core.clock import Clock
-from augurium.core.identifiers import NAME_PATTERN, new_id
+from augurium.core.identifiers import NAME_PATTERN
 from augurium.registry.change import Change, changing
 from augurium.registry.database import reading
 from augurium.registry.registry import Sees
@@ -24,6 +24,9 @@ from augurium.registry.rollout_store import (
     check_event_limit,
     check_free,
     rollout_not_found,
+    start_note,
+    started,
+    updated,
 )
 from augurium.registry.rows import read_model, read_version
 from augurium.registry.rules import check_live
@@ -54,28 +57,16 @@ class SqlRollouts:
             # the table holds it against whoever writes without asking
             active = _rollouts(connection, and_(rollouts.c.model == draft.model, _ACTIVE))
             check_free(draft.model, active[0] if active else None)
-            fields = msgspec.structs.asdict(draft)
-            rollout = Rollout(**fields, id=new_id(), created_at=change.at, created_by=actor)
+            rollout = started(draft, change.at, actor)
             connection.execute(insert(rollouts).values(**msgspec.structs.asdict(rollout)))
-            text = f"{draft.kind} of {draft.model}@{draft.version} started"
-            note = RolloutNote(
-                kind="started", text=text, numbers={"plan": draft.plan}, action="start_rollout"
-            )
-            _note(change, rollout, (note,))
+            _note(change, rollout, (start_note(draft),))
         return rollout
 
     def save(self, rollout: str, revision: int, update: RolloutUpdate, actor: str) -> Rollout:
         with changing(self._engine, self._clock, actor) as change:
             known = _rollout(change.connection, rollout)
             check_current(known, revision)
-            changed = msgspec.structs.replace(
-                known,
-                state=update.state,
-                status=update.status,
-                reason=update.reason,
-                ended_at=change.at if update.ended else None,
-                revision=revision + 1,
-            )
+            changed = updated(known, update, change.at)
             _update(change.connection, changed)
             _note(change, changed, update.notes)
         return changed
