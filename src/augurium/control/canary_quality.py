@@ -13,21 +13,16 @@ exposures that something was told of are gathered. Measured: ten million exposur
 rows of feedback take 12 seconds of CPU with 256 MiB.
 """
 
-import asyncio
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from augurium.control.experiment_records import FEEDBACK, PREDICTIONS, Flush
+from augurium.control.recorded_outcomes import Flush, RecordedOutcomes
 from augurium.records.partitions import Partitions
-from augurium.records.query import RecordQuery, RecordRange
 from augurium.statistics.moments import Moments
 from augurium.traffic.canary_evidence import Quality
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-TIMEOUT_S = 300.0
-_COLUMNS = ("prediction_id", "unit", "variant", "at")
 _TOLD = """
 CREATE TEMP TABLE told AS
 SELECT subject, of_prediction, arg_max("at", seq) AS "at", arg_max("value", seq) AS "value"
@@ -73,26 +68,15 @@ class QualityRecords:
     """Reads qualities from the records of a node; `flushes` are asked before each reading."""
 
     def __init__(self, partitions: Partitions, *flushes: Flush) -> None:
-        self._query = RecordQuery(partitions)
-        self._flushes = flushes
+        self._outcomes = RecordedOutcomes(partitions, *flushes)
 
     async def quality(self, question: QualityQuestion) -> Quality:
         """All that is known now. Raises as `RecordQuery.open`, and NotReady for a journal that
         does not answer.
         """
-        for flush in self._flushes:
-            await flush(question.model)
-        return await asyncio.to_thread(self._read, question)
-
-    def _read(self, question: QualityQuestion) -> Quality:
-        start = datetime.fromtimestamp(question.since, UTC)
-        exposures = {name: PREDICTIONS[name] for name in _COLUMNS}
-        tables = {
-            "predictions": RecordRange("predictions", question.model, exposures, start),
-            "feedback": RecordRange("feedback", question.model, FEEDBACK, start),
-        }
-        with self._query.open(tables, TIMEOUT_S) as connection:
-            return _quality(connection, question)
+        return await self._outcomes.read(
+            question.model, lambda connection: _quality(connection, question), question.since
+        )
 
 
 def _quality(connection: "DuckDBPyConnection", question: QualityQuestion) -> Quality:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from augurium.control.canary_quality import QualityQuestion, QualityRecords
-from augurium.control.experiment_records import FEEDBACK, PREDICTIONS
+from augurium.control.recorded_outcomes import FEEDBACK, PREDICTIONS
 from augurium.core.clock import ManualClock
 from augurium.core.home import Home
 from augurium.core.settings import StorageSettings

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from augurium.control.experiment_records import FEEDBACK, PREDICTIONS, ExperimentRecords
+from augurium.control.experiment_records import ExperimentRecords
+from augurium.control.recorded_outcomes import FEEDBACK, PREDICTIONS
 from augurium.core.clock import ManualClock
 from augurium.core.home import Home
 from augurium.core.settings import StorageSettings
