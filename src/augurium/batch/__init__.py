@@ -1,0 +1,1 @@
+"""Batch inference: jobs that score the rows of files, partition by partition."""
