@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from augurium.core.identifiers import ModelRef
 from augurium.core.priority import Priority
@@ -49,14 +50,18 @@ class InferenceRequest(msgspec.Struct):
     prediction_id: str = ""
 
 
+_NOTHING = np.empty(0)
+
+
 class BatchOutputs:
     """The outputs of one model run, shared by the requests that ran together."""
 
-    __slots__ = ("_lists", "arrays")
+    __slots__ = ("_firsts", "_lists", "arrays")
 
     def __init__(self, arrays: Sequence[Array]) -> None:
         self.arrays = arrays
         self._lists: list[list[Any] | None] = [None] * len(arrays)
+        self._firsts: list[Any] | None = None
 
     def flat_list(self, index: int) -> list[Any]:
         """Output `index` as a flat list in row-major order; made once per run, not once per
@@ -65,6 +70,18 @@ class BatchOutputs:
         found = self._lists[index]
         if found is None:
             found = self._lists[index] = self.arrays[index].ravel().tolist()
+        return found
+
+    def first_values(self) -> list[Any]:
+        """The first value of every row of the first output; made once per run. Empty without one,
+        and a single value where the output has no rows.
+        """
+        found = self._firsts
+        if found is None:
+            array = self.arrays[0] if self.arrays else _NOTHING
+            rows = len(array) if array.ndim else 1
+            found = array.reshape(rows, -1)[:, 0].tolist() if array.size else []
+            self._firsts = found
         return found
 
 
@@ -116,13 +133,11 @@ class Answer:
         shape = self._batch.arrays[index].shape
         return shape if self._stop is None else (self._stop - self._start, *shape[1:])
 
-    def first_value(self, index: int) -> Any:
-        """The first value of `array(index)`, None where there is none."""
-        array, start = self._batch.arrays[index], self._start
-        if not array.size or start == self._stop:
-            return None
-        # a view of the rows would cost more than the value
-        return array.item(start * (array.size // len(array)) if start else 0)
+    @property
+    def first_value(self) -> Any:
+        """The first value of `array(0)`, None where there is none."""
+        values, start = self._batch.first_values(), self._start
+        return values[start] if start != self._stop and start < len(values) else None
 
     def flat_list(self, index: int) -> list[Any]:
         """The values of `array(index)` as a flat list in row-major order."""

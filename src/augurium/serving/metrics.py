@@ -259,8 +259,11 @@ class VersionMetrics(msgspec.Struct):
     def ended(self, outcome: str, seconds: float, variant: str = "") -> VariantMetrics:
         """Counts a request that has ended, with `ok` or an error kind; the sums of its variant."""
         self.changes += 1
-        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
-        self.request_s.observe(seconds)
+        outcomes, request_s = self.outcomes, self.request_s
+        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+        # every request comes by here: a call of `observe` would be a sixth of the time
+        request_s.counts[bisect_left(SECONDS_BOUNDS, seconds)] += 1
+        request_s.total += seconds
         if outcome != "ok":
             self.failed_s += seconds
         counted = self.variants.get(variant)

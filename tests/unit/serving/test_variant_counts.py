@@ -125,8 +125,8 @@ def test_what_something_else_answered_is_no_score_of_the_version() -> None:
 
 
 def test_a_row_of_a_run_of_tables_begins_where_it_stands() -> None:
-    whole = Answer(BatchOutputs([np.arange(12.0).reshape(3, 2, 2), np.empty((3, 0))]))
+    whole = Answer(BatchOutputs([np.arange(12.0).reshape(3, 2, 2), np.arange(3)]))
 
-    assert [whole.row(place).first_value(0) for place in range(3)] == [0.0, 4.0, 8.0]
-    assert whole.row(1).first_value(1) is None
-    assert Answer(BatchOutputs([np.arange(3)]), 1, 1).first_value(0) is None
+    assert [whole.row(place).first_value for place in range(3)] == [0.0, 4.0, 8.0]
+    assert Answer(BatchOutputs([np.empty((3, 0))])).row(1).first_value is None
+    assert Answer(BatchOutputs([np.arange(3)]), 1, 1).first_value is None
