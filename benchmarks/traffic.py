@@ -39,12 +39,12 @@ SCRIPT = "split.lua"
 WHOLE = "whole"
 SPLIT = "split"
 UNITS = 10_000
-# the model that is asked, the units that ask it, and the versions they name
+# the model that is asked, and how many of its versions by their numbers; all with the same headers
 LOADS = {
-    "no policy": (tabular.MODEL, 0, 0),
-    "one version": (WHOLE, UNITS, 0),
-    "split": (SPLIT, UNITS, 0),
-    "two versions by number": (SPLIT, 0, 2),
+    "no policy": (tabular.MODEL, 0),
+    "one version": (WHOLE, 0),
+    "split": (SPLIT, 0),
+    "two versions by number": (SPLIT, 2),
 }
 # after each change, every one on a connection of its own
 ASKED = 16
@@ -122,11 +122,11 @@ def _round(
     found = {}
     # whoever is later has a warmer machine
     for load in sorted(LOADS, reverse=bool(number % 2)):
-        model, units, versions = LOADS[load]
+        model, versions = LOADS[load]
         url = f"http://127.0.0.1:{node.ports.rest}/v2/models/{model}/infer"
         variables = {
             "BENCH_BODIES": str(workload.bodies),
-            "BENCH_UNITS": str(units),
+            "BENCH_UNITS": str(UNITS),
             "BENCH_VERSIONS": str(versions),
         }
         wrk = Wrk(url, SCRIPT, chosen.connections, variables)
