@@ -24,7 +24,8 @@ START_TIMEOUT_S = 60.0
 EMPTY = """
     DO $$ DECLARE name text; BEGIN
         FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public'
-            AND tablename NOT IN ('alembic_version', 'registry_counter', 'feedback_counter')
+            AND tablename NOT IN ('alembic_version', 'registry_counter', 'feedback_counter',
+                'batch_counter')
         LOOP EXECUTE 'ALTER TABLE ' || name || ' DISABLE TRIGGER ALL; DELETE FROM ' || name
             || '; ALTER TABLE ' || name || ' ENABLE TRIGGER ALL'; END LOOP;
     END $$;

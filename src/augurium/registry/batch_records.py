@@ -15,8 +15,6 @@ JobState = Literal["queued", "running", "paused", "publishing", "succeeded", "fa
 Wanted = Literal["run", "pause", "cancel"]
 Level = Literal["info", "warning", "error"]
 ENDED: frozenset[JobState] = frozenset({"succeeded", "failed", "cancelled"})
-# a process works on it, or did until a moment ago
-HELD: frozenset[JobState] = frozenset({"running", "publishing"})
 
 
 class BatchDraft(Struct, frozen=True, kw_only=True):
@@ -54,10 +52,10 @@ class BatchJob(BatchDraft, frozen=True, kw_only=True):
     """A job as it stands.
 
     `number` counts jobs in the order of their submission. `wanted` is what its process shall bring
-    about. Whoever holds the job is named by `holder`, proves it by `token`, which grows with every
-    claim, and lives while `beat` grows. `attempts` are claims since a partition was last committed.
-    `partitions` and `rows` are those of the plan, `rows` None if only reading tells; `committed`
-    counts partitions.
+    about. Whoever works on it is its `holder` (empty: nobody), proves that by `token`, which grows
+    with every claim, and lives while `beat` grows. `attempts` are claims since a partition was last
+    committed. `partitions` and `rows` are those of the plan, `rows` None if only reading tells;
+    `committed` counts partitions.
     """
 
     id: str
@@ -96,8 +94,8 @@ class BatchJob(BatchDraft, frozen=True, kw_only=True):
 
     @property
     def held(self) -> bool:
-        """Whether somebody works on it, as far as is known."""
-        return self.state in HELD
+        """Whether somebody works on it, or did until a moment ago."""
+        return self.holder != ""
 
 
 class JobPlan(Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
+from augurium.core.errors import Conflict
 from augurium.registry.batch_records import (
     BatchDraft,
     BatchJob,
@@ -20,6 +21,10 @@ from augurium.registry.registry import Sees
 MOST_LISTED = 1000
 # of one job; older ones are let go
 MOST_LINES = 1000
+
+
+class LeaseLost(Conflict):
+    """The caller does not hold the job, or not any more: it must stop, and write nothing."""
 
 
 class BatchStore(Protocol):
@@ -83,8 +88,9 @@ class BatchStore(Protocol):
         """The next job to work on, with a token that nobody had, or None: by priority, then age.
 
         It is one that waits, one whose holder has not renewed its lease for `lease_s` by `watch`,
-        or one to be cancelled that left something behind. At most `most_running` are begun, over
-        all that claim. `besides` are jobs that are not asked for.
+        one to be cancelled that left something behind, or one whose holder stopped in the middle of
+        publishing. Of those that wait none is begun while `most_running` are held, by whomever.
+        `besides` are jobs that are not asked for.
         """
         ...
 
@@ -131,10 +137,10 @@ class BatchStore(Protocol):
     ) -> BatchJob:
         """Takes a job to its next state; all but `publishing` end the holder's lease.
 
-        To `queued` it goes with its attempt counted. What somebody wanted meanwhile counts: a job
-        to be cancelled does not begin to publish, and a pause that was taken back leaves it queued.
-        Look at the state that is returned. Raises Conflict for a state that does not follow, and
-        for publishing before all partitions are committed.
+        To `queued` it goes with its attempt counted. What somebody wants by then counts more: a job
+        to be cancelled does not begin to publish but stays as it is, a pause that was taken back
+        leaves it queued; so look at what is returned. Raises Conflict for a state that does not
+        follow, and for publishing before all partitions are committed.
         """
         ...
 

@@ -58,7 +58,7 @@ def check_draft(draft: VersionDraft) -> None:
             "add one, as in 2026-01-31T12:00:00Z"
         )
     if draft.idempotency_key is not None:
-        _check_key(draft.idempotency_key)
+        check_key(draft.idempotency_key)
 
 
 def check_actor(actor: str) -> None:
@@ -69,6 +69,18 @@ def check_actor(actor: str) -> None:
 def check_card(card: str) -> None:
     """Raises InvalidArgument unless `card` is a text of at most 256 KiB."""
     check_text("card", card, MAX_CARD_BYTES)
+
+
+def check_key(key: str) -> None:
+    """Raises InvalidArgument unless an idempotency key is 1 to 256 printable ASCII characters."""
+    if not key:
+        raise InvalidArgument("idempotency key is empty; give 1 to 256 characters or none at all")
+    try:
+        check_request_id(key)
+    except InvalidArgument as error:
+        raise InvalidArgument(
+            "idempotency key must be 1 to 256 printable ASCII characters"
+        ) from error
 
 
 def check_reason(reason: str) -> None:
@@ -159,14 +171,3 @@ def _check_json(what: str, value: Any, max_bytes: int) -> None:
         raise InvalidArgument(f"{what} cannot be written as JSON: {error}") from error
     if size > max_bytes:
         raise InvalidArgument(f"{what} has {size} bytes of JSON; at most {max_bytes} are allowed")
-
-
-def _check_key(key: str) -> None:
-    if not key:
-        raise InvalidArgument("idempotency key is empty; give 1 to 256 characters or none at all")
-    try:
-        check_request_id(key)
-    except InvalidArgument as error:
-        raise InvalidArgument(
-            "idempotency key must be 1 to 256 printable ASCII characters"
-        ) from error

@@ -1,5 +1,6 @@
 """The registry's tables. Plain SQL types only: SQLite and PostgreSQL hold the same schema."""
 
+import zlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,9 +26,11 @@ from sqlalchemy import (
     text,
 )
 
+from augurium.core.batch_job import BatchSpec
 from augurium.core.serving_policy import ServingPolicy
 from augurium.core.signature import Signature
 from augurium.core.traffic_policy import TrafficRevision
+from augurium.registry.batch_records import BatchProgress
 from augurium.registry.records import Lineage
 
 # PostgreSQL orders text by the bytes then, as SQLite does, whatever the locale of the database
@@ -65,6 +68,20 @@ class UtcTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Packed(TypeDecorator[bytes]):
+    """Bytes that are mostly JSON, kept compressed."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: bytes | None, dialect: Dialect) -> bytes | None:
+        # the fastest level: these are numbers and digests, which the others make little smaller
+        return None if value is None else zlib.compress(value, 1)
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> bytes | None:
+        return None if value is None else zlib.decompress(value)
 
 
 metadata = MetaData(
@@ -329,4 +346,83 @@ rollout_events = Table(
     Column("text", Text, nullable=False),
     Column("numbers", Json(dict[str, Any]), nullable=False),
     Index(None, "rollout", "seq", unique=True),
+)
+
+# jobs that score many rows; whoever works on one is its holder, and names the token it came with.
+# They refer to no version, so that they can be read when it is gone
+batch_jobs = Table(
+    "batch_jobs",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("number", BigInteger, nullable=False, unique=True),
+    Column("model", Name, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("wanted", String(16), nullable=False),
+    Column("holder", String(256), nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("beat", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("partitions", Integer),
+    Column("rows", BigInteger),
+    Column("committed", Integer, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("created_by", String(256), nullable=False),
+    Column("started_at", UtcTime),
+    Column("ended_at", UtcTime),
+    Column("schedule", Name, nullable=False),
+    Column("due_at", UtcTime),
+    Column("idempotency_key", String(256), unique=True),
+    Column("reason", Text, nullable=False),
+    Column("progress", Json(BatchProgress), nullable=False),
+    Column("spec", Json(BatchSpec), nullable=False),
+    Index(None, "model", "number"),
+    Index(None, "schedule", "number"),
+    Index(
+        "ix_batch_jobs_open",
+        "priority",
+        "number",
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+)
+
+# partitions of jobs that are done for good
+batch_partitions = Table(
+    "batch_partitions",
+    metadata,
+    Column("job", String(32), ForeignKey(batch_jobs.c.id), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("result", Packed, nullable=False),
+)
+
+# what there is one of per job: its plan, its report
+batch_documents = Table(
+    "batch_documents",
+    metadata,
+    Column("job", String(32), ForeignKey(batch_jobs.c.id), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("content", Packed, nullable=False),
+)
+
+# what happened to jobs; `number` counts over all of them in the order of commits
+batch_log = Table(
+    "batch_log",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("job", String(32), ForeignKey(batch_jobs.c.id), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("level", String(16), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("numbers", Json(dict[str, Any]), nullable=False),
+    Index(None, "job", "number"),
+)
+
+# one row: the numbers of the newest job and the newest line, which outlive what is removed
+batch_counter = Table(
+    "batch_counter",
+    metadata,
+    Column("jobs", BigInteger, nullable=False),
+    Column("lines", BigInteger, nullable=False),
 )
