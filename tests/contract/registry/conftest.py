@@ -6,21 +6,27 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
+from sqlalchemy import Engine
 
+from augurium.core.batch_job import BatchSpec, InputSpec, OutputSpec
 from augurium.core.clock import ManualClock
 from augurium.core.settings import StorageSettings
 from augurium.core.signature import Signature
 from augurium.core.tensors import TensorSpec
 from augurium.registry.artifact_location import open_artifacts
 from augurium.registry.artifacts import ArtifactStore
+from augurium.registry.batch_records import BatchDraft
+from augurium.registry.batch_store import BatchStore
 from augurium.registry.database import open_database, sqlite_url
 from augurium.registry.memory_artifacts import MemoryArtifacts
+from augurium.registry.memory_batch_jobs import MemoryBatchJobs
 from augurium.registry.memory_registry import MemoryRegistry
 from augurium.registry.memory_rollouts import MemoryRollouts
 from augurium.registry.obstore_artifacts import ObstoreArtifacts
 from augurium.registry.records import Artifact, VersionDraft
 from augurium.registry.registry import Holds, Registry
 from augurium.registry.rollout_store import RolloutStore
+from augurium.registry.sql_batch_jobs import SqlBatchJobs
 from augurium.registry.sql_registry import SqlRegistry
 from augurium.registry.sql_rollouts import SqlRollouts
 from tests.support.postgres_server import postgres, postgres_url
@@ -50,12 +56,7 @@ def open_registry(
         if request.param == "memory":
             opened.append(MemoryRegistry(clock, holds))
         else:
-            url = (
-                sqlite_url(tmp_path / "registry.db")
-                if request.param == "sqlite"
-                else request.getfixturevalue("postgres_url")
-            )
-            opened.append(SqlRegistry(open_database(url), clock, holds))
+            opened.append(SqlRegistry(_database(request, tmp_path), clock, holds))
         return opened[-1]
 
     yield open_one
@@ -83,15 +84,56 @@ def kept_rollouts(
         registry = MemoryRegistry(clock)
         yield KeptRollouts(MemoryRollouts(registry, clock), registry)
         return
-    url = (
-        sqlite_url(tmp_path / "registry.db")
-        if request.param == "sqlite"
-        else request.getfixturevalue("postgres_url")
-    )
-    engine = open_database(url)
+    engine = _database(request, tmp_path)
     sql_registry = SqlRegistry(engine, clock)
     yield KeptRollouts(SqlRollouts(engine, clock), sql_registry)
     sql_registry.close()
+
+
+class KeptJobs(NamedTuple):
+    """A store of batch jobs and the registry it is kept with, which has models to score with."""
+
+    store: BatchStore
+    registry: Registry
+
+
+@pytest.fixture(params=["sqlite", "postgres", "memory"])
+def kept_jobs(
+    request: pytest.FixtureRequest, clock: ManualClock, tmp_path: Path, draft: MakeDraft
+) -> Iterator[KeptJobs]:
+    """With two versions of `fraud` and one of `churn`."""
+    kept: KeptJobs
+    if request.param == "memory":
+        memory = MemoryRegistry(clock)
+        kept = KeptJobs(MemoryBatchJobs(memory, clock), memory)
+    else:
+        engine = _database(request, tmp_path)
+        kept = KeptJobs(SqlBatchJobs(engine, clock), SqlRegistry(engine, clock))
+    for model in ("fraud", "fraud", "churn"):
+        kept.registry.register(model, draft(), "ann")
+    yield kept
+    kept.registry.close()
+
+
+@pytest.fixture
+def jobs(kept_jobs: KeptJobs) -> BatchStore:
+    return kept_jobs.store
+
+
+def a_job(model: str = "fraud", version: int = 1, **fields: Any) -> BatchDraft:
+    """A job to be submitted; fields of the draft, and of what is asked for, by their names."""
+    of_draft = {name: fields.pop(name) for name in BatchDraft.__struct_fields__ if name in fields}
+    asked: dict[str, Any] = {
+        "input": InputSpec(paths=("/data/in",)),
+        "output": OutputSpec(path="/data/out"),
+    }
+    return BatchDraft(spec=BatchSpec(model=model, **(asked | fields)), version=version, **of_draft)
+
+
+def _database(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
+    if request.param == "sqlite":
+        return open_database(sqlite_url(tmp_path / "registry.db"))
+    return open_database(request.getfixturevalue("postgres_url"))
 
 
 class ArtifactPlace(NamedTuple):
