@@ -72,7 +72,7 @@ def artifact_place(
         raise InvalidArgument(
             f"storage.artifacts_url {shown!r} is not one; expected {SCHEMES}, without credentials"
         )
-    return _remote(settings, parts.scheme, environment)
+    return object_place(url, settings, environment, "storage.artifacts_url")
 
 
 def pending_uploads(
@@ -113,7 +113,14 @@ def _folder(url: str) -> Path:
     return path
 
 
-def _remote(settings: StorageSettings, scheme: str, environment: Mapping[str, str]) -> RemotePlace:
+def object_place(
+    url: str, settings: StorageSettings, environment: Mapping[str, str], named: str
+) -> RemotePlace:
+    """The object store of a URL, asked with the time limits and retries of `settings`.
+
+    Raises InvalidArgument, in which it is `named`, if it cannot be used.
+    """
+    scheme = urlsplit(url).scheme
     config = _s3_config(settings, environment) if scheme == "s3" else {}
     options = {
         "connect_timeout": timedelta(seconds=settings.connect_timeout_s),
@@ -130,17 +137,16 @@ def _remote(settings: StorageSettings, scheme: str, environment: Mapping[str, st
         }
         kind: Any = STORES[scheme]
         store: RemoteStore = kind.from_url(
-            settings.artifacts_url, config=config, client_options=options, retry_config=retry
+            url, config=config, client_options=options, retry_config=retry
         )
         return store
 
     try:
         store, quick = opened(settings.retries), opened(min(QUICK_RETRIES, settings.retries))
     except (BaseError, ValueError) as error:
-        url = settings.artifacts_url
         reason = lacking_credentials(url, str(error)) or str(error).partition("\n")[0]
-        raise InvalidArgument(f"storage.artifacts_url {url!r} cannot be used: {reason}") from error
-    shown = _shown(settings, config)
+        raise InvalidArgument(f"{named} {url!r} cannot be used: {reason}") from error
+    shown = _shown(url, config)
     return RemotePlace(shown, store, quick, settings.retries, _timeout(settings))
 
 
@@ -152,9 +158,9 @@ def _region(environment: Mapping[str, str]) -> str:
     return environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
 
 
-def _shown(settings: StorageSettings, config: Mapping[str, str]) -> str:
+def _shown(url: str, config: Mapping[str, str]) -> str:
     endpoint = config.get("endpoint", "")
-    return settings.artifacts_url + (f" at {endpoint}" if endpoint else "")
+    return url + (f" at {endpoint}" if endpoint else "")
 
 
 def _s3_config(settings: StorageSettings, environment: Mapping[str, str]) -> dict[str, str]:

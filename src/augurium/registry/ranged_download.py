@@ -66,6 +66,14 @@ class RangeReader:
                 for future in waiting:
                     future.cancel()
 
+    def read(self, key: str, start: int, stop: int) -> bytes:
+        """The bytes of an object from `start` up to `stop`; raises as `chunks`."""
+        self._find_out(key)
+        if not self._signed:
+            return self._range(None, key, start, stop)
+        with self._client() as client:
+            return self._range(client, key, start, stop)
+
     def _find_out(self, key: str) -> None:
         """Asks once, with a range of one byte, how this store answers."""
         if self._signed is not None:
@@ -83,11 +91,11 @@ class RangeReader:
     def _client(self) -> httpx.Client:
         return httpx.Client(timeout=self._timeout, trust_env=not _is_local(self._place))
 
-    def _range(self, client: httpx.Client, key: str, start: int, end: int) -> bytes:
+    def _range(self, client: httpx.Client | None, key: str, start: int, end: int) -> bytes:
         def read() -> bytes:
             content = (
                 self._by_url(client, key, start, end)
-                if self._signed
+                if client is not None and self._signed
                 else bytes(obstore.get_range(self._store, key, start=start, end=end))
             )
             if len(content) != end - start:
