@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 
-class StoredFile(NamedTuple):
+class StoredOutput(NamedTuple):
     """A file below a place, by its name there."""
 
     name: str
@@ -47,7 +47,7 @@ class OutputPlace(Protocol):
     def size(self, name: str) -> int | None:
         """None when there is no such file."""
 
-    def list(self, prefix: str = "") -> Iterator[StoredFile]:
+    def list(self, prefix: str = "") -> Iterator[StoredOutput]:
         """All files whose names begin with `prefix`, which is empty or ends in `/`, in no order."""
 
     def rename(self, names: Iterable[tuple[str, str]]) -> None:

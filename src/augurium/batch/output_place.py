@@ -1,0 +1,106 @@
+"""The folder that a job writes to, by its location: on this machine or in an object store."""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, suppress
+from typing import BinaryIO, TypeVar
+
+from augurium.batch.storage import Storage
+from augurium.batch.storage_port import StoredOutput
+from augurium.batch.stored_file import is_url, joined
+from augurium.core.errors import InvalidArgument, NotFound
+
+# requests to an object store under way at a time: each takes as long as its way there
+AT_ONCE = 16
+T = TypeVar("T")
+
+
+class StoragePlace:
+    """An `OutputPlace` in a storage, `location` being an absolute path or a URL.
+
+    Raises as `OutputPlace` says, and as `Storage` does for what is outside of its roots.
+    """
+
+    def __init__(self, storage: Storage, location: str) -> None:
+        self._storage = storage
+        self._url = storage.checked(location).rstrip("/")
+        # renames of a file system are done one by one, in the order they are asked for
+        self._at_once = AT_ONCE if is_url(self._url) else 1
+
+    @property
+    def url(self) -> str:
+        return self._url
+
+    def create(self, name: str) -> "StorageSink":
+        return StorageSink(self._storage.create(self._location(name)))
+
+    def put(self, name: str, content: bytes) -> None:
+        self._storage.put(self._location(name), content)
+
+    def read(self, name: str) -> bytes:
+        try:
+            return self._storage.read(self._location(name))
+        except FileNotFoundError as error:
+            raise NotFound(f"{self._url} has no file '{name}'") from error
+
+    def size(self, name: str) -> int | None:
+        found = self._storage.find(self._location(name))
+        return None if found is None else found.size_bytes
+
+    def list(self, prefix: str = "") -> Iterator[StoredOutput]:
+        start = len(self._url) + 1
+        folder = self._location(prefix.rstrip("/")) if prefix else self._url
+        for file in self._storage.list(folder):
+            yield StoredOutput(file.location[start:], file.size_bytes)
+
+    def rename(self, names: Iterable[tuple[str, str]]) -> None:
+        self._each(
+            lambda pair: self._storage.rename(self._location(pair[0]), self._location(pair[1])),
+            names,
+        )
+
+    def delete(self, names: Iterable[str]) -> None:
+        self._each(lambda name: self._storage.delete(self._location(name)), names)
+
+    def _each(self, act: Callable[[T], None], names: Iterable[T]) -> None:
+        if self._at_once == 1:
+            for name in names:
+                act(name)
+            return
+        with ThreadPoolExecutor(self._at_once) as threads:
+            for _ in threads.map(act, names):
+                pass
+
+    def _location(self, name: str) -> str:
+        # names are read from files below the output too, which others may have written
+        if any(part in ("", ".", "..") for part in name.split("/")):
+            raise InvalidArgument(f"'{name[:200]}' is not the name of a file below {self._url}")
+        return joined(self._url, name)
+
+
+class StorageSink:
+    """A `FileSink` over a stream of a storage, which keeps the file unless an error ends it."""
+
+    def __init__(self, stream: AbstractContextManager[BinaryIO]) -> None:
+        self._context = stream
+        self._stream = stream.__enter__()
+        self._ended = False
+
+    def write(self, data: bytes, /) -> int:
+        return self._stream.write(data)
+
+    def close(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self._context.__exit__(None, None, None)
+
+    def abort(self) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        with suppress(_GivenUp):
+            self._context.__exit__(_GivenUp, _GivenUp(), None)
+
+
+class _GivenUp(Exception):
+    """Ends a stream whose file is not wanted."""

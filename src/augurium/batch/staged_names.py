@@ -1,0 +1,41 @@
+"""How files of a job are called, before they are visible and after."""
+
+import hashlib
+
+FOLDER = "_augurium/"
+REJECTED = "_rejected/"
+
+
+def job_folder(job: str) -> str:
+    """Where the files of a job wait to become visible, and what it has to remember."""
+    return f"{FOLDER}{job}/"
+
+
+def staging_folder(job: str, token: int) -> str:
+    """Where those of one holder of the job wait: what one that was replaced still writes is apart
+    from it.
+    """
+    return f"{job_folder(job)}{token}/"
+
+
+def manifest_name(job: str) -> str:
+    """What is written last."""
+    return f"{FOLDER}{job}.json"
+
+
+def part_name(job: str, partition: int, sequel: int, suffix: str) -> str:
+    """`part-00017-3f2a90b1c4de.parquet`: no other job has such a name, so that files of several may
+    be in one folder. `sequel` counts further files of the same folder and partition.
+    """
+    mark = hashlib.sha256(job.encode()).hexdigest()[:12]
+    return f"part-{partition:05d}-{mark}{f'-{sequel}' if sequel else ''}{suffix}"
+
+
+def is_visible(name: str) -> bool:
+    """Whether readers take a file for data: no part of its name begins with `_` or `.`."""
+    return not any(part.startswith(("_", ".")) for part in name.split("/"))
+
+
+def is_manifest(name: str) -> bool:
+    """Whether it is what a published job has written last."""
+    return name.startswith(FOLDER) and name.count("/") == 1 and name.endswith(".json")
