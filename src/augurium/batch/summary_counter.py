@@ -1,0 +1,226 @@
+"""Counting the rows of a partition while they are scored.
+
+Measured on one core with 50 features and one output, in blocks of 65 536 rows of a large input:
+10 ns a row without a training profile, 40 ns with one; scoring takes about 2500.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from augurium.batch.partition import InputPlan, RejectedRow
+from augurium.batch.partition_summary import (
+    BinCounts,
+    OutputCounts,
+    PartitionSummary,
+    RejectCount,
+    keep_example,
+    most_frequent,
+)
+from augurium.batch.profile_sample import AnswerSample, FeatureSample
+from augurium.core.signature import Signature
+from augurium.core.tensors import FLOATS, Array, TensorSpec
+from augurium.statistics.number_histogram import NumberCounter
+from augurium.statistics.profiles import Profile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# of rows of which features are looked at: 10 000 tell a shift of a twentieth of a deviation
+SAMPLED_ROWS = 10_000
+# primes, because rows often have an order that repeats by the day, the week or the shop
+STRIDES = (1, 3, 7, 13, 31, 101)
+BYTES_OF_A_VALUE = 8
+MOST_NUMBERS = 16
+MOST_CLASSES = 1000
+MOST_REASONS = 100
+OTHER_COLUMNS = "other columns"
+
+
+def sample_stride(plan: InputPlan) -> int:
+    """Of how many rows one is looked at for drift: one of every few tens, all of a small input.
+
+    It is the same for all partitions, so that what they count adds up.
+    """
+    rows = plan.rows
+    if rows is None:
+        rows = plan.total_bytes // (BYTES_OF_A_VALUE * max(len(plan.sources), 1))
+    return max(stride for stride in STRIDES if stride == 1 or stride <= rows // SAMPLED_ROWS)
+
+
+class SummaryCounter:
+    """Counts one partition; inputs and outputs may be counted in a thread each.
+
+    `profile` is the training profile of the version, if it has one. Blocks may have any size: the
+    same rows give the same summary, but for the rounding of means.
+    """
+
+    def __init__(
+        self, signature: Signature, plan: InputPlan, profile: Profile | None = None
+    ) -> None:
+        stride = sample_stride(plan)
+        self._sources = plan.sources
+        self._features = FeatureSample(signature, plan.sources, profile, stride)
+        self._answers = AnswerSample(signature, profile, stride)
+        self._outputs = [_output(spec) for spec in signature.outputs]
+        self._rows = 0
+        self._nulls: dict[str, int] = {}
+        self._rejected: dict[tuple[str, str], int] = {}
+        self._examples: list[RejectedRow] = []
+
+    def count_inputs(self, columns: "pa.RecordBatch") -> None:
+        """Counts rows as they were read, columns under the names of the file."""
+        self._rows += columns.num_rows
+        names = columns.schema.names
+        for feature, source in self._sources.items():
+            # Arrow knows this, or counts bits
+            nulls = columns.column(source).null_count if source in names else columns.num_rows
+            if nulls:
+                self._nulls[feature] = self._nulls.get(feature, 0) + nulls
+        self._features.add(columns)
+
+    def count_outputs(self, outputs: "pa.RecordBatch") -> None:
+        """Counts answers, a column for every output that is written."""
+        names = outputs.schema.names
+        for output in self._outputs:
+            if output.name in names:
+                output.update(outputs.column(output.name))
+        self._answers.add(outputs)
+
+    def count_rejected(self, row: RejectedRow) -> None:
+        """Counts a row that was set aside."""
+        reason = (row.kind, row.column)
+        if reason not in self._rejected and len(self._rejected) >= MOST_REASONS:
+            reason = (row.kind, OTHER_COLUMNS)
+        self._rejected[reason] = self._rejected.get(reason, 0) + 1
+        keep_example(self._examples, row)
+
+    def summary(self, core_s: float) -> dict[str, Any]:
+        """What was counted, for the result of the partition, which took so many core seconds."""
+        found = PartitionSummary(
+            core_s=core_s,
+            rows=self._rows,
+            nulls=self._nulls,
+            outputs=tuple(counts for each in self._outputs for counts in each.counts()),
+            left_out=tuple(each.name for each in self._outputs if each.left_out),
+            features=_without_bins(self._features.profiles()),
+            answers=_without_bins(self._answers.profiles()),
+            rejected=tuple(RejectCount(*reason, rows) for reason, rows in self._rejected.items()),
+            examples=tuple(self._examples),
+        )
+        built: dict[str, Any] = msgspec.to_builtins(found)
+        return built
+
+
+class _Numbers:
+    """The answers of an output of numbers; each of its numbers is counted, if they are few.
+
+    Of several floats it is also counted which is the largest: with probabilities, that is the
+    class.
+    """
+
+    def __init__(self, spec: TensorSpec) -> None:
+        self.name = spec.name
+        self._whole = spec.datatype not in FLOATS
+        self._counters: list[NumberCounter] = []
+        self._largest: Array = np.zeros(0, np.int64)
+        self._width = 0
+        self._n = self._nulls = 0
+
+    @property
+    def left_out(self) -> bool:
+        return self._width > MOST_NUMBERS
+
+    def update(self, column: "pa.Array") -> None:
+        self._n += len(column)
+        if column.null_count:
+            self._nulls += column.null_count
+            column = column.drop_null()
+        rows = len(column)
+        # vectors are lists of the same length
+        while hasattr(column, "flatten") and hasattr(column.type, "value_type"):
+            column = column.flatten()
+        if not rows:
+            return
+        numbers = column.to_numpy(zero_copy_only=False).reshape(rows, -1)
+        if not self._width:
+            self._begin(numbers.shape[1])
+        for index, counter in enumerate(self._counters):
+            counter.update(numbers[:, index])
+        if len(self._largest):
+            classes = numbers.argmax(axis=1)
+            self._largest += np.bincount(classes, minlength=self._width)
+
+    def counts(self) -> list[OutputCounts]:
+        found = [self._counted(index) for index in range(len(self._counters))]
+        if len(self._largest):
+            classes = {str(place): int(n) for place, n in enumerate(self._largest) if n}
+            name = f"largest of {self.name}"
+            found.append(OutputCounts(name=name, n=self._n, nulls=self._nulls, texts=classes))
+        return found
+
+    def _begin(self, width: int) -> None:
+        self._width = width
+        if width <= MOST_NUMBERS:
+            self._counters = [NumberCounter() for _ in range(width)]
+        if 2 <= width <= MOST_CLASSES and not self._whole:
+            self._largest = np.zeros(width, np.int64)
+
+    def _counted(self, index: int) -> OutputCounts:
+        counter = self._counters[index]
+        return OutputCounts(
+            name=self.name if self._width == 1 else f"{self.name}[{index}]",
+            n=self._n,
+            nulls=self._nulls,
+            whole=self._whole,
+            n_nan=counter.n_nan,
+            n_inf=counter.n_inf,
+            min=counter.min,
+            max=counter.max,
+            moments=counter.moments,
+            numbers=counter.histogram(),
+        )
+
+
+class _Texts:
+    """The answers of an output of texts, one in a row."""
+
+    left_out = False
+
+    def __init__(self, spec: TensorSpec) -> None:
+        self.name = spec.name
+        self._texts: dict[str, int] = {}
+        self._n = self._nulls = self._others = 0
+
+    def update(self, column: "pa.Array") -> None:
+        self._n += len(column)
+        self._nulls += column.null_count
+        for entry in column.drop_null().value_counts().to_pylist():
+            text = str(entry["values"])
+            self._texts[text] = self._texts.get(text, 0) + entry["counts"]
+        self._texts, left = most_frequent(self._texts)
+        self._others += left
+
+    def counts(self) -> list[OutputCounts]:
+        return [
+            OutputCounts(
+                name=self.name,
+                n=self._n,
+                nulls=self._nulls,
+                texts=self._texts,
+                other_texts=self._others,
+            )
+        ]
+
+
+def _output(spec: TensorSpec) -> _Numbers | _Texts:
+    return _Texts(spec) if spec.datatype == "BYTES" else _Numbers(spec)
+
+
+def _without_bins(profiles: Mapping[str, Any]) -> dict[str, BinCounts]:
+    return {
+        name: BinCounts(*(getattr(profile, field) for field in BinCounts.__struct_fields__))
+        for name, profile in profiles.items()
+    }
