@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from augurium.cli.svg_panels import ARM_COLOURS, Curve, Mark, Panel, picture
+from augurium.cli.svg_panels import Curve, Mark, Panel, picture
+from augurium.core.drawing import COLOURS
 
 if TYPE_CHECKING:
     from augurium.client.rollout_results import ArmPoint, Rollout, RolloutEvent
@@ -55,7 +56,7 @@ def _arms(rollout: "Rollout") -> dict[str, str]:
     found = dict.fromkeys([*names, *rollout.weights])
     used = {label for point in rollout.points for label in (*point.weights, *point.arms)}
     shown = [name for name in found if name in used or name in rollout.weights]
-    return {name: ARM_COLOURS[place % len(ARM_COLOURS)] for place, name in enumerate(shown)}
+    return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(shown)}
 
 
 def _weights(
@@ -131,7 +132,7 @@ def _effects(rollout: "Rollout", start: float) -> Iterator[Panel]:
     names = dict.fromkeys(look["variant"] for look in looks)
     if not names:
         return
-    colours = dict(zip(names, ARM_COLOURS[1:] + ARM_COLOURS[:1], strict=False))
+    colours = dict(zip(names, COLOURS[1:] + COLOURS[:1], strict=False))
     end = max(look["at"] for look in looks) - start
     metric = looks[0]["metric"]
     effects = [_effect(name, colours[name], looks, start) for name in names]

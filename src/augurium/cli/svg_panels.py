@@ -5,15 +5,12 @@ Colours follow the reader's: light or dark. Nothing in it runs and nothing is fe
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from html import escape
 from typing import NamedTuple
+
+from augurium.core.drawing import COLOURS, DARK_COLOURS, cut, markup, round_step
 
 WIDTH, LEFT, RIGHT, TOP = 960, 76, 24, 92
 PANEL, GAP, FOOT = 130, 52, 40
-# tell apart also who does not see red and green alike (Okabe and Ito, "Color Universal Design")
-# lighter on a dark ground: DARK_COLOURS
-ARM_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-DARK_COLOURS = ("#58a6e8", "#ff8b3d", "#2fd1a3", "#e6a3c8", "#f5bb45", "#8ccdf2")
 STYLE = """
 svg { font: 12px system-ui, sans-serif; background: #ffffff; }
 text { fill: #1f2328; } .dim { fill: #59636e; } .title { font-size: 16px; font-weight: 600; }
@@ -80,10 +77,10 @@ def picture(
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}"'
         f' width="{WIDTH}" height="{height}" role="img">',
-        f"<title>{_text(title[0])}</title><style>{STYLE}{_dark()}</style>",
+        f"<title>{markup(title[0])}</title><style>{STYLE}{_dark()}</style>",
         '<rect class="ground" width="100%" height="100%"/>',
-        f'<text class="title" x="{LEFT}" y="26">{_text(title[0])}</text>',
-        f'<text class="dim" x="{LEFT}" y="44">{_text(_cut(title[1]))}</text>',
+        f'<text class="title" x="{LEFT}" y="26">{markup(title[0])}</text>',
+        f'<text class="dim" x="{LEFT}" y="44">{markup(cut(title[1], MOST_TEXT))}</text>',
     ]
     for place, panel in enumerate(panels):
         parts += _panel(panel, TOP + place * (PANEL + GAP), span)
@@ -95,13 +92,13 @@ def picture(
 def _panel(panel: Panel, top: float, span: float) -> Iterable[str]:
     low, high, step = _range(panel)
     axis = _Axis(top, low, high, span)
-    yield f'<text x="{LEFT}" y="{top - 10}">{_text(panel.heading)}</text>'
+    yield f'<text x="{LEFT}" y="{top - 10}">{markup(panel.heading)}</text>'
     yield from _legend(panel.curves, top - 10)
     for number in range(round((high - low) / step) + 1):
         value = low + number * step
         y = axis.y(value)
         yield f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>'
-        label = _text(panel.written(value))
+        label = markup(panel.written(value))
         yield f'<text class="dim" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{label}</text>'
     for bound in panel.bounds:
         yield f'<path class="bound" d="{_path(bound, axis)}"/>'
@@ -153,7 +150,7 @@ def _steps(values: Values, axis: _Axis) -> str:
 def _legend(curves: Sequence[Curve], y: float) -> Iterable[str]:
     x = float(WIDTH - RIGHT)
     for curve in reversed(curves):
-        name = _text(curve.name[:24])
+        name = markup(curve.name[:24])
         x -= 7.0 * len(curve.name[:24])
         yield f'<text x="{x:.0f}" y="{y}">{name}</text>'
         x -= 22
@@ -174,7 +171,7 @@ def _range(panel: Panel) -> tuple[float, float, float]:
         low = min(low, 0.0)
     if high <= low:
         high = low + 1.0
-    step = _nice((high - low) / GRID)
+    step = round_step((high - low) / GRID)
     return (
         step * math.floor(low / step + ROUNDING),
         step * math.ceil(high / step - ROUNDING),
@@ -184,7 +181,7 @@ def _range(panel: Panel) -> tuple[float, float, float]:
 
 def _times(span: float, y: float) -> Iterable[str]:
     size, unit = next((size, unit) for size, unit in UNITS if span >= 2 * size or size == 1.0)
-    step = _nice(span / size / TICKS)
+    step = round_step(span / size / TICKS)
     for number in range(int(span / size / step) + 1):
         at = number * step * size
         label = f"{number * step:g} {unit}"
@@ -193,12 +190,6 @@ def _times(span: float, y: float) -> Iterable[str]:
             f'<text class="dim" x="{_x(at, span):.1f}" y="{y + 18}" text-anchor="{anchor}">'
             f"{label}</text>"
         )
-
-
-def _nice(step: float) -> float:
-    """The next of 1, 2 and 5 by a power of ten."""
-    power = 10.0 ** math.floor(math.log10(max(step, 1e-9)))
-    return next(power * times for times in (1, 2, 5, 10) if power * times >= step * (1 - 1e-9))
 
 
 def _marks(marks: Sequence[Mark], span: float, panels: int) -> Iterable[str]:
@@ -213,24 +204,16 @@ def _marks(marks: Sequence[Mark], span: float, panels: int) -> Iterable[str]:
         yield f'<path class="mark" d="{lines}"/>'
         yield f'<text x="{label:.1f}" y="{TOP - 28}" text-anchor="middle">{number}</text>'
         y = bottom + 18 * number - 4
-        yield f'<text x="{LEFT}" y="{y}">{number}. {_text(_cut(mark.text))}</text>'
+        yield f'<text x="{LEFT}" y="{y}">{number}. {markup(cut(mark.text, MOST_TEXT))}</text>'
 
 
 def _x(at: float, span: float) -> float:
     return LEFT + (WIDTH - LEFT - RIGHT) * min(max(at / span, 0.0), 1.0)
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - 1]}…"
-
-
 def _dark() -> str:
     """Arms in the colours of a dark ground."""
-    pairs = list(zip(ARM_COLOURS, DARK_COLOURS, strict=True))
+    pairs = list(zip(COLOURS, DARK_COLOURS, strict=True))
     lines = "".join(f'[stroke="{one}"] {{ stroke: {other}; }} ' for one, other in pairs)
     areas = "".join(f'[fill="{one}"] {{ fill: {other}; }} ' for one, other in pairs)
     return f"@media (prefers-color-scheme: dark) {{ {lines}{areas}}}\n"
-
-
-def _text(text: str) -> str:
-    return escape("".join(letter if letter.isprintable() else "?" for letter in text))

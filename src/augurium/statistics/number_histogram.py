@@ -66,17 +66,27 @@ class NumberHistogram(msgspec.Struct, frozen=True, omit_defaults=True):
 
         What is below the first bound or above the last counts in the outermost cells.
         """
-        inner = np.asarray(bounds[1:-1], np.float64)
-        if not self.counts:
-            return [0.0] * (len(inner) + 1)
-        edges = np.array([ends(place) for place in self.places])
-        upto = np.cumsum(self.counts, dtype=np.float64)
-        # the share of numbers below x is linear inside a bin and flat between bins
-        x = edges.ravel()
-        y = np.column_stack((upto - self.counts, upto)).ravel()
-        below = np.interp(inner, x, y, left=0.0, right=upto[-1])
-        found: list[float] = np.diff([0.0, *below, upto[-1]]).tolist()
-        return found
+        return spread([ends(place) for place in self.places], self.counts, bounds)
+
+
+def spread(
+    bins: Sequence[tuple[float, float]], counts: Sequence[float], bounds: Sequence[float]
+) -> list[float]:
+    """Counts of ascending bins in the cells between ascending bounds.
+
+    What is in a bin is spread evenly over it; what is below the first bound or above the last one
+    counts in the outermost cells.
+    """
+    inner = np.asarray(bounds[1:-1], np.float64)
+    if not len(counts):
+        return [0.0] * (len(inner) + 1)
+    upto = np.cumsum(counts, dtype=np.float64)
+    # the share of numbers below x is linear inside a bin and flat between bins
+    x = np.asarray(bins, np.float64).ravel()
+    y = np.column_stack((upto - counts, upto)).ravel()
+    below = np.interp(inner, x, y, left=0.0, right=upto[-1])
+    found: list[float] = np.diff([0.0, *below, upto[-1]]).tolist()
+    return found
 
 
 def histogram_of(places: Sequence[int], counts: Sequence[int]) -> NumberHistogram:
