@@ -22,7 +22,7 @@ from augurium.batch.partition import (
     RejectedRow,
     WrittenFile,
 )
-from augurium.batch.report import JobFacts, Report, report_of
+from augurium.batch.report import Report, ReportFacts, report_of
 from augurium.batch.report_page import report_page
 from augurium.batch.summary_counter import SummaryCounter
 from augurium.core.signature import Signature
@@ -34,7 +34,7 @@ from augurium.statistics.values import Values
 
 ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "docs" / "images" / "batch-report.png"
-WIDTH, HEIGHT = 960, 1560
+WIDTH, HEIGHT = 960, 1640
 FEATURES = ("amount", "hour", "age_days", "distance_km", "items", "previous_orders")
 CHANNELS = ("app", "web", "phone")
 SIGNATURE = Signature(
@@ -74,7 +74,7 @@ def example_report() -> Report:
     partitions = tuple(Partition(place, (one,)) for place, one in enumerate(fragments))
     sources = {name: name for name in (*FEATURES, "channel")}
     plan = InputPlan("parquet", partitions, sources, ("order",), PARTITIONS, 41_200_000)
-    facts = JobFacts(
+    facts = ReportFacts(
         job="5f2c9a417be84d0f9d1c64a2b8e03f75",
         model="fraud",
         version=3,

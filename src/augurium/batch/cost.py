@@ -16,10 +16,10 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     per_million: float | None = None
 
 
-def cost_of(core_s: float, rows: int, per_core_hour: float | None) -> Cost:
-    """The cost of so many answers."""
+def cost_of(core_s: float, rows: int, per_core_hour: float) -> Cost:
+    """The cost of so many answers; a price of 0 is none."""
     hours = core_s / 3600
-    if per_core_hour is None:
+    if not per_core_hour:
         return Cost(core_hours=hours)
     total = hours * per_core_hour
     return Cost(

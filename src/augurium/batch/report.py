@@ -19,11 +19,11 @@ from augurium.statistics.profiles import Profile
 STAGES = ("read", "prepare", "predict", "encode", "store")
 
 
-class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
+class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a report says of a job that is not in the results of its partitions.
 
-    `wall_s` are seconds in which it ran, over all attempts; `per_core_hour` is what a core costs,
-    None if that is not known.
+    `wall_s` are seconds from its beginning to its end, pauses included;
+    `per_core_hour` is what a core costs, 0 if that is not known.
     """
 
     job: str
@@ -35,7 +35,7 @@ class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
     engine: str = "local"
     workers: int = 1
     batch_size: int = 0
-    per_core_hour: float | None = None
+    per_core_hour: float = 0.0
 
 
 class Rows(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +109,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def report_of(
-    facts: JobFacts,
+    facts: ReportFacts,
     plan: InputPlan,
     results: Iterable[PartitionResult],
     profile: Profile | None = None,

@@ -42,10 +42,11 @@ OTHER_COLUMNS = "other columns"
 def sample_stride(plan: InputPlan) -> int:
     """Of how many rows one is looked at for drift: one of every few tens, all of a small input.
 
-    It is the same for all partitions, so that what they count adds up.
+    It is the same for all partitions, so that what they count adds up. Where the plan tells no
+    rows, as that of texts, or has no partitions, they are estimated from its bytes.
     """
     rows = plan.rows
-    if rows is None:
+    if not rows:
         rows = plan.total_bytes // (BYTES_OF_A_VALUE * max(len(plan.sources), 1))
     return max(stride for stride in STRIDES if stride == 1 or stride <= rows // SAMPLED_ROWS)
 

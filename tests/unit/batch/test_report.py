@@ -1,6 +1,8 @@
 """The report of a job: partitions add up, and what it says is what was there."""
 
 import math
+import subprocess
+import sys
 from html.parser import HTMLParser
 from typing import Any
 
@@ -18,7 +20,7 @@ from augurium.batch.partition import (
     RejectedRow,
     WrittenFile,
 )
-from augurium.batch.report import JobFacts, Report, read_report, report_of, written_report
+from augurium.batch.report import Report, ReportFacts, read_report, report_of, written_report
 from augurium.batch.report_page import report_page
 from augurium.batch.summary_counter import SummaryCounter
 from augurium.core.errors import InvalidArgument
@@ -45,7 +47,7 @@ PLAN = InputPlan(
     2,
     4096,
 )
-FACTS = JobFacts(
+FACTS = ReportFacts(
     job="ab" * 16,
     model="fraud",
     version=3,
@@ -210,7 +212,7 @@ def test_what_it_cost_is_the_seconds_of_cores_at_their_price() -> None:
     assert cost.total == pytest.approx(0.00045)
     assert cost.per_thousand == pytest.approx(0.00015)
     assert cost.per_million == pytest.approx(0.15)
-    assert a_report(per_core_hour=None).cost.total is None
+    assert a_report(per_core_hour=0.0).cost.total is None
 
 
 def test_a_job_that_found_no_row_has_a_report() -> None:
@@ -229,6 +231,11 @@ def test_a_report_comes_back_from_json() -> None:
 def test_what_is_no_report_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="cannot be read"):
         read_report({"job": "x"})
+
+
+def test_the_page_is_drawn_where_there_is_no_pyarrow() -> None:
+    said = "import sys, augurium.batch.report_page; sys.exit('pyarrow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", said], check=False).returncode == 0
 
 
 class _Tags(HTMLParser):
