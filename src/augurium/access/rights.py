@@ -29,6 +29,9 @@ LOOK = Need(frozenset({Scope.READ, Scope.PREDICT}))
 PREDICT = Need(frozenset({Scope.PREDICT}))
 READ = Need(frozenset({Scope.READ}))
 READ_ALL = Need(frozenset({Scope.READ}), every_model=True)
+BATCH = Need(frozenset({Scope.BATCH}))
+# who runs jobs may see how they stand
+LOOK_AT_JOBS = Need(frozenset({Scope.READ, Scope.BATCH}))
 DEPLOY = Need(frozenset({Scope.DEPLOY}))
 CREATE = Need(frozenset({Scope.DEPLOY}), creates=True)
 ADMIN = Need(frozenset({Scope.ADMIN}))
@@ -56,6 +59,8 @@ _MODEL = "/api/v1/models/{model}"
 _VERSION = "/api/v1/models/{model}/versions/{version}"
 _ROLLOUTS = "/api/v1/rollouts"
 _ROLLOUT = "/api/v1/rollouts/{rollout}"
+_JOBS = "/api/v1/batch-jobs"
+_JOB = "/api/v1/batch-jobs/{job}"
 _KEYS = "/api/v1/keys"
 MANAGEMENT: dict[tuple[str, str], Need] = {
     ("GET", "/api/v1/live"): PUBLIC,
@@ -127,6 +132,19 @@ MANAGEMENT: dict[tuple[str, str], Need] = {
     ("POST", f"{_ROLLOUT}/promote"): DEPLOY,
     ("POST", f"{_ROLLOUT}/abort"): DEPLOY,
     ("GET", "/api/v1/events"): READ,
+    # of a job's model the routes ask themselves, as of a rollout's
+    ("GET", _JOBS): LOOK_AT_JOBS,
+    ("POST", _JOBS): BATCH,
+    ("GET", _JOB): LOOK_AT_JOBS,
+    ("GET", f"{_JOB}/events"): LOOK_AT_JOBS,
+    # what these say of bad rows may show what is in them
+    ("GET", f"{_JOB}/report"): BATCH,
+    ("GET", f"{_JOB}/report.html"): BATCH,
+    ("GET", f"{_JOB}/logs"): BATCH,
+    ("POST", f"{_JOB}/pause"): BATCH,
+    ("POST", f"{_JOB}/resume"): BATCH,
+    ("POST", f"{_JOB}/cancel"): BATCH,
+    ("POST", f"{_JOB}/retry"): BATCH,
     ("GET", "/api/v1/audit"): READ,
     ("GET", _KEYS): ADMIN,
     ("POST", _KEYS): ADMIN,

@@ -7,14 +7,16 @@ from augurium.core.errors import InvalidArgument
 
 
 class Scope(StrEnum):
-    """The four scopes.
+    """The five scopes.
 
-    `predict` asks models for answers, `read` looks at everything, `deploy` changes models and reads
-    too, `admin` does everything and manages keys.
+    `predict` asks models for answers, `read` looks at everything, `batch` runs jobs on files that
+    the server reads and writes, `deploy` changes models and reads too, `admin` does everything and
+    manages keys.
     """
 
     PREDICT = "predict"
     READ = "read"
+    BATCH = "batch"
     DEPLOY = "deploy"
     ADMIN = "admin"
 
@@ -24,6 +26,7 @@ ALL_SCOPES: Scopes = frozenset(Scope)
 HELD_BY: dict[Scope, Scopes] = {
     Scope.PREDICT: frozenset({Scope.PREDICT}),
     Scope.READ: frozenset({Scope.READ}),
+    Scope.BATCH: frozenset({Scope.BATCH}),
     Scope.DEPLOY: frozenset({Scope.DEPLOY, Scope.READ}),
     Scope.ADMIN: ALL_SCOPES,
 }

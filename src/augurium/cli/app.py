@@ -8,6 +8,7 @@ import augurium
 from augurium.cli.alias import alias
 from augurium.cli.approval import approval
 from augurium.cli.audit import audit
+from augurium.cli.batch import batch
 from augurium.cli.card import card
 from augurium.cli.client_code import client_code
 from augurium.cli.delete import delete, restore
@@ -59,6 +60,7 @@ app.add_typer(rollout)
 app.command()(predictions)
 app.add_typer(feedback)
 app.command()(events)
+app.add_typer(batch)
 app.add_typer(versions)
 app.command()(export)
 app.command("import")(import_archive)

@@ -35,7 +35,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="What the audit log ca
 Which = Annotated[str, typer.Argument(metavar="KEY", help="A key's id, or a name for all of it.")]
 Scope = Annotated[
     list[str],
-    typer.Option("--scope", help="predict, read, deploy or admin; may be given again."),
+    typer.Option("--scope", help="predict, read, batch, deploy or admin; may be given again."),
 ]
 Models = Annotated[
     list[str] | None,

@@ -52,7 +52,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> "Renderab
 
 def show(content: "RenderableType") -> None:
     """Anything of rich on standard output."""
-    _console(sys.stdout).print(content)
+    console(sys.stdout).print(content)
 
 
 def remark(text: str) -> None:
@@ -82,7 +82,7 @@ def progress_bar(shown: bool = True) -> Iterator[Progress | None]:
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
-        console=_console(sys.stderr),
+        console=console(sys.stderr),
         transient=True,
     )
     with bar:
@@ -96,11 +96,12 @@ def spinner(text: str, shown: bool = True) -> Iterator[None]:
     if not (shown and sys.stderr.isatty()):
         yield
         return
-    with _console(sys.stderr).status(text):
+    with console(sys.stderr).status(text):
         yield
 
 
-def _console(stream: IO[str]) -> "Console":
+def console(stream: IO[str]) -> "Console":
+    """Rich on a stream, which takes names for names and no markup."""
     from rich.console import Console
 
     return Console(

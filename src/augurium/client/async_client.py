@@ -15,6 +15,7 @@ import httpx
 
 from augurium.client import results
 from augurium.client.arrow_tables import ArrowData
+from augurium.client.async_batch_calls import AsyncBatchCalls
 from augurium.client.async_connection import AsyncConnection
 from augurium.client.async_rollout_calls import AsyncRolloutCalls
 from augurium.client.call import Call, StreamCall
@@ -70,12 +71,18 @@ class AsyncTransport(Protocol):
         """Closes all connections."""
 
 
-class AsyncClient(AsyncTrafficCalls, AsyncRolloutCalls, AsyncSeriesCalls, AsyncPredictionCalls):
+class AsyncClient(
+    AsyncTrafficCalls,
+    AsyncRolloutCalls,
+    AsyncBatchCalls,
+    AsyncSeriesCalls,
+    AsyncPredictionCalls,
+):
     """One server, by its management URL, for the tasks of one event loop.
 
-    It predicts, sends feedback, splits traffic, starts rollouts, and tells what variants did;
-    `Client` registers and manages too. Arguments, their defaults and errors are those of `Client`.
-    Close it, or use it in an `async with` block.
+    It predicts, sends feedback, runs batch jobs, splits traffic, starts rollouts, and tells what
+    variants did; `Client` registers and manages too. Arguments, their defaults and errors are
+    those of `Client`. Close it, or use it in an `async with` block.
     """
 
     def __init__(

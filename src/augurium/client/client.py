@@ -11,6 +11,7 @@ from typing import Any, Literal, Self, Unpack, overload
 import httpx
 
 from augurium.client import results
+from augurium.client.batch_calls import BatchCalls
 from augurium.client.connection import Connection, HttpOptions, TlsFiles, decoded
 from augurium.client.deadline import Deadline
 from augurium.client.errors import error_of_kind, error_of_response
@@ -47,6 +48,7 @@ LONGEST_POLL_S = 1.0
 class Client(
     RegistryCalls,
     RolloutCalls,
+    BatchCalls,
     TrafficCalls,
     SeriesCalls,
     PredictionCalls,
@@ -186,8 +188,8 @@ class Client(
     ) -> results.IssuedKey:
         """Makes a key; its text is told this once, and every engine takes it from now on.
 
-        `scopes` are of predict, read, deploy and admin. Raises Conflict for a name that a live key
-        has, PermissionDenied for more than the caller may.
+        `scopes` are of predict, read, batch, deploy and admin. Raises Conflict for a name that a
+        live key has, PermissionDenied for more than the caller may.
         """
         body = {"name": name, "scopes": list(scopes), **limits}
         return self._connection.call("POST", self._api("keys"), results.IssuedKey, body=body)

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from augurium.access.keys import IssuedKey, KeyDraft
 from augurium.control.activity import Activity
+from augurium.control.batch_views import BatchJobDetail, BatchJobList, BatchLog
 from augurium.control.deployments import Deployment
 from augurium.control.errors import ErrorBody
 from augurium.control.feedback_intake import FeedbackReceipt
@@ -39,6 +40,7 @@ from augurium.control.routes.variants import ModelSeries, ModelVariants
 from augurium.control.routes.versions import VersionChange, VersionList
 from augurium.control.shadow_report import ShadowReport
 from augurium.control.transfers import TrustedKeys
+from augurium.core.batch_job import BatchSpec
 from augurium.feedback.row import FeedbackLine
 from augurium.registry.chain import AuditCheck
 from augurium.registry.garbage import Collection
@@ -54,6 +56,10 @@ STRUCTS = (
     Artifact,
     AuditCheck,
     AuditList,
+    BatchJobDetail,
+    BatchJobList,
+    BatchLog,
+    BatchSpec,
     Card,
     Collection,
     CollectionOrder,

@@ -17,6 +17,7 @@ from augurium.control.routes import (
     approvals,
     artifacts,
     audit,
+    batch_jobs,
     cards,
     deployments,
     events,
@@ -70,6 +71,7 @@ API = (
     feedback,
     rollouts,
     events,
+    batch_jobs,
 )
 DOCS_HEADERS = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
 

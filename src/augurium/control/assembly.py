@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from augurium.access.sql_key_store import SqlKeyStore
 from augurium.control.access_keeper import AccessKeeper
+from augurium.control.batch_assembly import batch_jobs
 from augurium.control.deployments import Deployments
 from augurium.control.desk import Desk
 from augurium.control.event_feed import EventFeed
@@ -46,6 +47,7 @@ from augurium.core.home import NodeConfig
 from augurium.core.logs import LogSwitch
 from augurium.core.nvml import NvmlAccelerators
 from augurium.core.settings import ImportSettings
+from augurium.core.stopping import NO_LIFELINE
 from augurium.feedback.sql_journal import SqlJournal
 from augurium.importing.result import ImportRequest, ImportResult
 from augurium.records.location import open_records
@@ -54,6 +56,7 @@ from augurium.registry.change import changing
 from augurium.registry.database import open_database, registry_url
 from augurium.registry.garbage import Garbage
 from augurium.registry.signing import SigningKeys
+from augurium.registry.sql_batch_jobs import SqlBatchJobs
 from augurium.registry.sql_registry import SqlRegistry
 from augurium.registry.sql_rollouts import SqlRollouts
 from augurium.registry.sql_variant_series import SqlVariantSeries
@@ -61,8 +64,13 @@ from augurium.registry.verified_files import VerifiedFiles
 
 
 @contextlib.asynccontextmanager
-async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
-    """The services of a node's control process, running, with the engine link open."""
+async def assembled(
+    config: NodeConfig, jobs_lifeline: int = NO_LIFELINE
+) -> AsyncIterator[Services]:
+    """The services of a node's control process, running, with the engine link open.
+
+    Without `jobs_lifeline` batch jobs end with these services, and not with the node.
+    """
     clock = SystemClock()
     artifacts = _prepare(config)
     database = open_database(registry_url(config.settings.storage, config.home.database))
@@ -118,6 +126,7 @@ async def assembled(config: NodeConfig) -> AsyncIterator[Services]:
             feedback=feedback,
             ticks=ticks,
             rollouts=_rollouts(config, database, clock, (ticks, effects, predictions, feedback)),
+            batch=batch_jobs(config, registry, SqlBatchJobs(database, clock), clock, jobs_lifeline),
         )
         switch = LogSwitch(config.settings.log, "control")
         loads = ModelLoads(registry, deployments, snapshots, note)
@@ -147,11 +156,14 @@ async def _running(
     services.predictions.start()
     services.feedback.start()
     services.rollouts.start()
+    services.batch.dispatcher.start()
     sweep.start()
     try:
         yield
     finally:
         await sweep.stop()
+        services.batch.progress.stop()
+        await services.batch.dispatcher.stop(services.node.settings.node.drain_timeout_s)
         await services.rollouts.stop()
         # while the engines can still be asked
         await services.ticks.stop()

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from augurium.control.batch_counts import BatchCounts
+from augurium.control.batch_metrics import batch_jobs
 from augurium.control.exposition import Exposition, labels
 from augurium.control.prediction_records import PredictionCounts
 from augurium.control.shadow_metrics import shadows
@@ -209,6 +211,7 @@ class NodeFacts(msgspec.Struct, frozen=True):
     `predictions` what became of those to be recorded. `feedback` has rows by what they were (see
     FEEDBACK) and model. `rollouts` are the active ones by model with kind, version and status,
     `rollbacks` count by model and reason, `webhooks` by what became of an event.
+    `batch` is what batch jobs did.
     """
 
     engines_connected: int
@@ -225,6 +228,7 @@ class NodeFacts(msgspec.Struct, frozen=True):
     rollouts: Mapping[str, tuple[str, int, str]] = {}
     rollbacks: Mapping[tuple[str, str], int] = {}
     webhooks: Mapping[str, int] = {}
+    batch: BatchCounts | None = None
 
 
 PREDICTION_COUNTERS: tuple[tuple[str, str, Callable[[PredictionCounts], float]], ...] = (
@@ -277,6 +281,7 @@ def render(metrics: EngineMetrics, node: NodeFacts) -> bytes:
     page = Exposition()
     _node(page, metrics, node)
     _rollouts(page, node)
+    batch_jobs(page, node.batch or BatchCounts(""))
     _first_answers(page, metrics.versions)
     _requests(page, metrics.versions)
     for name, description, value in VERSION_COUNTERS:

@@ -24,14 +24,15 @@ log = structlog.get_logger()
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs until told to stop; `arguments` are the configuration file and maybe a lifeline.
+    """Runs until told to stop; `arguments` are the configuration file, maybe a lifeline, and maybe
+    that of batch jobs, which outlive this process.
 
     Returns 0, 1 when it cannot start, 2 for a bad configuration, 3 when its port is taken; one line
     on standard error says why.
     """
     try:
         config = read_config(Path(arguments[0]))
-        lifeline = int(arguments[1]) if len(arguments) > 1 else NO_LIFELINE
+        lifeline, jobs_lifeline = _lifelines(arguments[1:])
     except (IndexError, ValueError, OSError, msgspec.MsgspecError) as error:
         return _fail(BAD_CONFIGURATION, f"the configuration file cannot be read: {error}")
     configure_logging(config.settings.log, "control")
@@ -42,21 +43,29 @@ def main(arguments: Sequence[str]) -> int:
         reason = error.strerror or str(error)
         return _fail(PORT_TAKEN, f"{node.host} port {node.control_port} cannot be used: {reason}")
     try:
-        _run(config, listener, lifeline)
+        _run(config, listener, lifeline, jobs_lifeline)
     except AuguriumError as error:
         return _fail(CANNOT_START, str(error))
     return OK
 
 
-def _run(config: NodeConfig, listener: socket.socket, lifeline: int) -> None:
+def _lifelines(arguments: Sequence[str]) -> tuple[int, int]:
+    """Raises ValueError for what is no descriptor."""
+    own, jobs, *_ = (*map(int, arguments), NO_LIFELINE, NO_LIFELINE)
+    return own, jobs
+
+
+def _run(config: NodeConfig, listener: socket.socket, lifeline: int, jobs_lifeline: int) -> None:
     # what is heavy comes after the port is ours, so that a taken port is told at once
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(config, listener, lifeline))
+        runner.run(_serve(config, listener, lifeline, jobs_lifeline))
 
 
-async def _serve(config: NodeConfig, listener: socket.socket, lifeline: int) -> None:
+async def _serve(
+    config: NodeConfig, listener: socket.socket, lifeline: int, jobs_lifeline: int
+) -> None:
     from augurium.control.app import create_app
     from augurium.control.assembly import assembled
     from augurium.control.http_server import http_server, keep_certificate
@@ -64,7 +73,7 @@ async def _serve(config: NodeConfig, listener: socket.socket, lifeline: int) -> 
 
     stop = await stop_requested(lifeline)
     node, tls = config.settings.node, server_tls(config.settings.tls)
-    async with assembled(config) as services, asyncio.TaskGroup() as tasks:
+    async with assembled(config, jobs_lifeline) as services, asyncio.TaskGroup() as tasks:
         server = http_server(create_app(services), math.ceil(node.drain_timeout_s), tls)
         tasks.create_task(server.serve([listener]))
         keeper = tasks.create_task(keep_certificate(tls))
@@ -73,6 +82,7 @@ async def _serve(config: NodeConfig, listener: socket.socket, lifeline: int) -> 
         await stop.wait()
         services.deployments.stop()
         services.rollouts.feed.stop()
+        services.batch.progress.stop()
         # /ready says no from here on; whoever watches it gets the time to see that
         await asyncio.sleep(node.drain_delay_s)
         server.should_exit = True

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from augurium.control.access_keeper import AccessKeeper
+from augurium.control.batch_jobs import BatchJobs
 from augurium.control.deployments import Deployments
 from augurium.control.feedback import Feedback
 from augurium.control.imports import Imports
@@ -48,3 +49,4 @@ class Services:
     predictions: PredictionRecords
     feedback: Feedback
     rollouts: Rollouts
+    batch: BatchJobs

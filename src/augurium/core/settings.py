@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from augurium.core.batch_settings import BatchSettings
 from augurium.core.errors import InvalidArgument
 from augurium.core.rollout_settings import (
     FeedbackSettings,
@@ -213,7 +214,7 @@ class AccessSettings(Section, frozen=True):
     """How far the issuer's clock may be off."""
     scopes_claim: str = "scope"
     """The claim with the scopes, as a path such as `realm_access.roles`. The words predict, read,
-    deploy and admin count, also as `augurium:predict`.
+    batch, deploy and admin count, also as `augurium:predict`.
     """
     scope_map: dict[str, str] = msgspec.field(default_factory=dict)
     """The issuer's words for our scopes, such as `{"ml-engineers" = "deploy"}`."""
@@ -370,6 +371,7 @@ class Settings(Section, frozen=True):
     prediction_log: PredictionLogSettings = PredictionLogSettings()
     feedback: FeedbackSettings = FeedbackSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    batch: BatchSettings = BatchSettings()
     log: LogSettings = LogSettings()
     tls: TlsSettings = TlsSettings()
     access: AccessSettings = AccessSettings()

@@ -6,6 +6,7 @@ end, or dies, the process stops: no orphans are left behind, whatever ends the s
 
 import asyncio
 import os
+import select
 import signal
 
 NO_LIFELINE = -1
@@ -27,6 +28,12 @@ async def hold_lifeline(lifeline: int, ended: asyncio.Event) -> None:
         return
     pipe = os.fdopen(lifeline, "rb", buffering=0)
     await asyncio.get_running_loop().connect_read_pipe(lambda: _Ending(ended), pipe)
+
+
+def let_go(lifeline: int) -> bool:
+    """Whether the other end of the pipe is closed; never of no lifeline."""
+    # nothing is ever written: what there is to read is its end
+    return lifeline != NO_LIFELINE and bool(select.select([lifeline], [], [], 0)[0])
 
 
 class _Ending(asyncio.Protocol):

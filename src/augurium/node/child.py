@@ -20,10 +20,13 @@ log = structlog.get_logger()
 
 
 class Command(NamedTuple):
-    """How a process is started: its arguments and what it finds in its environment besides ours."""
+    """How a process is started: its arguments, what it finds in its environment besides ours, and
+    the descriptors it inherits besides its lifeline.
+    """
 
     arguments: list[str]
     environment: Mapping[str, str]
+    descriptors: tuple[int, ...] = ()
 
 
 class Child:
@@ -102,7 +105,7 @@ class Child:
             process = await asyncio.create_subprocess_exec(
                 *command.arguments,
                 env={**os.environ, **command.environment},
-                pass_fds=(read_end,),
+                pass_fds=(read_end, *command.descriptors),
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,
             )

@@ -16,14 +16,18 @@ HUGE_PAGES = "glibc.malloc.hugetlb=1"
 
 
 class Commands:
-    """The commands of one node."""
+    """The commands of one node. `jobs_lifeline` ends batch jobs, which control starts and which go
+    on when control dies.
+    """
 
-    def __init__(self, config: NodeConfig) -> None:
+    def __init__(self, config: NodeConfig, jobs_lifeline: int) -> None:
         self._config = config
+        self._jobs_lifeline = jobs_lifeline
 
     def control(self, lifeline: int) -> Command:
         """The control process."""
-        return self._python("augurium.control", str(lifeline))
+        command = self._python("augurium.control", str(lifeline), str(self._jobs_lifeline))
+        return command._replace(descriptors=(self._jobs_lifeline,))
 
     def engine(self, slot: str, lifeline: int) -> Command:
         """The engine of a slot."""

@@ -62,7 +62,8 @@ class Supervisor:
     def __init__(self, config: NodeConfig) -> None:
         self._config = config
         grace_s = config.settings.node.drain_delay_s + config.settings.node.drain_timeout_s
-        commands = Commands(config)
+        self._jobs_lifeline, self._hold_on_jobs = os.pipe()
+        commands = Commands(config, self._jobs_lifeline)
         self._control = Child("control", commands.control, grace_s)
         self._engines = EngineFleet(
             config, lambda slot: Child(slot, functools.partial(commands.engine, slot), grace_s)
@@ -79,9 +80,12 @@ class Supervisor:
         attending = asyncio.create_task(self._attend(started))
         await stop.wait()
         attending.cancel()
+        # batch jobs write down how far they are, while the others finish
+        os.close(self._hold_on_jobs)
         # engines first: they answer what they accepted; control stays to take their last counters
         await self._engines.stop()
         await self._control.stop(control)
+        os.close(self._jobs_lifeline)
         await self._sweep_runners()
         return EXIT_OK
 

@@ -45,6 +45,13 @@ class BatchStore(Protocol):
         """
         ...
 
+    def submitted(self, draft: BatchDraft) -> BatchJob | None:
+        """The job that came with the draft's idempotency key, None if none did yet.
+
+        Raises Conflict for a key that came with another request.
+        """
+        ...
+
     def get(self, job: str) -> BatchJob:
         """One job."""
         ...

@@ -54,6 +54,10 @@ class MemoryBatchJobs:
             self._partitions[job.id], self._lines[job.id] = {}, []
             return self._kept(job, "submit_batch_job", actor)
 
+    def submitted(self, draft: BatchDraft) -> BatchJob | None:
+        with self._lock:
+            return self._submitted_before(draft)
+
     def get(self, job: str) -> BatchJob:
         with self._lock:
             if job not in self._jobs:

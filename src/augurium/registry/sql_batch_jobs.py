@@ -72,6 +72,10 @@ class SqlBatchJobs:
             _record(change, "submit_batch_job", job)
         return job
 
+    def submitted(self, draft: BatchDraft) -> BatchJob | None:
+        with reading(self._engine) as connection:
+            return _submitted_before(connection, draft)
+
     def get(self, job: str) -> BatchJob:
         with reading(self._engine) as connection:
             return read_job(connection, job)

@@ -13,6 +13,7 @@ import structlog
 from augurium.access.memory_key_store import MemoryKeyStore
 from augurium.control.access_keeper import AccessKeeper
 from augurium.control.app import create_app
+from augurium.control.batch_assembly import batch_jobs
 from augurium.control.canary_course import CanaryCourse
 from augurium.control.deployments import Deployments
 from augurium.control.event_feed import EventFeed
@@ -54,6 +55,7 @@ from augurium.records.partitions import Partitions
 from augurium.records.record_store import FolderRecords
 from augurium.registry.garbage import Garbage
 from augurium.registry.memory_artifacts import MemoryArtifacts
+from augurium.registry.memory_batch_jobs import MemoryBatchJobs
 from augurium.registry.memory_registry import MemoryRegistry
 from augurium.registry.memory_rollouts import MemoryRollouts
 from augurium.registry.memory_variant_series import MemoryVariantSeries
@@ -194,6 +196,7 @@ def services(
         feedback=Feedback(MemoryJournal(), partitions, registry, settings.feedback, clock),
         ticks=ticks,
         rollouts=rollouts,
+        batch=batch_jobs(node, registry, MemoryBatchJobs(registry, clock), clock),
     )
 
 
