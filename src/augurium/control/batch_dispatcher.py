@@ -118,19 +118,15 @@ class BatchDispatcher:
         return None
 
     async def _claim(self) -> None:
-        """Begins as many jobs as there may be, and asks only where there could be one."""
-        while any(map(self._waits_for_somebody, self.standing)):
+        """Begins as many jobs as there may be. Held ones are looked at too: whoever holds them, a
+        process of this control included, may stand still.
+        """
+        while any(job.state != "paused" or job.wanted == "cancel" for job in self.standing):
             job = await asyncio.to_thread(self._claimed)
             if job is None:
                 return
             await self._begin(job)
             self.standing = await self._standing()
-
-    def _waits_for_somebody(self, job: BatchJob) -> bool:
-        if job.held:
-            # by a process of another control, which may be dead
-            return job.id not in self._processes.jobs
-        return job.state == "queued" or job.wanted == "cancel"
 
     def _claimed(self) -> BatchJob | None:
         settings, now = self._settings, self._clock.monotonic()
