@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from augurium import AsyncClient, Client, Retries
+from augurium.client.batch_run import BatchRun
+from augurium.client.batch_spec import BatchOptions
 from augurium.client.prediction_call import CallOptions
 from augurium.client.registration import VersionDetails
 from augurium.client.transport_options import TransportOptions
@@ -27,9 +29,18 @@ def test_every_method_for_tasks_is_explained(name: str) -> None:
     assert f"`{name}(" in PAGE
 
 
-OPTIONS = (VersionDetails, CallOptions, TransportOptions, Retries)
+OPTIONS = (VersionDetails, BatchOptions, CallOptions, TransportOptions, Retries)
 
 
 @pytest.mark.parametrize("name", [name for kind in OPTIONS for name in kind.__annotations__])
 def test_every_option_is_explained(name: str) -> None:
     assert f"`{name}`" in PAGE
+
+
+RUN = [name for name, _ in inspect.getmembers(BatchRun, inspect.isfunction) if name[0] != "_"]
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_every_method_of_a_batch_run_is_explained(name: str) -> None:
+    assert inspect.getdoc(getattr(BatchRun, name))
+    assert f"`{name}(" in PAGE
