@@ -92,9 +92,8 @@ def test_a_stream_into_a_file_is_kept_when_it_ends_well(storage: Storage, folder
 
 def test_nothing_is_left_of_a_stream_that_broke_off(storage: Storage, folder: str) -> None:
     place = joined(folder, "out/part")
-    with pytest.raises(ValueError, match="enough"), storage.create(place) as stream:
-        stream.write(LARGE)
-        raise ValueError("enough")
+    with pytest.raises(ValueError, match="enough"):
+        _broken_off(storage, place)
     assert storage.find(place) is None
 
 
@@ -123,3 +122,9 @@ def test_a_neighbour_whose_name_begins_alike_is_outside_of_the_roots(
 ) -> None:
     with pytest.raises(PermissionDenied, match=r"batch\.roots"):
         storage.find(f"{folder}2/file")
+
+
+def _broken_off(storage: Storage, place: str) -> None:
+    with storage.create(place) as stream:
+        stream.write(LARGE)
+        raise ValueError("enough")

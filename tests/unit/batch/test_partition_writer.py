@@ -65,7 +65,7 @@ def test_a_partition_is_a_file_that_waits_apart_from_what_is_visible() -> None:
 
 def test_files_of_two_jobs_never_have_the_same_name() -> None:
     place = MemoryPlace()
-    staged = []
+    staged: list[WrittenFile] = []
     for job in ("1f" * 16, "1f" * 15 + "1e"):
         writer = open_writer(spec(), place, job, 1, 0)
         writer.write(answers(1))
