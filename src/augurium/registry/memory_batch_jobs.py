@@ -41,6 +41,7 @@ class MemoryBatchJobs:
         self._partitions: dict[str, dict[int, bytes]] = {}
         self._reports: dict[str, bytes] = {}
         self._lines: dict[str, list[LogLine]] = {}
+        registry.spare(self._in_use)
 
     def submit(self, draft: BatchDraft, actor: str) -> BatchJob:
         rules.check_batch_draft(draft)
@@ -217,6 +218,10 @@ class MemoryBatchJobs:
                 self._plans.pop(job, None)
                 self._reports.pop(job, None)
             return old
+
+    def _in_use(self) -> set[tuple[str, int]]:
+        # asked under the registry's lock, which is taken under this one elsewhere
+        return {(job.model, job.version) for job in tuple(self._jobs.values()) if not job.ended}
 
     @contextmanager
     def _changing(self, actor: str) -> Iterator[None]:

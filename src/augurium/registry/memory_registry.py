@@ -83,6 +83,7 @@ class MemoryRegistry:
         self._spellings: dict[str, str] = {}
         self._keys: dict[str, tuple[str, int]] = {}
         self._audit: list[AuditEntry] = []
+        self._in_use: Callable[[], Collection[tuple[str, int]]] = tuple
         self._closed = False
 
     def revision(self) -> int:
@@ -335,17 +336,18 @@ class MemoryRegistry:
     def deleted_before(self, moment: datetime) -> Sequence[tuple[str, int]]:
         check_moment(moment)
         with self._open():
+            used = self._in_use()
             return [
                 (shelf.model.name, number)
                 for shelf in self._present()
-                for number in sorted(shelf.versions)
-                if _is_before(shelf.model, moment) or _is_before(shelf.take(number), moment)
+                for number in shelf.purgeable(moment, used)
             ]
 
     def purge(self, deleted_before: datetime, actor: str) -> Sequence[tuple[str, int]]:
         check_moment(deleted_before)
         with self._changing(actor):
-            gone = [shelf for shelf in self._present() if _is_before(shelf.model, deleted_before)]
+            used = self._in_use()
+            gone = [shelf for shelf in self._present() if shelf.goes(deleted_before, used)]
             found = self.deleted_before(deleted_before)
             for model, number in found:
                 del self._shelves[model].versions[number]
@@ -425,6 +427,10 @@ class MemoryRegistry:
         with self._open():
             self._record(actor, action, model, version, **details)
 
+    def spare(self, in_use: Callable[[], Collection[tuple[str, int]]]) -> None:
+        """No version, as a pair of model and number, is purged while it is in use."""
+        self._in_use = in_use
+
     def close(self) -> None:
         self._closed = True
 
@@ -498,7 +504,3 @@ class MemoryRegistry:
             details=details,
         )
         self._audit.append(chained(self._audit[-1].hash if self._audit else "", entry))
-
-
-def _is_before(found: Model | Version, moment: datetime) -> bool:
-    return found.deleted_at is not None and found.deleted_at < moment

@@ -1,6 +1,8 @@
 """One model as the registry in memory keeps it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -30,5 +32,23 @@ class Shelf:
         self.versions[version.version] = _encoder.encode(version)
         return self.take(version.version)
 
+    def goes(self, moment: datetime, used: Collection[tuple[str, int]]) -> bool:
+        """Whether the whole model was deleted before a time, and none of it is used."""
+        return _is_before(self.model, moment) and all(name != self.model.name for name, _ in used)
+
+    def purgeable(self, moment: datetime, used: Collection[tuple[str, int]]) -> list[int]:
+        """The versions that were deleted before a time, or whose model was; none that is used."""
+        everything = self.goes(moment, used)
+        return [
+            number
+            for number in sorted(self.versions)
+            if everything
+            or (_is_before(self.take(number), moment) and (self.model.name, number) not in used)
+        ]
+
     def change(self, **changes: Any) -> None:
         self.model = msgspec.structs.replace(self.model, **changes)
+
+
+def _is_before(found: Model | Version, moment: datetime) -> bool:
+    return found.deleted_at is not None and found.deleted_at < moment

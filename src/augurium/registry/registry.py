@@ -173,7 +173,8 @@ class Registry(Protocol):
 
     def purge(self, deleted_before: datetime, actor: str) -> Sequence[tuple[str, int]]:
         """Removes for good what was deleted before a time: models and versions as pairs of name and
-        number. Names, numbers and the audit log stay taken.
+        number. Names, numbers and the audit log stay taken. What a batch job scores with stays
+        until the job has ended.
         """
         ...
 

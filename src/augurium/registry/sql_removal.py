@@ -8,6 +8,7 @@ from sqlalchemy import (
     Connection,
     and_,
     delete,
+    exists,
     false,
     func,
     not_,
@@ -25,7 +26,7 @@ from augurium.registry.rows import (
     remove_version,
 )
 from augurium.registry.rules import check_delete, check_live
-from augurium.registry.tables import models, tags, versions, words
+from augurium.registry.tables import batch_jobs, models, tags, versions, words
 
 
 def delete_version(change: Change, model: str, version: int) -> None:
@@ -79,7 +80,9 @@ def purge(change: Change, moment: datetime) -> Sequence[tuple[str, int]]:
 
 
 def deleted_before(connection: Connection, moment: datetime) -> list[tuple[str, int]]:
-    """The versions that were deleted before a time, or whose model was."""
+    """The versions that were deleted before a time, or whose model was; none that a batch job which
+    has not ended scores with.
+    """
     query = select(versions.c.model, versions.c.version).where(_gone(connection, moment))
     ordered = query.order_by(versions.c.model, versions.c.version)
     return [(str(model), int(version)) for model, version in connection.execute(ordered)]
@@ -93,11 +96,15 @@ def kept_digests(connection: Connection, moment: datetime) -> set[str]:
 def _gone(connection: Connection, moment: datetime) -> ColumnElement[bool]:
     # of a version that is not deleted the comparison says neither yes nor no
     deleted = func.coalesce(versions.c.deleted_at < moment, false())
-    return or_(deleted, versions.c.model.in_(_deleted_models(connection, moment)))
+    same = and_(batch_jobs.c.model == versions.c.model, batch_jobs.c.version == versions.c.version)
+    unused = ~exists().where(same, batch_jobs.c.ended_at.is_(None))
+    return or_(and_(deleted, unused), versions.c.model.in_(_deleted_models(connection, moment)))
 
 
 def _deleted_models(connection: Connection, moment: datetime) -> list[str]:
     query = select(models.c.name).where(models.c.purged_at.is_(None), models.c.deleted_at < moment)
+    of_it = batch_jobs.c.model == models.c.name
+    query = query.where(~exists().where(of_it, batch_jobs.c.ended_at.is_(None)))
     return sorted(connection.execute(query).scalars())
 
 

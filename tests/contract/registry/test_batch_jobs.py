@@ -141,6 +141,32 @@ def test_jobs_of_a_model_that_is_gone_can_be_read(kept_jobs: KeptJobs, clock: Ma
         kept_jobs.store.retry(job.id, "ann")
 
 
+def test_what_a_job_scores_with_is_not_purged_before_the_job_has_ended(
+    kept_jobs: KeptJobs, clock: ManualClock
+) -> None:
+    store, registry = kept_jobs.store, kept_jobs.registry
+    of_version, of_model = (
+        store.submit(a_job(version=2), "ann"),
+        store.submit(a_job("churn"), "ann"),
+    )
+    registry.delete_version("fraud", 1, "ann")
+    registry.delete_version("fraud", 2, "ann")
+    registry.delete_model("churn", "ann")
+    clock.advance(1)
+
+    # version 1 stands on the same files
+    assert [*registry.deleted_before(clock.now())] == [("fraud", 1)]
+    assert [*registry.purge(clock.now(), "ann")] == [("fraud", 1)]
+    assert set(registry.referenced(clock.now())) == {"a" * 64, "b" * 64}
+    assert registry.version("fraud", 2).deleted_at is not None
+    assert registry.model("churn").deleted_at is not None
+
+    for job in (of_version, of_model):
+        store.want(job.id, "cancel", "ann")
+    assert [*registry.purge(clock.now(), "ann")] == [("churn", 1), ("fraud", 2)]
+    assert not registry.referenced()
+
+
 def test_jobs_are_found_by_model_state_and_schedule_the_newest_first(jobs: BatchStore) -> None:
     one = jobs.submit(a_job(), "ann")
     two = jobs.submit(a_job("churn", schedule="nightly"), "ann")
