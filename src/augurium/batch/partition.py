@@ -43,9 +43,11 @@ class Partition(Struct, frozen=True):
 
 
 class InputPlan(Struct, frozen=True):
-    """The whole input, cut up. `columns` are those that are read, `kept` those passed through.
+    """The whole input, cut up.
 
-    `sources` gives the column of every feature or input of the signature that there is.
+    `sources` gives the column of a block that has a feature or input of the signature, for each
+    that there is; `kept` are the columns of a block that are passed through. `schema` are the
+    columns that are read, as the files have them, in Arrow's own form.
     """
 
     format: str
@@ -54,6 +56,7 @@ class InputPlan(Struct, frozen=True):
     kept: tuple[str, ...]
     files: int
     total_bytes: int
+    schema: bytes = b""
 
     @property
     def rows(self) -> int | None:
@@ -64,8 +67,11 @@ class InputPlan(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class RowBlock:
-    """Some rows of a file. `columns` has what was asked for under the names of the file, typed so
-    that it can be scored; `rows` are their numbers in `file`, from 1.
+    """Some rows of a file that can be scored; `rows` are their numbers in `file`, from 1.
+
+    `columns` has the features first, under the names of `InputPlan.sources`, in the types of the
+    signature, without nulls; inputs that are lists are flat lists of one size. Columns that are
+    kept come behind them, under the names of the file and as they are there.
     """
 
     columns: "pa.RecordBatch"
