@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, TypeVar
 
 from augurium.batch.storage import Storage
@@ -24,8 +25,7 @@ class StoragePlace:
     def __init__(self, storage: Storage, location: str) -> None:
         self._storage = storage
         self._url = storage.checked(location).rstrip("/")
-        # renames of a file system are done one by one, in the order they are asked for
-        self._at_once = AT_ONCE if is_url(self._url) else 1
+        self._is_url = is_url(self._url)
 
     @property
     def url(self) -> str:
@@ -54,22 +54,38 @@ class StoragePlace:
             yield StoredOutput(file.location[start:], file.size_bytes)
 
     def rename(self, names: Iterable[tuple[str, str]]) -> None:
-        self._each(
-            lambda pair: self._storage.rename(self._location(pair[0]), self._location(pair[1])),
-            names,
-        )
+        pairs = list(names)
+        self._each(self._rename, pairs)
+        self._drop_folders(first for first, _ in pairs)
 
     def delete(self, names: Iterable[str]) -> None:
-        self._each(lambda name: self._storage.delete(self._location(name)), names)
+        deleted = list(names)
+        self._each(self._delete, deleted)
+        self._drop_folders(deleted)
+
+    def _rename(self, pair: tuple[str, str]) -> None:
+        self._storage.rename(self._location(pair[0]), self._location(pair[1]))
+
+    def _delete(self, name: str) -> None:
+        self._storage.delete(self._location(name))
 
     def _each(self, act: Callable[[T], None], names: Iterable[T]) -> None:
-        if self._at_once == 1:
+        if self._is_url:
+            with ThreadPoolExecutor(AT_ONCE) as threads:
+                for _ in threads.map(act, names):
+                    pass
+        else:
             for name in names:
                 act(name)
+
+    def _drop_folders(self, names: Iterable[str]) -> None:
+        """Removes the folders of a disk that these files were in, where they are empty now."""
+        if self._is_url:
             return
-        with ThreadPoolExecutor(self._at_once) as threads:
-            for _ in threads.map(act, names):
-                pass
+        folders = {folder for name in names for folder in PurePosixPath(name).parents}
+        for folder in sorted(folders - {PurePosixPath()}, reverse=True):
+            with suppress(OSError):
+                (Path(self._url) / folder).rmdir()
 
     def _location(self, name: str) -> str:
         # names are read from files below the output too, which others may have written
