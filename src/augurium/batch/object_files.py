@@ -15,7 +15,7 @@ from augurium.core.settings import StorageSettings
 from augurium.registry.artifact_location import STORES, object_place
 from augurium.registry.ranged_download import RangeReader
 from augurium.registry.remote_artifacts import RemotePlace
-from augurium.registry.remote_errors import remote_errors
+from augurium.registry.remote_errors import remote_errors, translated
 
 PART_BYTES = 8 * 1024 * 1024
 PARALLEL_PARTS = 4
@@ -75,13 +75,19 @@ class ObjectFiles:
     @contextmanager
     def create(self, location: str) -> Iterator[BinaryIO]:
         bucket, key = self._bucket(location)
-        with (
-            remote_errors(location),
-            obstore.open_writer(
-                bucket.store, key, buffer_size=PART_BYTES, max_concurrency=PARALLEL_PARTS
-            ) as writer,
-        ):
-            yield cast("BinaryIO", writer)
+        try:
+            with (
+                remote_errors(location),
+                obstore.open_writer(
+                    bucket.store, key, buffer_size=PART_BYTES, max_concurrency=PARALLEL_PARTS
+                ) as writer,
+            ):
+                yield cast("BinaryIO", writer)
+        except OSError as error:
+            # a writer raises its store's failures as errors of no system call
+            if error.errno is not None:
+                raise
+            raise translated(error, location) from error
 
     def copy(self, source: str, target: str) -> None:
         bucket, key = self._bucket(source)

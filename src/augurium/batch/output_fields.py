@@ -56,6 +56,8 @@ def _listed(kind: pa.DataType, array: Array) -> pa.Array:
     extent = array.shape[1]
     values = _listed(kind.value_type, array.reshape(len(array) * extent, *array.shape[2:]))
     if pa.types.is_fixed_size_list(kind):
+        if extent != kind.list_size:
+            raise ValueError("another number of values per row")
         return pa.FixedSizeListArray.from_arrays(values, type=kind)
     offsets = np.arange(len(array) + 1, dtype=np.int32) * np.int32(extent)
     return pa.ListArray.from_arrays(pa.array(offsets), values, type=kind)

@@ -103,7 +103,13 @@ class StorageSink:
         self._ended = False
 
     def write(self, data: bytes, /) -> int:
-        return self._stream.write(data)
+        try:
+            return self._stream.write(data)
+        except Exception as error:
+            self._ended = True
+            # the stream gives the file up, and says in our words what went wrong
+            self._context.__exit__(type(error), error, error.__traceback__)
+            raise
 
     def close(self) -> None:
         if not self._ended:

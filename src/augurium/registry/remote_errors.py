@@ -17,6 +17,7 @@ from augurium.core.store_credentials import lacking_credentials
 
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
+_REFUSED = ("401", "403")
 _TIMEOUT = re.compile(r"kind: Timeout|TimedOut|timed out")
 CHECK_CREDENTIALS = "check the credentials in the environment of the server, and what they may do"
 
@@ -38,7 +39,7 @@ def translated(error: Exception, place: str) -> AuguriumError:
         return NotReady(f"{place} cannot be used: {lacking}")
     status, code = _STATUS.search(text), _CODE.search(text)
     said = " ".join(found.group(1) for found in (status, code) if found)
-    if isinstance(error, PermissionDeniedError | UnauthenticatedError | PermissionError):
+    if _refuses(error) or (status is not None and status[1] in _REFUSED):
         return NotReady(f"{place} refused access ({said or 'no reason'}); {CHECK_CREDENTIALS}")
     if isinstance(error, NotFoundError | FileNotFoundError):
         return NotReady(
@@ -52,3 +53,7 @@ def translated(error: Exception, place: str) -> AuguriumError:
     if isinstance(error, httpx.ReadError | httpx.RemoteProtocolError) or "response body" in text:
         return NotReady(f"{place} broke off an answer, repeatedly; try again later")
     return NotReady(f"{place} cannot be reached; check its address and that it runs")
+
+
+def _refuses(error: Exception) -> bool:
+    return isinstance(error, PermissionDeniedError | UnauthenticatedError | PermissionError)
