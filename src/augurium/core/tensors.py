@@ -87,6 +87,11 @@ def is_float(dtype: np.dtype[Any]) -> bool:
     return dtype.kind == "f" or dtype == BFLOAT16
 
 
+def missing_values(spec: TensorSpec, shape: tuple[int, ...]) -> Array:
+    """A tensor in which every value is missing."""
+    return np.full(shape, None if spec.datatype == "BYTES" else np.nan, spec.dtype)
+
+
 def element_count(name: str, shape: tuple[int, ...]) -> int:
     """The product of `shape`, in exact arithmetic; raises InvalidArgument before anything is
     allocated.

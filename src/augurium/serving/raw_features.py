@@ -8,7 +8,14 @@ import numpy as np
 
 from augurium.core.errors import InvalidArgument
 from augurium.core.moments import epoch_seconds
-from augurium.core.tensors import DATATYPES, FLOATS, Array, TensorSpec, is_float
+from augurium.core.tensors import (
+    DATATYPES,
+    FLOATS,
+    Array,
+    TensorSpec,
+    is_float,
+    missing_values,
+)
 
 MOST_NAMES_SHOWN = 8
 
@@ -46,11 +53,6 @@ def converted(spec: TensorSpec, array: Array) -> Array | None:
         with np.errstate(over="ignore"):
             return array.astype(spec.dtype)
     return missing_values(spec, array.shape)
-
-
-def missing_values(spec: TensorSpec, shape: tuple[int, ...]) -> Array:
-    """A tensor in which every value is missing."""
-    return np.full(shape, None if spec.datatype == "BYTES" else np.nan, spec.dtype)
 
 
 def _matrix(spec: TensorSpec, columns: Mapping[str, Array]) -> Array:

@@ -7,9 +7,9 @@ import numpy as np
 
 from augurium.core.errors import InvalidArgument
 from augurium.core.signature import Signature
-from augurium.core.tensors import DATATYPES, FLOATS, Array, TensorSpec
+from augurium.core.tensors import DATATYPES, FLOATS, Array, TensorSpec, missing_values
 from augurium.core.texts import cleaned
-from augurium.serving.raw_features import converted, gathered, missing_values
+from augurium.serving.raw_features import converted, gathered
 
 MOST_CATEGORIES_SHOWN = 8
 

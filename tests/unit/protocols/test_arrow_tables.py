@@ -60,6 +60,32 @@ def test_a_column_per_feature_becomes_a_matrix_in_the_signatures_order() -> None
     assert block["x"].dtype == np.float32
 
 
+def test_columns_of_the_matrix_own_type_keep_nulls_as_nan() -> None:
+    table = {name: pa.array([1, None, 3], pa.float32()) for name in "abc"}
+
+    (block,) = blocks(table, MATRIX)
+
+    np.testing.assert_array_equal(block["x"], [[1, 1, 1], [np.nan] * 3, [3, 3, 3]])
+    assert block["x"].dtype == np.float32
+
+
+def test_whole_numbers_in_a_matrix_are_exact() -> None:
+    spec = TensorSpec("x", "INT64", (-1, 2), features=("a", "b"))
+    table = {"a": [2**60 + 1, 2**53 + 1], "b": [-(2**60) - 1, 0]}
+
+    (block,) = blocks(table, spec)
+
+    assert block["x"].tolist() == [[2**60 + 1, -(2**60) - 1], [2**53 + 1, 0]]
+    assert block["x"].dtype == np.int64
+
+
+def test_null_is_no_whole_number_of_a_matrix() -> None:
+    spec = TensorSpec("x", "INT64", (-1, 2), features=("a", "b"))
+
+    with pytest.raises(InvalidArgument, match="column 'b' has a missing value"):
+        blocks({"a": [1, 2], "b": pa.array([1, None], pa.int64())}, spec)
+
+
 def test_a_matrix_may_come_as_one_column_of_lists_and_is_not_copied() -> None:
     rows = np.arange(12, dtype=np.float32)
     listed = pa.FixedSizeListArray.from_arrays(pa.array(rows), 3)

@@ -11,9 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from augurium.core.errors import InvalidArgument
-from augurium.core.tensors import FLOATS, Array, TensorSpec
+from augurium.core.tensors import FLOATS, Array, TensorSpec, missing_values
 from augurium.core.texts import text_of
-from augurium.serving.raw_features import missing_values
 
 EXPECTED = {
     "BYTES": "strings (string, large_string, string_view, or a dictionary of them), or binary",
