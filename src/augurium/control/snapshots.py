@@ -24,7 +24,6 @@ from augurium.registry.registry import Registry
 from augurium.runtimes.runtime import IN_ENGINE
 from augurium.serving.snapshot import BatchingPolicy, DesiredModel, DesiredVersion, Snapshot
 
-BATCHING_PREFIX = "batching."
 # every engine is told of every version at once
 MOST_EXAMPLE_BYTES = 8 * 1024
 ANYWHERE = PlacementPolicy()
@@ -167,11 +166,7 @@ class Snapshots:
             weights_path=self._path(version, version.weights) if version.weights else None,
             weights_digest=version.weights.digest if version.weights else None,
             signature=version.signature,
-            options={
-                key: value
-                for key, value in version.options.items()
-                if not key.startswith(BATCHING_PREFIX)
-            },
+            options=version.runtime_options,
             batching=self._policy(version),
             examples=_examples(version),
             placement=_placement(version, policy),
@@ -187,11 +182,7 @@ class Snapshots:
             return f"missing-artifact-{artifact.digest}"
 
     def _policy(self, version: Version) -> BatchingPolicy:
-        own = {
-            key.removeprefix(BATCHING_PREFIX): value
-            for key, value in version.options.items()
-            if key.startswith(BATCHING_PREFIX)
-        }
+        own = version.batching_options
         settings = self._batching
         change = msgspec.to_builtins(self.overrides.of(version.model, version.version))
         said = {key: value for key, value in change.items() if value is not None}

@@ -9,6 +9,9 @@ from augurium.core.serving_policy import ServingPolicy
 from augurium.core.signature import Signature
 from augurium.core.traffic_policy import TrafficPolicy, TrafficRevision
 
+# of options of a version that say how engines batch it
+BATCHING_PREFIX = "batching."
+
 
 class Artifact(msgspec.Struct, frozen=True):
     """A stored file: the SHA-256 of its content in hexadecimal, and its size."""
@@ -62,6 +65,20 @@ class VersionDraft(msgspec.Struct, frozen=True, kw_only=True):
     examples: tuple[Any, ...] = ()
     card: str = ""
     allowed_code: bool = False
+
+    @property
+    def runtime_options(self) -> dict[str, str]:
+        """Those of the options that its runtime takes."""
+        return {k: v for k, v in self.options.items() if not k.startswith(BATCHING_PREFIX)}
+
+    @property
+    def batching_options(self) -> dict[str, str]:
+        """Those of the options that say how engines batch it, by their names there."""
+        return {
+            key.removeprefix(BATCHING_PREFIX): value
+            for key, value in self.options.items()
+            if key.startswith(BATCHING_PREFIX)
+        }
 
     def artifacts(self) -> tuple[Artifact, ...]:
         """The stored files this version stands on."""
