@@ -29,9 +29,9 @@ def parts_of(batch: Any, expected: dict[str, TensorSpec]) -> dict[str, Part]:
     for spec in dict.fromkeys(expected.values()):
         own = {name: found for name, (of, found) in columns.items() if of is spec}
         if spec.name in own:
-            parts[spec.name] = _whole(spec, own[spec.name])
+            parts[spec.name] = whole_part(spec, own[spec.name])
         elif len(own) == len(spec.features) and not (spec.lenient or spec.moment):
-            parts[spec.name] = _matrix(spec, own)
+            parts[spec.name] = matrix_part(spec, own)
         else:
             # put together where missing features are filled in
             parts.update((name, _flat(spec, name, found)) for name, found in own.items())
@@ -51,7 +51,7 @@ def _flat(spec: TensorSpec, name: str, array: Any) -> Part:
     return lambda start, stop: values_of(spec, name, array.slice(start, stop - start))
 
 
-def _matrix(spec: TensorSpec, columns: dict[str, Any]) -> Part:
+def matrix_part(spec: TensorSpec, columns: dict[str, Any]) -> Part:
     """A column per feature, put together block by block: the only copy of them."""
     in_order = [columns[name] for name in spec.features]
     if all(_is_alike(spec, array) for array in in_order):
@@ -92,7 +92,7 @@ def _pieced(spec: TensorSpec, columns: list[Part]) -> Part:
     return part
 
 
-def _whole(spec: TensorSpec, array: Any) -> Part:
+def whole_part(spec: TensorSpec, array: Any) -> Part:
     """A column that is an input by itself: single values, or lists of one length."""
     if isinstance(array, pa.ExtensionArray):
         array = array.storage

@@ -62,6 +62,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.path / "staging"
 
     @property
+    def batch(self) -> Path:
+        """What batch jobs write beside their output while they run."""
+        return self.path / "batch"
+
+    @property
     def state(self) -> Path:
         """The engines' last snapshots."""
         return self.path / "state"

@@ -64,6 +64,16 @@ def import_content(content: bytes, table: Table | None, engines: frozenset[str])
     )
 
 
+def write_native(source: Path, target: Path) -> dict[str, str]:
+    """Writes what LightGBM itself would serve of a saved model; the options of its runtime.
+
+    Raises Unprocessable for damage.
+    """
+    found = read_model(source.read_bytes())
+    target.write_text(found.text)
+    return meaning_of(found).options()
+
+
 def text_of(model: Any) -> bytes:
     """A model in memory as the text this module reads, with the labels of a classifier.
 

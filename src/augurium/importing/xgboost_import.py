@@ -66,6 +66,18 @@ def import_content(content: bytes, table: Table | None, engines: frozenset[str])
     )
 
 
+def write_native(source: Path, target: Path) -> dict[str, str]:
+    """Writes what XGBoost itself would serve of a saved model; the options of its runtime.
+
+    Raises Unprocessable for damage.
+    """
+    content = source.read_bytes()
+    found = read_supported(content)
+    booster = _anonymous(_used_part(_loaded(content), found), found)
+    booster.save_model(target)
+    return meaning_of(found).options()
+
+
 def meaning_of(found: XgboostFile) -> Meaning:
     """What the model's raw numbers are, by its objective."""
     if found.objective == BINARY:

@@ -1,0 +1,101 @@
+"""The workers of a job: processes that start early, load the same model, and are replaced."""
+
+import asyncio
+import os
+from collections.abc import Callable
+
+from augurium.batch.worker_messages import Counted, Import, Load, Order, Reply
+from augurium.batch.worker_process import WorkerDied, WorkerProcess
+from augurium.core.errors import ModelFailed
+
+LOADS = 3
+
+
+class PooledWorker:
+    """A place for a worker. The process in it loads the job's model before its first order."""
+
+    def __init__(self) -> None:
+        self._process = WorkerProcess()
+        self._load: Load | None = None
+        self._is_loaded = False
+
+    async def start(self) -> None:
+        """Starts a process, which has nothing to do yet."""
+        await self._process.start()
+
+    def prepare(self, load: Load) -> None:
+        """What is to be loaded by whatever process comes."""
+        self._load = load
+        self._is_loaded = False
+
+    async def ask(self, order: Order, heard: Callable[[Counted], None] | None = None) -> Reply:
+        """The answer to an order. After WorkerDied there is another process.
+
+        Raises ModelFailed when the model cannot be loaded, and what the worker says went wrong.
+        """
+        if self._load is not None and not self._is_loaded:
+            await self._loaded(self._load)
+        try:
+            return await self._process.ask(order, heard)
+        except WorkerDied:
+            await self._replace()
+            raise
+
+    async def end(self) -> None:
+        """Ends the process, whatever it is at."""
+        await self._process.end()
+
+    async def _loaded(self, load: Load) -> None:
+        for _ in range(LOADS):
+            try:
+                await self._process.ask(load)
+            except WorkerDied as died:
+                how = died.how
+                await self._replace()
+            else:
+                self._is_loaded = True
+                return
+        raise ModelFailed(f"the process that loads the model ended ({how}), {LOADS} times")
+
+    async def _replace(self) -> None:
+        await self._process.end()
+        self._is_loaded = False
+        self._process = WorkerProcess()
+        await self._process.start()
+
+
+class WorkerPool:
+    """All workers of a job."""
+
+    def __init__(self) -> None:
+        self.workers: list[PooledWorker] = []
+
+    async def resize(self, number: int) -> None:
+        """Starts workers, or ends those that are too many."""
+        added = [PooledWorker() for _ in range(number - len(self.workers))]
+        surplus = self.workers[number:]
+        self.workers = [*self.workers[:number], *added]
+        await asyncio.gather(
+            *(worker.start() for worker in added), *(worker.end() for worker in surplus)
+        )
+
+    async def import_runtime(self, runtime: str) -> None:
+        """Has all workers import what the model needs, while it is found what there is to do."""
+        orders = (worker.ask(Import(runtime)) for worker in self.workers)
+        await asyncio.gather(*orders)
+
+    def prepare(self, load: Load) -> None:
+        """What all of them are to load."""
+        for worker in self.workers:
+            worker.prepare(load)
+
+    async def close(self) -> None:
+        """Ends all of them."""
+        await self.resize(0)
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
