@@ -67,6 +67,7 @@ format: $(DEV) ## format the code and mend what can be mended
 bench: $(DEV) ## measure against Triton, mosec and FastAPI; needs wrk, h2load and gcc
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.payloads
+	$(BIN)/python -m benchmarks.batch
 
 docs: $(DEV) ## write the reference pages that come from the code
 	$(BIN)/python tools/generate_docs.py

@@ -139,11 +139,10 @@ def _csv(node: JobNode, folder: Path, rows: int) -> dict[str, Any]:
 
 
 def _memory(node: JobNode, folder: Path, millions: int) -> dict[str, Any]:
-    """The memory of a job on so many rows; they take disk, and are removed again."""
+    """The memory of a job on so many rows."""
     rows, output = parquet_folder(folder, millions * MILLION), folder / "answers"
     job = node.run(rows, output)
     shutil.rmtree(output)
-    shutil.rmtree(rows)
     print(f"{millions} million rows: {job.peak_mib:,.0f} MiB", flush=True)
     return {"rows": millions * MILLION, **plain(job)}
 

@@ -14,6 +14,7 @@ FEATURES = tuple(f"f{number:02d}" for number in range(50))
 FILE_ROWS = 1_000_000
 # as Polars writes them; numbers that are all different are no dictionary
 GROUP_ROWS = 2**18
+DIFFERENT_FILES = 10
 TRAINING_ROWS = 50_000
 TREES, DEPTH = 100, 6
 SEED = 20_260_102
@@ -79,10 +80,21 @@ def _made(folder: Path, rows: int, write: Any) -> Path:
 
 def _write_parquet(folder: Path, number: int, rows: int) -> None:
     path = folder / f"rows-{number:03d}.parquet"
-    if number >= 10 and rows == FILE_ROWS:
-        path.hardlink_to(folder / f"rows-{number % 10:03d}.parquet")
+    if rows < FILE_ROWS:
+        _save(path, number, rows)
         return
-    table = _table(number, rows)
+    kept = folder.parent / "files" / f"{number % DIFFERENT_FILES}.parquet"
+    if not kept.exists():
+        kept.parent.mkdir(exist_ok=True)
+        written = kept.with_suffix(".part")
+        _save(written, number % DIFFERENT_FILES, rows)
+        written.rename(kept)
+    path.hardlink_to(kept)
+
+
+def _save(path: Path, number: int, rows: int) -> None:
+    columns = [np.ascontiguousarray(column) for column in file_rows(number, rows).T]
+    table = pa.table(columns, list(FEATURES))
     pyarrow.parquet.write_table(table, path, row_group_size=GROUP_ROWS, use_dictionary=False)
 
 
@@ -91,11 +103,6 @@ def _write_csv(folder: Path, number: int, rows: int) -> None:
     numbers = np.round(file_rows(number, rows).astype(np.float64), 6)
     table = pa.table([np.ascontiguousarray(column) for column in numbers.T], list(FEATURES))
     pyarrow.csv.write_csv(table, folder / f"rows-{number:03d}.csv")
-
-
-def _table(number: int, rows: int) -> pa.Table:
-    columns = [np.ascontiguousarray(column) for column in file_rows(number, rows).T]
-    return pa.table(columns, list(FEATURES))
 
 
 def _named(rows: Floats) -> Any:

@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def _part(rows: int, part: int, parts: int) -> np.ndarray:
-    """The rows of every `parts`-th million."""
+    """A share of every file."""
     blocks = [
         np.array_split(file_rows(number, count), parts)[part]
         for number, count in enumerate(files_of(rows))

@@ -11,7 +11,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import chdtri
 
 from augurium.core.tensors import Array
 
@@ -41,6 +40,9 @@ def js_distance(reference: Sequence[int], current: Sequence[int]) -> float:
 
 def chance_psi(reference: Sequence[int], current: Sequence[int]) -> float:
     """The PSI that samples of these sizes reach once in a thousand times without any change."""
+    # here, not above: SciPy is large, and a process of a job begins without it
+    from scipy.special import chdtri
+
     before, now = _occupied(reference, current)
     if not before.sum() or not now.sum() or len(before) < 2:
         return 0.0
