@@ -54,7 +54,7 @@ class JobNode:
         self._node.__exit__(*error)
 
     def run(self, rows: Path, output: Path, **options: Any) -> JobRun:
-        """Scores a folder. Raises Unprocessable with its reason when the job fails."""
+        """Scores a folder. Raises Unprocessable when the job fails or leaves rows out."""
         first_row_s = 0.0
         began = time.monotonic()
         with TreeMemory(self._job_processes) as memory:
@@ -65,11 +65,13 @@ class JobNode:
         seconds = time.monotonic() - began
         if job.job.state != "succeeded":
             raise Unprocessable(f"the job is {job.job.state}: {job.job.reason}")
-        report = job.report()
+        report, answers = job.report(), answers_in(output)
+        if answers[0] != report["rows"]["read"] or not answers[0]:
+            raise Unprocessable(f"the job gave {answers[0]} answers: {report['rows']}")
         return JobRun(
             seconds=seconds,
             peak_mib=memory.peak_mib,
-            answers=answers_in(output),
+            answers=answers,
             first_row_s=first_row_s or seconds,
             core_s=report["core_s"],
             stages={stage["name"]: round(stage["seconds"], 2) for stage in report["stages"]},

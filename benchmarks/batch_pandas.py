@@ -16,7 +16,7 @@ def main() -> None:
     output.mkdir(parents=True)
     for path in sorted(folder.glob("*.parquet")):
         answers = regressor.predict(pd.read_parquet(path))
-        pd.DataFrame({"variable": answers}).to_parquet(output / path.name)
+        pd.DataFrame({"prediction": answers}).to_parquet(output / path.name)
 
 
 if __name__ == "__main__":

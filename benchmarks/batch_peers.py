@@ -88,7 +88,7 @@ def answers_in(output: Path) -> tuple[int, float]:
     files = [path for path in output.rglob("*.parquet") if not path.parent.name.startswith("_")]
     count, total = 0, 0.0
     for path in files:
-        column = pyarrow.parquet.read_table(path, columns=["variable"]).column(0)
+        column = pyarrow.parquet.read_table(path, columns=["prediction"]).column(0)
         count += len(column)
         total += pc.sum(column.cast("double")).as_py() or 0.0
     return count, total

@@ -21,7 +21,7 @@ class Predictor:
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         rows = np.column_stack([batch[name] for name in self._features])
-        return {"variable": self._booster.inplace_predict(rows, validate_features=False)}
+        return {"prediction": self._booster.inplace_predict(rows, validate_features=False)}
 
 
 def main() -> None:
