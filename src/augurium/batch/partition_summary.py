@@ -96,8 +96,8 @@ class PartitionSummary(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
     """Of the rows of one partition or more.
 
     `core_s` are seconds of cores that they took. `nulls` has, for every feature that had any, in
-    how many of the `rows` it was null. `features` and `answers` are in the bins of the training
-    profile and of some rows. `left_out` are outputs of more numbers than are counted.
+    how many of the `rows` it was null or no number. `features` and `answers` are in the bins of the
+    training profile and of some rows. `left_out` are outputs of more numbers than are counted.
     """
 
     core_s: float = 0.0

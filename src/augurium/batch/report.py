@@ -66,7 +66,7 @@ class Stage(msgspec.Struct, frozen=True):
 
 
 class Nulls(msgspec.Struct, frozen=True):
-    """In how many rows a feature was null, and of how many that is the share."""
+    """In how many rows a feature was null or no number, and the share of all that were scored."""
 
     feature: str
     rows: int

@@ -248,16 +248,16 @@ def _stages(report: Report) -> Iterator[str]:
 
 def _nulls(report: Report) -> Iterator[str]:
     found = [one for one in report.nulls if one.rows]
-    yield "<section><h2>Nulls</h2>"
+    yield "<section><h2>Missing values</h2>"
     if not found:
-        yield f"<p>None of {len(report.nulls)} features had a null.</p></section>"
+        yield f"<p>None of {len(report.nulls)} features had a null or NaN.</p></section>"
         return
-    yield f"<p>{len(found)} of {len(report.nulls)} features had nulls.</p>"
+    yield f"<p>{len(found)} of {len(report.nulls)} features had nulls or NaN.</p>"
     shown = [
         Length(one.feature, one.share, f"{share(one.share)} ({count(one.rows)})")
         for one in found[:MOST_NULLS]
     ]
-    yield bars("Shares of rows in which features are null", shown, most=1.0)
+    yield bars("Shares of rows in which features are missing", shown, most=1.0)
     if len(found) > MOST_NULLS:
         rest = ", ".join(f"{one.feature} {share(one.share)}" for one in found[MOST_NULLS:])
         yield f"<details><summary>{len(found) - MOST_NULLS} more</summary>"

@@ -283,7 +283,7 @@ def test_the_page_has_a_plot_of_everything_it_tells() -> None:
     images = " ".join(read(report_page(a_report())).images)
     for said in (
         *("3,000 answered", "Histogram of score", "Answers of class by value"),
-        *("Shares of amount", "Shares of score", "Busy seconds by stage", "features are null"),
+        *("Shares of amount", "Shares of score", "Busy seconds by stage", "features are missing"),
     ):
         assert said in images
 

@@ -236,6 +236,19 @@ def test_answers_that_are_no_numbers_are_apart() -> None:
     assert (score.n, score.nulls, score.n_nan, score.n_inf) == (4, 1, 1, 1)
 
 
+def test_numbers_that_are_none_count_as_nulls_do() -> None:
+    counter = SummaryCounter(SIGNATURE, a_plan())
+    columns = {
+        "amt": pa.array([1.0, None, math.nan, 2.0], pa.float32()),
+        "age": pa.array([1, None]),
+    }
+    counter.count_inputs(pa.RecordBatch.from_pydict({"amt": columns["amt"]}))
+    counter.count_inputs(pa.RecordBatch.from_pydict({"age": columns["age"]}))
+    nulls = read_summary(counter.summary(0)).nulls
+    # of both blocks, the one that lacks the column counts whole
+    assert nulls == {"amount": 2 + 2, "age": 1 + 4, "city": 6}
+
+
 def test_a_missing_column_counts_as_null_in_every_row() -> None:
     counter = SummaryCounter(SIGNATURE, a_plan(), a_profile())
     counter.count_inputs(inputs(10).select(["amt", "age"]))
@@ -247,7 +260,8 @@ def test_a_missing_column_counts_as_null_in_every_row() -> None:
 def test_all_of_a_small_input_is_looked_at_and_little_of_a_large_one() -> None:
     assert sample_stride(a_plan(1000)) == 1
     assert sample_stride(a_plan(500_000)) == 31
-    assert sample_stride(a_plan(10_000_000)) == 101
+    assert sample_stride(a_plan(2_000_000)) == 101
+    assert sample_stride(a_plan(10_000_000)) == 211
     # the rows of texts are known when they were read
-    assert sample_stride(a_plan(None, total_bytes=3_000_000_000)) == 101
+    assert sample_stride(a_plan(None, total_bytes=3_000_000_000)) == 211
     assert sample_stride(a_plan(None, total_bytes=10_000)) == 1
