@@ -56,7 +56,8 @@ def fields(job: "BatchJob") -> "Iterator[tuple[str, object]]":
         yield "schedule", job.schedule
     yield "submitted", f"{job.created_at:%Y-%m-%d %H:%M:%S} UTC by {job.created_by}"
     if job.holder and not job.ended:
-        yield "on", f"{job.holder}, {progress.workers} workers, attempt {job.attempts}"
+        workers = f", {progress.workers} workers" if progress.workers else ""
+        yield "on", f"{job.holder}{workers}"
 
 
 def standing(job: "BatchJobSummary") -> str:

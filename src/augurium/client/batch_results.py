@@ -74,9 +74,10 @@ class BatchJobSummary(msgspec.Struct, frozen=True, kw_only=True):
         """The share of it that is done, from 0 to 1; None if that is not known."""
         if self.state == "succeeded":
             return 1.0
-        if self.rows:
-            return min(1.0, self.progress.read_rows / self.rows)
-        return self.committed / self.partitions if self.partitions else None
+        shares = [self.committed / self.partitions] if self.partitions else []
+        # rows of partitions that are under way are known as well
+        shares += [min(1.0, self.progress.read_rows / self.rows)] if self.rows else []
+        return max(shares, default=None)
 
     @property
     def elapsed_s(self) -> float:

@@ -21,19 +21,19 @@ def batch_jobs(page: Exposition, counts: BatchCounts) -> None:
             counts.ended,
         ),
         (
-            "augurium_batch_rows_total",
+            "augurium_batch_job_rows_total",
             "outcome",
             "Rows of batch jobs by what became of them: written, filtered, rejected",
             counts.rows,
         ),
         (
-            "augurium_batch_rejected_total",
+            "augurium_batch_job_rejected_total",
             "reason",
             "Rows that batch jobs set aside, by reason",
             counts.rejected,
         ),
         (
-            "augurium_batch_stage_seconds_total",
+            "augurium_batch_job_stage_seconds_total",
             "stage",
             "Seconds that processes of batch jobs spent by stage, of all processes together",
             counts.seconds,
@@ -42,14 +42,16 @@ def batch_jobs(page: Exposition, counts: BatchCounts) -> None:
         page.family(name, "counter", description)
         for (model, value), count in sorted(found.items()):
             page.sample(labels(model=model, **{label: value}), count)
-    page.family("augurium_batch_partitions_total", "counter", "Partitions that were committed")
+    page.family("augurium_batch_job_partitions_total", "counter", "Partitions that were committed")
     for model, count in sorted(counts.partitions.items()):
         page.sample(labels(model=model), count)
-    page.family("augurium_batch_rows_per_second", "gauge", "Rows that batch jobs do per second now")
+    page.family(
+        "augurium_batch_job_rows_per_second", "gauge", "Rows that batch jobs do per second now"
+    )
     for model, rate in sorted(counts.rates.items()):
         page.sample(labels(model=model), rate)
     page.family(
-        "augurium_batch_process_deaths_total",
+        "augurium_batch_job_process_deaths_total",
         "counter",
         "Processes of batch jobs that ended without a word, and were replaced",
     )

@@ -1,0 +1,77 @@
+"""The look at a job before it is taken: `python -m augurium.batch.submission_check`.
+
+Reads a `SubmissionOrder` as JSON from standard input and writes a `SubmissionVerdict` as JSON to
+standard output. Nothing is changed anywhere.
+"""
+
+import os
+import sys
+
+import msgspec
+
+from augurium.batch.submission import NOT_INSTALLED, Refusal, SubmissionOrder, SubmissionVerdict
+from augurium.core.errors import AuguriumError, ErrorKind, InvalidArgument, PermissionDenied
+
+LIBRARIES = frozenset({"pyarrow", "duckdb"})
+
+
+def main() -> int:
+    """Answers one order; returns 0 whatever the verdict is."""
+    order = msgspec.json.decode(sys.stdin.buffer.read(), type=SubmissionOrder)
+    sys.stdout.buffer.write(msgspec.json.encode(_verdict(order)))
+    return 0
+
+
+def checked(order: SubmissionOrder) -> SubmissionVerdict:
+    """What the job would read. Blocking.
+
+    Raises InvalidArgument, NotFound, Conflict, PermissionDenied and others for a job that cannot
+    be, each with what to do about it.
+    """
+    # here, not above: whoever has not installed them is told so, and not shown a traceback
+    from augurium.batch.input_plan import plan_input
+    from augurium.batch.model_choice import choose
+    from augurium.batch.output_place import StoragePlace
+    from augurium.batch.publication import check_output
+    from augurium.batch.storage import Storage
+
+    spec, version = order.spec, order.version
+    if spec.engine == "ray":
+        raise InvalidArgument("this server has no engine 'ray'; leave the engine out")
+    storage = Storage(order.storage, roots=order.roots)
+    for place in (*spec.input.paths, spec.output.path):
+        _check_apart(storage.checked(place), order.home)
+    choose(version, spec.runtime, spec.explain)
+    plan = plan_input(spec.input, version.signature, storage, spec.partition_rows)
+    files = {part.file for each in plan.partitions for part in each.fragments}
+    check_output(spec.output, StoragePlace(storage, spec.output.path), files)
+    return SubmissionVerdict(files=plan.files, total_bytes=plan.total_bytes, rows=plan.rows)
+
+
+def _verdict(order: SubmissionOrder) -> SubmissionVerdict:
+    try:
+        return checked(order)
+    except AuguriumError as error:
+        return SubmissionVerdict(refusal=Refusal(error.kind, str(error)))
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in LIBRARIES:
+            raise
+        return SubmissionVerdict(refusal=Refusal(ErrorKind.INVALID_ARGUMENT, NOT_INSTALLED))
+
+
+def _check_apart(place: str, home: str) -> None:
+    """The node's own folder has its keys and its registry: no job reads them or writes over them.
+
+    Raises PermissionDenied.
+    """
+    if "://" in place:
+        return
+    found, own = os.path.realpath(place), os.path.realpath(home)
+    if os.path.commonpath([found, own]) in (found, own):
+        raise PermissionDenied(
+            f"{place} is, or holds, the folder of the node itself ({home}); choose another place"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
