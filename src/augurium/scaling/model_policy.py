@@ -2,8 +2,9 @@
 
 from augurium.core.errors import InvalidArgument
 from augurium.core.serving_policy import ReplicasPolicy
+from augurium.core.time_zones import check_zone
 from augurium.scaling.policy import Pace, ScalingPolicy, Targets
-from augurium.scaling.schedule import check_zone, read_schedule
+from augurium.scaling.schedule import read_schedule
 
 
 def model_policy(

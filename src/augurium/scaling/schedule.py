@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from augurium.core.errors import InvalidArgument
+from augurium.core.time_zones import check_zone
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 GROUPS = {"daily": range(7), "weekdays": range(5), "weekends": range(5, 7)}
@@ -72,18 +73,6 @@ def read_schedule(text: str, zone: str = "UTC") -> Schedule:
         smallest,
         largest,
     )
-
-
-def check_zone(name: str) -> str:
-    """The name of a time zone. Raises InvalidArgument."""
-    try:
-        ZoneInfo(name)
-    except (OSError, ValueError, LookupError) as error:
-        raise InvalidArgument(
-            f"'{name}' is no time zone known on this machine; expected one such as UTC or"
-            " Europe/Berlin (where the machine knows none: pip install tzdata)"
-        ) from error
-    return name
 
 
 class _Window(NamedTuple):
