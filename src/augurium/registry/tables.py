@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 
 from augurium.core.batch_job import BatchSpec
+from augurium.core.batch_schedule import BatchScheduleSpec
 from augurium.core.serving_policy import ServingPolicy
 from augurium.core.signature import Signature
 from augurium.core.traffic_policy import TrafficRevision
@@ -425,4 +426,64 @@ batch_counter = Table(
     metadata,
     Column("jobs", BigInteger, nullable=False),
     Column("lines", BigInteger, nullable=False),
+)
+
+# jobs that run by the clock or on arrival of files; a claim names the revision that it has seen
+batch_schedules = Table(
+    "batch_schedules",
+    metadata,
+    Column("name", Name, primary_key=True),
+    Column("id", String(32), nullable=False),
+    Column("model", Name, nullable=False),
+    Column("through", UtcTime, nullable=False),
+    Column("paused", Boolean, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("runs", BigInteger, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("created_by", String(256), nullable=False),
+    Column("spec", Json(BatchScheduleSpec), nullable=False),
+    Index(None, "model"),
+)
+
+# what schedules have run, or missed
+batch_runs = Table(
+    "batch_runs",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("schedule", Name, ForeignKey(batch_schedules.c.name), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("model", Name, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("start", UtcTime, nullable=False),
+    Column("end", UtcTime, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("files", Integer, nullable=False),
+    Column("job", String(32), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("created_by", String(256), nullable=False),
+    Column("ended_at", UtcTime),
+    Column("told", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index(None, "schedule", "number", unique=True),
+    Index(None, "schedule", "end"),
+    # those that are open, and those that have ended without that anybody was told
+    Index(
+        "ix_batch_runs_untold",
+        "created_at",
+        "number",
+        sqlite_where=text("told = false"),
+        postgresql_where=text("told = false"),
+    ),
+)
+
+# files that a schedule has given to a run, by the digest of their place and identity
+batch_arrivals = Table(
+    "batch_arrivals",
+    metadata,
+    Column("schedule", Name, ForeignKey(batch_schedules.c.name), primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+    Column("location", Text, nullable=False),
+    Column("run", BigInteger, nullable=False),
+    Index(None, "schedule", "run"),
 )

@@ -16,10 +16,12 @@ from augurium.core.tensors import TensorSpec
 from augurium.registry.artifact_location import open_artifacts
 from augurium.registry.artifacts import ArtifactStore
 from augurium.registry.batch_records import BatchDraft
+from augurium.registry.batch_schedule_store import BatchScheduleStore
 from augurium.registry.batch_store import BatchStore
 from augurium.registry.database import open_database, sqlite_url
 from augurium.registry.memory_artifacts import MemoryArtifacts
 from augurium.registry.memory_batch_jobs import MemoryBatchJobs
+from augurium.registry.memory_batch_schedules import MemoryBatchSchedules
 from augurium.registry.memory_registry import MemoryRegistry
 from augurium.registry.memory_rollouts import MemoryRollouts
 from augurium.registry.obstore_artifacts import ObstoreArtifacts
@@ -27,6 +29,7 @@ from augurium.registry.records import Artifact, VersionDraft
 from augurium.registry.registry import Holds, Registry
 from augurium.registry.rollout_store import RolloutStore
 from augurium.registry.sql_batch_jobs import SqlBatchJobs
+from augurium.registry.sql_batch_schedules import SqlBatchSchedules
 from augurium.registry.sql_registry import SqlRegistry
 from augurium.registry.sql_rollouts import SqlRollouts
 from tests.support.postgres_server import postgres, postgres_url
@@ -134,6 +137,27 @@ def _database(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
     if request.param == "sqlite":
         return open_database(sqlite_url(tmp_path / "registry.db"))
     return open_database(request.getfixturevalue("postgres_url"))
+
+
+class KeptSchedules(NamedTuple):
+    """A store of schedules of batch jobs and the registry it is kept with."""
+
+    store: BatchScheduleStore
+    registry: Registry
+
+
+@pytest.fixture(params=["sqlite", "postgres", "memory"])
+def kept_schedules(
+    request: pytest.FixtureRequest, clock: ManualClock, tmp_path: Path
+) -> Iterator[KeptSchedules]:
+    if request.param == "memory":
+        registry = MemoryRegistry(clock)
+        yield KeptSchedules(MemoryBatchSchedules(registry, clock), registry)
+        return
+    engine = _database(request, tmp_path)
+    sql_registry = SqlRegistry(engine, clock)
+    yield KeptSchedules(SqlBatchSchedules(engine, clock), sql_registry)
+    sql_registry.close()
 
 
 class ArtifactPlace(NamedTuple):
