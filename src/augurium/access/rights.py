@@ -61,6 +61,8 @@ _ROLLOUTS = "/api/v1/rollouts"
 _ROLLOUT = "/api/v1/rollouts/{rollout}"
 _JOBS = "/api/v1/batch-jobs"
 _JOB = "/api/v1/batch-jobs/{job}"
+_SCHEDULES = "/api/v1/batch-schedules"
+_SCHEDULE = "/api/v1/batch-schedules/{schedule}"
 _KEYS = "/api/v1/keys"
 MANAGEMENT: dict[tuple[str, str], Need] = {
     ("GET", "/api/v1/live"): PUBLIC,
@@ -145,6 +147,14 @@ MANAGEMENT: dict[tuple[str, str], Need] = {
     ("POST", f"{_JOB}/resume"): BATCH,
     ("POST", f"{_JOB}/cancel"): BATCH,
     ("POST", f"{_JOB}/retry"): BATCH,
+    ("GET", _SCHEDULES): LOOK_AT_JOBS,
+    ("POST", _SCHEDULES): BATCH,
+    ("GET", _SCHEDULE): LOOK_AT_JOBS,
+    ("DELETE", _SCHEDULE): BATCH,
+    ("GET", f"{_SCHEDULE}/runs"): LOOK_AT_JOBS,
+    ("POST", f"{_SCHEDULE}/runs"): BATCH,
+    ("POST", f"{_SCHEDULE}/pause"): BATCH,
+    ("POST", f"{_SCHEDULE}/resume"): BATCH,
     ("GET", "/api/v1/audit"): READ,
     ("GET", _KEYS): ADMIN,
     ("POST", _KEYS): ADMIN,

@@ -4,6 +4,7 @@ import typer
 
 from augurium.cli.batch_orders import cancel, pause, resume, retry
 from augurium.cli.batch_run import run
+from augurium.cli.batch_schedule import schedule
 from augurium.cli.batch_status import list_jobs, logs, report, status
 from augurium.cli.batch_watch import watch
 from augurium.cli.group import Commands
@@ -18,3 +19,4 @@ batch.command()(run)
 batch.command("list")(list_jobs)
 for command in (status, watch, logs, report, pause, resume, cancel, retry):
     batch.command()(command)
+batch.add_typer(schedule)

@@ -16,6 +16,7 @@ import httpx
 from augurium.client import results
 from augurium.client.arrow_tables import ArrowData
 from augurium.client.async_batch_calls import AsyncBatchCalls
+from augurium.client.async_batch_schedule_calls import AsyncBatchScheduleCalls
 from augurium.client.async_connection import AsyncConnection
 from augurium.client.async_rollout_calls import AsyncRolloutCalls
 from augurium.client.call import Call, StreamCall
@@ -75,14 +76,15 @@ class AsyncClient(
     AsyncTrafficCalls,
     AsyncRolloutCalls,
     AsyncBatchCalls,
+    AsyncBatchScheduleCalls,
     AsyncSeriesCalls,
     AsyncPredictionCalls,
 ):
     """One server, by its management URL, for the tasks of one event loop.
 
-    It predicts, sends feedback, runs batch jobs, splits traffic, starts rollouts, and tells what
-    variants did; `Client` registers and manages too. Arguments, their defaults and errors are
-    those of `Client`. Close it, or use it in an `async with` block.
+    It predicts, sends feedback, runs and schedules batch jobs, splits traffic, starts rollouts, and
+    tells what variants did; `Client` registers and manages too. Arguments, their defaults and
+    errors are those of `Client`. Close it, or use it in an `async with` block.
     """
 
     def __init__(

@@ -12,6 +12,7 @@ import httpx
 
 from augurium.client import results
 from augurium.client.batch_calls import BatchCalls
+from augurium.client.batch_schedule_calls import BatchScheduleCalls
 from augurium.client.connection import Connection, HttpOptions, TlsFiles, decoded
 from augurium.client.deadline import Deadline
 from augurium.client.errors import error_of_kind, error_of_response
@@ -49,6 +50,7 @@ class Client(
     RegistryCalls,
     RolloutCalls,
     BatchCalls,
+    BatchScheduleCalls,
     TrafficCalls,
     SeriesCalls,
     PredictionCalls,

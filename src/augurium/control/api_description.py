@@ -7,6 +7,13 @@ from fastapi import FastAPI
 
 from augurium.access.keys import IssuedKey, KeyDraft
 from augurium.control.activity import Activity
+from augurium.control.batch_schedule_views import (
+    BatchRunList,
+    BatchScheduleDetail,
+    BatchScheduleList,
+    BatchScheduleSummary,
+    OrderedRuns,
+)
 from augurium.control.batch_views import BatchJobDetail, BatchJobList, BatchLog
 from augurium.control.deployments import Deployment
 from augurium.control.errors import ErrorBody
@@ -18,6 +25,7 @@ from augurium.control.routes.aliases import AliasOrder
 from augurium.control.routes.answers import REFERENCE, described
 from augurium.control.routes.approvals import ApprovalOrder, ApprovalRequest, ApprovalRule
 from augurium.control.routes.audit import AuditList
+from augurium.control.routes.batch_schedules import BatchScheduleOrder, RunOrder
 from augurium.control.routes.cards import Card
 from augurium.control.routes.deployments import DeploymentOrder, Undeployment
 from augurium.control.routes.feedback import FeedbackList, FeedbackSummary
@@ -59,6 +67,11 @@ STRUCTS = (
     BatchJobDetail,
     BatchJobList,
     BatchLog,
+    BatchRunList,
+    BatchScheduleDetail,
+    BatchScheduleList,
+    BatchScheduleOrder,
+    BatchScheduleSummary,
     BatchSpec,
     Card,
     Collection,
@@ -90,6 +103,8 @@ STRUCTS = (
     RolloutDetail,
     RolloutList,
     RolloutOrder,
+    OrderedRuns,
+    RunOrder,
     SearchPage,
     Server,
     ShadowReport,

@@ -18,6 +18,7 @@ from augurium.control.routes import (
     artifacts,
     audit,
     batch_jobs,
+    batch_schedules,
     cards,
     deployments,
     events,
@@ -72,6 +73,7 @@ API = (
     rollouts,
     events,
     batch_jobs,
+    batch_schedules,
 )
 DOCS_HEADERS = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
 

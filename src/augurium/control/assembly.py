@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from augurium.access.sql_key_store import SqlKeyStore
 from augurium.control.access_keeper import AccessKeeper
 from augurium.control.batch_assembly import batch_jobs
+from augurium.control.batch_schedule_assembly import batch_schedules
 from augurium.control.deployments import Deployments
 from augurium.control.desk import Desk
 from augurium.control.event_feed import EventFeed
@@ -57,6 +58,7 @@ from augurium.registry.database import open_database, registry_url
 from augurium.registry.garbage import Garbage
 from augurium.registry.signing import SigningKeys
 from augurium.registry.sql_batch_jobs import SqlBatchJobs
+from augurium.registry.sql_batch_schedules import SqlBatchSchedules
 from augurium.registry.sql_registry import SqlRegistry
 from augurium.registry.sql_rollouts import SqlRollouts
 from augurium.registry.sql_variant_series import SqlVariantSeries
@@ -99,6 +101,9 @@ async def assembled(
         feedback = Feedback(
             SqlJournal(database), partitions, registry, config.settings.feedback, clock
         )
+        rollouts = _rollouts(config, database, clock, (ticks, effects, predictions, feedback))
+        batch = batch_jobs(config, registry, SqlBatchJobs(database, clock), clock, jobs_lifeline)
+        schedules = SqlBatchSchedules(database, clock)
         services = Services(
             node=config,
             registry=registry,
@@ -125,8 +130,11 @@ async def assembled(
             predictions=predictions,
             feedback=feedback,
             ticks=ticks,
-            rollouts=_rollouts(config, database, clock, (ticks, effects, predictions, feedback)),
-            batch=batch_jobs(config, registry, SqlBatchJobs(database, clock), clock, jobs_lifeline),
+            rollouts=rollouts,
+            batch=batch,
+            batch_schedules=batch_schedules(
+                config, schedules, batch, rollouts.feed.webhooks, clock
+            ),
         )
         switch = LogSwitch(config.settings.log, "control")
         loads = ModelLoads(registry, deployments, snapshots, note)
@@ -157,11 +165,13 @@ async def _running(
     services.feedback.start()
     services.rollouts.start()
     services.batch.dispatcher.start()
+    services.batch_schedules.start()
     sweep.start()
     try:
         yield
     finally:
         await sweep.stop()
+        await services.batch_schedules.stop()
         services.batch.progress.stop()
         await services.batch.dispatcher.stop(services.node.settings.node.drain_timeout_s)
         await services.rollouts.stop()

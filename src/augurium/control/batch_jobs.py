@@ -67,7 +67,7 @@ class BatchJobs:
         if (known := await asyncio.to_thread(self.store.submitted, draft)) is not None:
             return known
         order = SubmissionOrder(
-            spec, version, self._config.settings.storage, self._roots(), str(self._config.home.path)
+            spec, version, self._config.settings.storage, self.roots(), str(self._config.home.path)
         )
         await self._check(order)
         job = await asyncio.to_thread(self.store.submit, draft, actor)
@@ -121,6 +121,21 @@ class BatchJobs:
         found = await self.report(job)
         return await asyncio.to_thread(_page, found)
 
+    def roots(self) -> tuple[str, ...] | None:
+        """Below which folders and prefixes jobs may read and write; None: anywhere.
+
+        Raises PermissionDenied where that is nowhere.
+        """
+        settings = self._config.settings
+        if settings.batch.roots:
+            return settings.batch.roots
+        if settings.access.required:
+            raise PermissionDenied(
+                "no folder is open to batch jobs on this node; set batch.roots to those that they"
+                " may read and write"
+            )
+        return None
+
     def _version(self, spec: BatchSpec) -> Version:
         if spec.version is not None and spec.alias:
             raise InvalidArgument("the job names a version and an alias; give one of them")
@@ -132,17 +147,6 @@ class BatchJobs:
                 f" '{model.name}' must be; see `augurium approval`"
             )
         return version
-
-    def _roots(self) -> tuple[str, ...] | None:
-        settings = self._config.settings
-        if settings.batch.roots:
-            return settings.batch.roots
-        if settings.access.required:
-            raise PermissionDenied(
-                "no folder is open to batch jobs on this node; set batch.roots to those that they"
-                " may read and write"
-            )
-        return None
 
 
 def _page(report: bytes) -> str:

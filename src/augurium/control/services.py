@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from augurium.control.access_keeper import AccessKeeper
 from augurium.control.batch_jobs import BatchJobs
+from augurium.control.batch_schedules import BatchSchedules
 from augurium.control.deployments import Deployments
 from augurium.control.feedback import Feedback
 from augurium.control.imports import Imports
@@ -50,3 +51,4 @@ class Services:
     feedback: Feedback
     rollouts: Rollouts
     batch: BatchJobs
+    batch_schedules: BatchSchedules

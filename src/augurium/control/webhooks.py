@@ -1,5 +1,5 @@
-"""Webhooks: every event of a rollout is sent to the URLs of the settings, signed, and again until
-it is taken.
+"""Webhooks: every event of a rollout, and how every run of a schedule ended, is sent to the URLs of
+the settings, signed, and again until it is taken.
 
 Nobody waits for a receiver: an event is put in a bounded queue of each, and dropped when that is
 full. The URLs come from the settings alone, no caller of an API can name one; redirects are not
@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from datetime import UTC
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Protocol
 
 import httpx
 import msgspec
@@ -20,7 +20,6 @@ import structlog
 from augurium.control.webhook_signature import signature
 from augurium.core.clock import Clock
 from augurium.core.rollout_settings import WebhookSettings
-from augurium.registry.rollout_records import RolloutEvent
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
@@ -28,6 +27,23 @@ LONGEST_PAUSE_S = 60.0
 GONE = httpx.codes.GONE
 Sleep = Callable[[float], Awaitable[None]]
 log = structlog.get_logger()
+
+
+class Told(Protocol):
+    """Something that receivers are told: a struct that becomes the `data` of the request.
+
+    `kind` is what settings choose by, `topic` the type of the event and `message_id` the same for
+    every time that it is sent.
+    """
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def topic(self) -> str: ...
+    @property
+    def message_id(self) -> str: ...
+    @property
+    def at(self) -> datetime: ...
 
 
 class Webhooks:
@@ -47,9 +63,7 @@ class Webhooks:
         self._secret = secret
         self._transport = transport
         self._sleep = sleep
-        self._queues = {
-            url: asyncio.Queue[RolloutEvent](settings.queue_size) for url in settings.urls
-        }
+        self._queues = {url: asyncio.Queue[Told](settings.queue_size) for url in settings.urls}
         self._tasks: list[asyncio.Task[None]] = []
         self._client: httpx.AsyncClient | None = None
 
@@ -83,7 +97,7 @@ class Webhooks:
         for queue in self._queues.values():
             await queue.join()
 
-    def offer(self, event: RolloutEvent) -> None:
+    def offer(self, event: Told) -> None:
         """Puts an event in every queue that has room; never waits."""
         if self._settings.kinds and event.kind not in self._settings.kinds:
             return
@@ -92,21 +106,19 @@ class Webhooks:
                 queue.put_nowait(event)
             except asyncio.QueueFull:
                 self.counts["dropped"] += 1
-                log.warning("webhook dropped", host=_host(url), event_number=event.number)
+                log.warning("webhook dropped", host=_host(url), message=event.message_id)
 
-    async def _serve(
-        self, url: str, queue: asyncio.Queue[RolloutEvent], client: httpx.AsyncClient
-    ) -> None:
+    async def _serve(self, url: str, queue: asyncio.Queue[Told], client: httpx.AsyncClient) -> None:
         """Sends in order: a receiver sees the events of a rollout as they happened."""
         while True:
             event = await queue.get()
             outcome = await self._deliver(url, event, client)
             self.counts[outcome] += 1
             if outcome != "delivered":
-                log.warning("webhook given up", host=_host(url), event_number=event.number)
+                log.warning("webhook given up", host=_host(url), message=event.message_id)
             queue.task_done()
 
-    async def _deliver(self, url: str, event: RolloutEvent, client: httpx.AsyncClient) -> str:
+    async def _deliver(self, url: str, event: Told, client: httpx.AsyncClient) -> str:
         pause = FIRST_PAUSE_S
         for attempt in range(1, self._settings.attempts + 1):
             status = await self._post(url, event, client)
@@ -120,11 +132,11 @@ class Webhooks:
                 pause = min(2 * pause, LONGEST_PAUSE_S)
         return "given_up"
 
-    async def _post(self, url: str, event: RolloutEvent, client: httpx.AsyncClient) -> int | None:
+    async def _post(self, url: str, event: Told, client: httpx.AsyncClient) -> int | None:
         """The status of the answer; None if there was none."""
         body, now = _body(event), int(self._clock.now().timestamp())
         # the same for every attempt, so that a receiver knows what it has seen
-        message_id = f"{event.rollout}.{event.seq}"
+        message_id = event.message_id
         headers = {
             "content-type": "application/json",
             "user-agent": "augurium",
@@ -139,13 +151,13 @@ class Webhooks:
                 return response.status_code
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             reason = type(error).__name__
-            log.info("webhook failed", host=_host(url), reason=reason, event_number=event.number)
+            log.info("webhook failed", host=_host(url), reason=reason, message=event.message_id)
             return None
 
 
-def _body(event: RolloutEvent) -> bytes:
+def _body(event: Told) -> bytes:
     content: dict[str, Any] = {
-        "type": f"rollout.{event.kind}",
+        "type": event.topic,
         "timestamp": event.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         "data": event,
     }

@@ -63,7 +63,9 @@ class FeedbackSettings(Section, frozen=True):
 
 
 class WebhookSettings(Section, frozen=True):
-    """Who is told of what happens in rollouts, by an HTTP request for each event."""
+    """Who is told of what happens in rollouts and how runs of schedules end, by an HTTP request for
+    each event.
+    """
 
     urls: tuple[Annotated[str, Meta(pattern=WEBHOOK_PATTERN)], ...] = ()
     """Where events are sent, `https://...` or `http://...`. Redirects are not followed."""
@@ -72,7 +74,7 @@ class WebhookSettings(Section, frozen=True):
     signature.
     """
     kinds: tuple[str, ...] = ()
-    """Events that are told, such as `rolled_back`; empty for all."""
+    """Events that are told, such as `rolled_back` or `batch_failed`; empty for all."""
     timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
     """How long a receiver may take to answer."""
     attempts: Annotated[int, Meta(ge=1, le=20)] = 8

@@ -65,6 +65,16 @@ class RolloutEvent(Struct, frozen=True, kw_only=True):
     text: str
     numbers: dict[str, Any] = {}
 
+    @property
+    def topic(self) -> str:
+        """What receivers of webhooks know it as."""
+        return f"rollout.{self.kind}"
+
+    @property
+    def message_id(self) -> str:
+        """The same for every time that it is sent."""
+        return f"{self.rollout}.{self.seq}"
+
 
 class RolloutUpdate(Struct, frozen=True, kw_only=True):
     """How a rollout shall stand from now on, and what happened; `ended` takes it off the model."""

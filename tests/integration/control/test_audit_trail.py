@@ -39,6 +39,8 @@ MODEL = "/api/v1/models/{model}"
 VERSION = f"{MODEL}/versions/{{version}}"
 ROLLOUTS = "/api/v1/rollouts"
 ROLLOUT = f"{ROLLOUTS}/{{rollout}}"
+SCHEDULES = "/api/v1/batch-schedules"
+SCHEDULE = f"{SCHEDULES}/{{schedule}}"
 ACTOR = "auditor"
 # a file alone is no change: nothing stands on it until a version is registered
 # and feedback changes nothing that is served; it is kept, with its time, in its own place
@@ -76,7 +78,7 @@ class Step(NamedTuple):
     @property
     def path(self) -> str:
         filled = self.route.replace("{model}", "fraud").replace("{version}", str(self.version))
-        for parameter in ("{alias}", "{key}", "{name}"):
+        for parameter in ("{alias}", "{key}", "{name}", "{schedule}"):
             filled = filled.replace(parameter, self.name)
         return filled
 
@@ -115,6 +117,7 @@ def story(public_key: str, digest: str) -> list[Step]:
         Step("GET", f"{VERSION}/archive", ("export",)),
         Step("POST", f"{MODEL}/archives", ("register",), b"ARCHIVE"),
         *rollouts(),
+        *schedules(),
         Step("DELETE", VERSION, ("delete",), version=2),
         Step("POST", f"{VERSION}/restoration", ("restore",), version=2),
         Step("DELETE", MODEL, ("delete",)),
@@ -144,6 +147,24 @@ def rollouts() -> list[Step]:
         Step("DELETE", f"{MODEL}/default", ("clear_default",)),
         Step("DELETE", f"{MODEL}/deployments/{{version}}", ("undeploy",)),
         Step("DELETE", f"{MODEL}/deployments/{{version}}", ("undeploy",), version=2),
+    ]
+
+
+def schedules() -> list[Step]:
+    """A schedule that rests where it would run, so that its loop changes nothing meanwhile."""
+    job = {"model": "fraud", "input": {"paths": ["/in"]}, "output": {"path": "/out/{run}"}}
+    yearly = {"name": "yearly", "spec": {"job": job, "cron": "0 0 1 1 *"}}
+    create = Step("POST", SCHEDULES, ("create_batch_schedule",), yearly)
+    change = {"replace": True}
+    pause = Step("POST", f"{SCHEDULE}/pause", ("pause_batch_schedule",), name="yearly")
+    return [
+        create,
+        Step("POST", SCHEDULES, ("change_batch_schedule",), yearly | change),
+        pause,
+        Step("POST", f"{SCHEDULE}/resume", ("resume_batch_schedule",), name="yearly"),
+        pause,
+        Step("POST", f"{SCHEDULE}/runs", ("run_batch_schedule",), {}, "yearly"),
+        Step("DELETE", SCHEDULE, ("delete_batch_schedule",), name="yearly"),
     ]
 
 

@@ -15,11 +15,11 @@ ROOT: Any = typer.main.get_command(app)
 
 
 def commands_of(group: Any, prefix: str = "") -> dict[str, Any]:
-    """Every command by its words, such as `keys create`."""
+    """Every command by its words, such as `batch schedule create`."""
     found: dict[str, Any] = {}
     for name, command in group.commands.items():
         grouped = hasattr(command, "commands")
-        found |= commands_of(command, f"{name} ") if grouped else {prefix + name: command}
+        found |= commands_of(command, f"{prefix}{name} ") if grouped else {prefix + name: command}
         if grouped and command.invoke_without_command:
             found[prefix + name] = command
     return found

@@ -7,6 +7,7 @@ import pytest
 
 from augurium import AsyncClient, Client, Retries
 from augurium.client.batch_run import BatchRun
+from augurium.client.batch_schedule_calls import ScheduleOptions
 from augurium.client.batch_spec import BatchOptions
 from augurium.client.prediction_call import CallOptions
 from augurium.client.registration import VersionDetails
@@ -29,7 +30,7 @@ def test_every_method_for_tasks_is_explained(name: str) -> None:
     assert f"`{name}(" in PAGE
 
 
-OPTIONS = (VersionDetails, BatchOptions, CallOptions, TransportOptions, Retries)
+OPTIONS = (VersionDetails, BatchOptions, ScheduleOptions, CallOptions, TransportOptions, Retries)
 
 
 @pytest.mark.parametrize("name", [name for kind in OPTIONS for name in kind.__annotations__])

@@ -14,6 +14,7 @@ from augurium.access.memory_key_store import MemoryKeyStore
 from augurium.control.access_keeper import AccessKeeper
 from augurium.control.app import create_app
 from augurium.control.batch_assembly import batch_jobs
+from augurium.control.batch_schedule_assembly import batch_schedules
 from augurium.control.canary_course import CanaryCourse
 from augurium.control.deployments import Deployments
 from augurium.control.event_feed import EventFeed
@@ -56,6 +57,7 @@ from augurium.records.record_store import FolderRecords
 from augurium.registry.garbage import Garbage
 from augurium.registry.memory_artifacts import MemoryArtifacts
 from augurium.registry.memory_batch_jobs import MemoryBatchJobs
+from augurium.registry.memory_batch_schedules import MemoryBatchSchedules
 from augurium.registry.memory_registry import MemoryRegistry
 from augurium.registry.memory_rollouts import MemoryRollouts
 from augurium.registry.memory_variant_series import MemoryVariantSeries
@@ -169,6 +171,8 @@ def services(
         EventFeed(store, Webhooks(settings.webhooks, clock)),
         clock,
     )
+    batch = batch_jobs(node, registry, MemoryBatchJobs(registry, clock), clock)
+    schedules = MemoryBatchSchedules(registry, clock)
     return Services(
         node=node,
         registry=registry,
@@ -196,7 +200,8 @@ def services(
         feedback=Feedback(MemoryJournal(), partitions, registry, settings.feedback, clock),
         ticks=ticks,
         rollouts=rollouts,
-        batch=batch_jobs(node, registry, MemoryBatchJobs(registry, clock), clock),
+        batch=batch,
+        batch_schedules=batch_schedules(node, schedules, batch, rollouts.feed.webhooks, clock),
     )
 
 

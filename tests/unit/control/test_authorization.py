@@ -337,3 +337,26 @@ async def test_a_node_without_keys_takes_everyone_and_a_good_key_for_its_name(
 
         keys = (await api.get("/api/v1/keys")).json()["keys"]
     assert [key["created_by"] for key in keys] == ["local", "app"]
+
+
+async def test_schedules_of_models_that_a_key_is_not_for_do_not_exist_for_it(
+    api: httpx.AsyncClient, make_key: MakeKey, two_models: None
+) -> None:
+    theirs = await make_key(Scope.BATCH, models=("churn",))
+    ours = await make_key(Scope.BATCH)
+    path = "/api/v1/batch-schedules"
+
+    async def create(model: str, headers: dict[str, str], **fields: Any) -> int:
+        job = {"model": model, "input": {"paths": ["/in"]}, "output": {"path": "/out/{run}"}}
+        body = {"name": "nightly", "spec": {"job": job, "cron": "daily"}} | fields
+        return (await api.post(path, headers=headers, json=body)).status_code
+
+    assert await create("fraud-eu", theirs) == 404
+    assert await create("fraud-eu", ours) == 201
+    assert (await api.get(path, headers=theirs)).json() == {"schedules": []}
+    for method, further in (("GET", ""), ("DELETE", ""), ("POST", "/pause"), ("POST", "/runs")):
+        url = f"{path}/nightly{further}"
+        assert (await api.request(method, url, headers=theirs, json={})).status_code == 404
+    assert await create("churn", theirs, replace=True) == 404
+    (kept,) = (await api.get(path, headers=ours)).json()["schedules"]
+    assert kept["model"] == "fraud-eu"
