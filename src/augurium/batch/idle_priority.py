@@ -7,11 +7,19 @@ import platform
 import sys
 
 LOWEST_PRIORITY = 19
+# a tenth of a processor that others want as well
+LOW_PRIORITY = 10
 # linux/ioprio.h: a class that is served when no other one wants the disk
 _IDLE_CLASS = 3 << 13
 _WHOLE_PROCESS = 1
 # the number of the call by machine; the C library has no name for it
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
+
+
+def give_way() -> None:
+    """This process runs behind others, but runs: it has to say in time that it lives."""
+    with contextlib.suppress(OSError):
+        os.nice(LOW_PRIORITY)
 
 
 def become_idle() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from augurium.batch.idle_priority import become_idle
+from augurium.batch.idle_priority import give_way
 from augurium.batch.worker_pool import WorkerPool, cores
 from augurium.core.errors import AuguriumError
 from augurium.core.home import Home, NodeConfig, read_config
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"augurium batch: the node's configuration: {error}", file=sys.stderr)  # noqa: T201
         return BAD_CALL
     configure_logging(config.settings.log, f"batch-{options.job[:8]}")
-    become_idle()
+    give_way()
     try:
         asyncio.run(_run(config, options))
     except AuguriumError as error:

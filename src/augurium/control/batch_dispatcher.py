@@ -17,6 +17,8 @@ from augurium.registry.lease_watch import LeaseWatch
 from augurium.serving.runner_place import how
 
 TURN_S = 1.0
+# what a process that was just started may take on a busy machine before it says that it lives
+STARTS_WITHIN_S = 30.0
 SWEEP_EVERY_S = 3600.0
 FIRST_REST_S = 0.5
 LONGEST_REST_S = 60.0
@@ -52,6 +54,8 @@ class BatchDispatcher:
         self._ended: list[EndedProcess] = []
         # jobs whose process died, until when they are left alone
         self._resting: dict[str, float] = {}
+        # jobs whose process has not said yet that it lives, until when it may
+        self._starting: dict[str, float] = {}
         self._swept_at: float | None = None
         self._problem = ""
         self._wake = asyncio.Event()
@@ -131,8 +135,13 @@ class BatchDispatcher:
     def _claimed(self) -> BatchJob | None:
         settings, now = self._settings, self._clock.monotonic()
         self._resting = {job: until for job, until in self._resting.items() if until > now}
+        alive = {job.id for job in self.standing if job.beat}
+        self._starting = {
+            job: until for job, until in self._starting.items() if until > now and job not in alive
+        }
+        left_alone = {*self._resting, *self._starting}
         return self._store.claim(
-            self._holder, self._watch, settings.most_running, settings.lease_s, self._resting
+            self._holder, self._watch, settings.most_running, settings.lease_s, left_alone
         )
 
     async def _begin(self, job: BatchJob) -> None:
@@ -146,10 +155,12 @@ class BatchDispatcher:
             self._rest(job)
             await self._fenced(lambda: self._store.move(job.id, job.token, "queued", reason))
             raise
+        self._starting[job.id] = self._clock.monotonic() + STARTS_WITHIN_S
         self.counts.follow(job)
 
     async def _settle(self, ended: EndedProcess) -> None:
         """A process that did what it should has told the store; of others the job is queued."""
+        self._starting.pop(ended.job, None)
         job = await self._found(ended.job)
         if job is None or job.token != ended.token or not job.held:
             return
