@@ -1,0 +1,61 @@
+"""Batch jobs of a node as tests see them: their processes, and what they leave behind."""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+from augurium.client import Client
+from augurium.client.batch_results import BatchJob
+
+JOB, WORKER = "augurium.batch", "augurium.batch.worker"
+
+
+def job_process(job: str) -> psutil.Process | None:
+    """The process of a job, if it has one now."""
+    for process in psutil.process_iter():
+        if job in _command(process) and JOB in _command(process):
+            return process
+    return None
+
+
+def workers_of(job: str) -> Sequence[psutil.Process]:
+    """The processes that score rows of a job now."""
+    process = job_process(job)
+    try:
+        children = process.children() if process is not None else []
+    except psutil.NoSuchProcess:
+        return []
+    return [child for child in children if WORKER in _command(child)]
+
+
+def ended_job(client: Client, job: str, patience_s: float) -> BatchJob:
+    """The job, once it has ended."""
+    deadline = time.monotonic() + patience_s
+    while not (found := client.batch_job(job)).ended:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)
+    return found
+
+
+def digests(files: Sequence[Path]) -> dict[str, str]:
+    """SHA-256 of the visible files by the number of their partition: names differ by the job."""
+    visible = [file for file in files if file.name.startswith("part-")]
+    found = {
+        "-".join([*file.parts[-2:-1], file.name[:10]]): hashlib.sha256(
+            file.read_bytes()
+        ).hexdigest()
+        for file in visible
+    }
+    assert len(found) == len(visible)
+    return found
+
+
+def _command(process: psutil.Process) -> Sequence[str]:
+    try:
+        words: Sequence[str] = process.cmdline()
+    except psutil.Error:
+        return ()
+    return words
