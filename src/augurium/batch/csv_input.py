@@ -6,14 +6,12 @@ judged alike both ways, whatever its neighbours are.
 """
 
 import csv
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
 from augurium.batch.csv_faults import is_valid, sifted
@@ -33,7 +31,7 @@ from augurium.batch.text_rows import (
     typed_columns,
 )
 from augurium.batch.text_source import TextSource
-from augurium.batch.text_values import parsed
+from augurium.batch.text_values import has_infinity, parsed
 from augurium.core.batch_job import CsvRules
 from augurium.core.errors import InvalidArgument
 from augurium.core.signature import Signature
@@ -78,10 +76,11 @@ class CsvInput:
     def blocks(
         self, fragment: Fragment, columns: Sequence[str], reject: Reject
     ) -> Iterator[RawBlock]:
-        head = self._head(self._source.same_file(fragment))
+        stored = self._source.same_file(fragment)
+        head = self._head(stored)
         parser = _Parser(self._rules, self._source, head, columns, self._types)
         header = self._rules.header
-        for block in blocks_of(self._source, fragment, head.marks, header, reject):
+        for block in blocks_of(self._source, stored, fragment, head.marks, header, reject):
             yield from parser.parsed(block, fragment.file, reject)
 
     def one_column(self, file: StoredFile) -> str:
@@ -236,7 +235,7 @@ class _Parser:
         if table.num_rows != rows:
             return None
         arrays = [column.chunk(0) for column in table.columns]
-        if conversion is self._typed and any(map(_has_infinity, arrays)):
+        if conversion is self._typed and any(map(has_infinity, arrays)):
             return None  # Arrow makes infinity of what is too large
         return pa.RecordBatch.from_arrays(arrays, self._names) if arrays else no_columns(rows)
 
@@ -248,13 +247,6 @@ class _Parser:
             null_values=self._nulls,
             strings_can_be_null=True,
         )
-
-
-def _has_infinity(array: Any) -> bool:
-    if not pa.types.is_floating(array.type):
-        return False
-    limits = pc.min_max(array)
-    return math.inf in (limits["max"].as_py(), -(limits["min"].as_py() or 0.0))
 
 
 def _expected(kind: Any) -> str:

@@ -3,17 +3,16 @@
 Imports pyarrow.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from msgspec import Meta
 
 from augurium.batch.text_rows import TypedColumn
+from augurium.batch.text_values import has_infinity
 
 # msgspec takes no limit beyond this; what is greater is found when the array is made
 GREATEST_LIMIT = 2**63 - 1
@@ -36,7 +35,7 @@ class JsonColumn(NamedTuple):
         flat = found
         while _types.is_list(flat.type):
             flat = flat.flatten()
-        if _types.is_floating(flat.type) and math.inf in _extremes(flat):
+        if has_infinity(flat):
             # JSON has no infinity
             raise OverflowError
         return found
@@ -71,11 +70,6 @@ def _decoded(kind: Any) -> Any:
     limits = np.iinfo(kind.to_pandas_dtype())
     most = int(limits.max) if limits.max <= GREATEST_LIMIT else None
     return Annotated[int, Meta(ge=int(limits.min), le=most)]
-
-
-def _extremes(flat: Any) -> tuple[float, float]:
-    limits = pc.min_max(flat)
-    return limits["max"].as_py() or 0.0, -(limits["min"].as_py() or 0.0)
 
 
 def _as_json(value: Any) -> str | None:

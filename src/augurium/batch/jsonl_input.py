@@ -64,7 +64,8 @@ class JsonLinesInput:
         schema = self._schema or pa.schema([])
         wanted = pa.schema([schema.field(name) for name in columns if name in schema.names])
         decoder = _Decoder(wanted, self._types, self._source.recoded)
-        for block in blocks_of(self._source, fragment, MARKS, False, reject):
+        stored = self._source.same_file(fragment)
+        for block in blocks_of(self._source, stored, fragment, MARKS, False, reject):
             found = decoder.decoded(block, fragment.file, reject)
             if len(found.rows):
                 yield found

@@ -145,5 +145,6 @@ def _origin(location: str) -> str:
 
 
 def _stored(location: str, found: Any) -> StoredFile:
-    tag = found.get("e_tag") or f"{found['last_modified'].timestamp()}"
+    # without a tag, the time: to the second, because some stores tell more of it in lists
+    tag = (found.get("e_tag") or "").strip('"') or int(found["last_modified"].timestamp())
     return StoredFile(location, int(found["size"]), f"{found['size']}-{tag}")

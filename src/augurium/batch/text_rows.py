@@ -12,6 +12,7 @@ from augurium.batch.file_format import Reject
 from augurium.batch.input_schema import value_type
 from augurium.batch.partition import Fragment, RejectedRow
 from augurium.batch.record_blocks import Marks, RecordBlock, TellBad, record_blocks, record_ends
+from augurium.batch.stored_file import StoredFile
 from augurium.batch.text_source import TextSource
 from augurium.core.signature import Signature
 from augurium.core.tensors import TensorSpec
@@ -55,10 +56,14 @@ def pieces_of(
 
 
 def blocks_of(
-    source: TextSource, fragment: Fragment, marks: Marks, header: bool, reject: Reject
+    source: TextSource,
+    stored: StoredFile,
+    fragment: Fragment,
+    marks: Marks,
+    header: bool,
+    reject: Reject,
 ) -> Iterator[RecordBlock]:
     """The records of a fragment; the header of a file that is whole is none of them."""
-    stored = source.same_file(fragment)
     skipped = header and not fragment.stop
     first = 0 if skipped else fragment.first_row
     tell = rejecting(fragment.file, reject)

@@ -4,6 +4,7 @@ Imports pyarrow for its decompressors.
 """
 
 import codecs
+import contextlib
 from collections.abc import Generator, Iterator
 from typing import Any, BinaryIO
 
@@ -13,10 +14,12 @@ from augurium.batch.discovery import compression_of
 from augurium.batch.input_changed import same_file
 from augurium.batch.partition import Fragment
 from augurium.batch.storage import Storage
-from augurium.batch.stored_file import StoredFile
+from augurium.batch.stored_file import StoredFile, is_url
 from augurium.core.errors import AuguriumError, InvalidArgument, TooLarge
 
 CHUNK_BYTES = 1024 * 1024
+# of an object, because every request takes its time
+FETCHED_BYTES = 8 * CHUNK_BYTES
 # what nobody's rows come to; gzip reaches 1000 times, zstd much more
 MOST_EXPANSION = 500
 HARMLESS_BYTES = 1024**3
@@ -27,6 +30,7 @@ MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+Pieces = Generator[bytes, None, None]
 
 
 class TextSource:
@@ -58,27 +62,27 @@ class TextSource:
         """What the pieces still have to be decoded from, empty for UTF-8."""
         return self.encoding if self._bytewise and not self.is_utf8 else ""
 
-    def pieces(
-        self, file: StoredFile, start: int = 0, stop: int = 0
-    ) -> Generator[bytes, None, None]:
+    def pieces(self, file: StoredFile, start: int = 0, stop: int = 0) -> Pieces:
         """The bytes from `start` up to `stop`, or to the end, without a byte order mark.
 
         Raises InvalidArgument, naming the file, where it is damaged, and TooLarge where it grows
         out of all proportion when it is decompressed.
         """
+        return self._pieces(
+            file, start, stop, FETCHED_BYTES if is_url(file.location) else CHUNK_BYTES
+        )
+
+    def _pieces(self, file: StoredFile, start: int, stop: int, at_once: int) -> Pieces:
         with self._storage.open(file) as stream:
-            pieces = self._read(stream, file, start, stop)
+            pieces = self._read(stream, file, start, stop, at_once)
             if not self._bytewise:
                 pieces = self._decoded(pieces, file)
             yield from pieces if start else self._unmarked(pieces, file)
 
     def head(self, file: StoredFile) -> bytes:
         """The beginning of a file, without a byte order mark: a piece of it, at least."""
-        pieces = self.pieces(file)
-        try:
+        with contextlib.closing(self._pieces(file, 0, 0, CHUNK_BYTES)) as pieces:
             return next(pieces, b"")
-        finally:
-            pieces.close()
 
     def mark_bytes(self, file: StoredFile) -> int:
         """How long the byte order mark is that a file of UTF-8 begins with."""
@@ -86,16 +90,19 @@ class TextSource:
             marked = self.is_utf8 and stream.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
         return len(codecs.BOM_UTF8) if marked else 0
 
-    def _read(self, stream: BinaryIO, file: StoredFile, start: int, stop: int) -> Iterator[bytes]:
+    def _read(
+        self, stream: BinaryIO, file: StoredFile, start: int, stop: int, at_once: int
+    ) -> Iterator[bytes]:
         compression = compression_of(file.location)
         if compression:
             yield from _decompressed(stream, compression, file)
             return
         stream.seek(start)
         left = (stop or file.size_bytes) - start
-        while left > 0 and (piece := stream.read(min(CHUNK_BYTES, left))):
-            left -= len(piece)
-            yield piece
+        while left > 0 and (fetched := stream.read(min(at_once, left))):
+            left -= len(fetched)
+            for place in range(0, len(fetched), CHUNK_BYTES):
+                yield fetched[place : place + CHUNK_BYTES]
         if left > 0:
             raise InvalidArgument(f"{file.location} ended before its size; write the file again")
 

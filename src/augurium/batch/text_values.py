@@ -41,6 +41,13 @@ def moments(texts: Any) -> tuple[Any, Places]:
     return found, np.flatnonzero(bad.to_numpy(zero_copy_only=False))
 
 
+def has_infinity(array: Any) -> bool:
+    """Whether any number of an array is infinite."""
+    if not pa.types.is_floating(array.type):
+        return False
+    return bool(np.isinf(array.to_numpy(zero_copy_only=False)).any())
+
+
 def _parsed(texts: Any, kind: Any, first: int, bad: list[int]) -> list[Any]:
     """Halves what cannot be parsed until single texts are left: Arrow does not say which it is."""
     try:
