@@ -17,6 +17,7 @@ from augurium.batch.file_format import (
     Reject,
     arrow_file,
     block_rows,
+    bounded,
     damage,
     numbered,
 )
@@ -60,7 +61,7 @@ class ArrowInput:
                 _check(batch)
                 rows_at_once = block_rows(batch.nbytes / max(batch.num_rows, 1))
                 for begin in range(0, batch.num_rows, rows_at_once):
-                    part = batch.slice(begin, rows_at_once)
+                    part = bounded(batch.slice(begin, rows_at_once), (), fragment.file)
                     yield RawBlock(part, numbered(row + begin, part.num_rows))
                 row += batch.num_rows
 

@@ -30,7 +30,7 @@ from augurium.batch.text_rows import (
     rejecting,
     typed_columns,
 )
-from augurium.batch.text_source import TextSource
+from augurium.batch.text_source import CHUNK_BYTES, TextSource
 from augurium.batch.text_values import has_infinity, parsed
 from augurium.core.batch_job import CsvRules
 from augurium.core.errors import InvalidArgument
@@ -104,6 +104,11 @@ class CsvInput:
             self._rules.quote.encode(),
         )
         ends = record_ends(content, marks)
+        if not len(ends) and len(content) >= CHUNK_BYTES:
+            raise InvalidArgument(
+                f"the first row of {file.location} does not end within {CHUNK_BYTES} bytes; is it"
+                " CSV, and are delimiter and quote those of the file?"
+            )
         end = int(ends[0]) if len(ends) else len(content)
         line = content[:end].decode(self._source.recoded or "utf-8", "replace")
         fields = next(

@@ -10,15 +10,18 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from augurium.batch.discovery import InputFile
+from augurium.batch.input_schema import is_text
 from augurium.batch.partition import Fragment, RejectedRow
 from augurium.batch.storage import Storage
 from augurium.batch.stored_file import StoredFile, is_url
-from augurium.core.errors import AuguriumError, InvalidArgument
+from augurium.core.errors import AuguriumError, InvalidArgument, TooLarge
 
 BLOCK_ROWS = 32_768
 BLOCK_BYTES = 16 * 1024 * 1024
+MOST_TEXT_BYTES = 512 * 1024 * 1024
 Reject = Callable[[RejectedRow], None]
 
 
@@ -88,6 +91,30 @@ def damage(location: str, format_name: str) -> Iterator[None]:
             f"{location} cannot be read as {format_name}: {reason}; write the file again, or leave"
             " it out"
         ) from error
+
+
+def bounded(columns: pa.RecordBatch, texts: Sequence[str], location: str) -> pa.RecordBatch:
+    """Rows whose dictionaries of texts are small enough to be taken apart; those of `texts` are.
+
+    Raises TooLarge where a long text stands in so many rows that a block of them has no room.
+    """
+    if not any(pa.types.is_dictionary(field.type) for field in columns.schema):
+        return columns
+    arrays = list(columns.columns)
+    for place, (name, array) in enumerate(zip(columns.schema.names, arrays, strict=True)):
+        if not (pa.types.is_dictionary(array.type) and is_text(array.type)):
+            continue
+        lengths = pc.binary_length(array.dictionary).take(array.indices)
+        size = pc.sum(pc.cast(lengths, pa.int64())).as_py() or 0
+        if size > MOST_TEXT_BYTES:
+            raise TooLarge(
+                f"column '{name}' of {location} has texts of {size} bytes in {len(array)} rows; at"
+                f" most {MOST_TEXT_BYTES} can be read at a time: leave the column out, or shorten"
+                " its texts"
+            )
+        if name in texts:
+            arrays[place] = array.dictionary_decode()
+    return pa.RecordBatch.from_arrays(arrays, columns.schema.names)
 
 
 def numbered(first: int, count: int) -> npt.NDArray[np.int64]:

@@ -39,10 +39,11 @@ class LocalFiles:
                 for entry in entries:
                     if entry.is_symlink():
                         allowed(Path(entry.path))
-                    if not entry.is_dir():
+                    if entry.is_file():
                         with suppress(FileNotFoundError):
                             yield _stored(entry.path, entry.stat())
-                        continue
+                    if not entry.is_dir():
+                        continue  # what is neither, such as a pipe, has no rows
                     told = entry.stat()
                     if (told.st_dev, told.st_ino) not in seen:
                         seen.add((told.st_dev, told.st_ino))

@@ -18,10 +18,12 @@ from augurium.batch.file_format import (
     Reject,
     arrow_file,
     block_rows,
+    bounded,
     damage,
     numbered,
 )
 from augurium.batch.input_changed import same_file
+from augurium.batch.input_schema import is_text
 from augurium.batch.partition import Fragment
 from augurium.batch.storage import Storage
 from augurium.batch.stored_file import StoredFile, is_url
@@ -66,9 +68,11 @@ class ParquetInput:
             with pq.ParquetFile(source, pre_buffer=False) as parquet:
                 metadata = parquet.metadata
                 names = frozenset(parquet.schema_arrow.names)
+                texts = _texts(parquet.schema_arrow)
             wanted = [name for name in columns if name in names]
-            with _opened(source, metadata, stored, fragment) as parquet:
-                yield from _rows(parquet, fragment, wanted)
+            with _opened(source, metadata, stored, fragment, texts) as parquet:
+                for block in _rows(parquet, fragment, wanted):
+                    yield RawBlock(bounded(block.columns, texts, fragment.file), block.rows)
 
 
 def _pieces(file: InputFile, counts: Sequence[int], partition_rows: int) -> Iterator[Fragment]:
@@ -90,7 +94,14 @@ def _pieces(file: InputFile, counts: Sequence[int], partition_rows: int) -> Iter
         first += count
 
 
-def _opened(source: Any, metadata: Any, stored: StoredFile, fragment: Fragment) -> Any:
+def _texts(schema: Any) -> list[str]:
+    dictionary = pa.types.is_dictionary
+    return [f.name for f in schema if is_text(f.type) and not dictionary(f.type)]
+
+
+def _opened(
+    source: Any, metadata: Any, stored: StoredFile, fragment: Fragment, texts: Sequence[str]
+) -> Any:
     remote = is_url(stored.location)
     groups = range(fragment.start, fragment.stop)
     largest = max(metadata.row_group(group).total_byte_size for group in groups)
@@ -98,6 +109,8 @@ def _opened(source: Any, metadata: Any, stored: StoredFile, fragment: Fragment) 
     return pq.ParquetFile(
         source,
         metadata=metadata,
+        # a text that stands in many rows is in memory once until their size is known
+        read_dictionary=texts,
         buffer_size=REMOTE_PAGES_BYTES if remote else PAGES_BYTES,
         # the cache holds what it fetched until the next row group
         pre_buffer=remote and largest <= FETCHED_AT_ONCE_BYTES,

@@ -15,7 +15,7 @@ from augurium.batch.input_changed import InputChanged
 from augurium.batch.input_plan import plan_input
 from augurium.batch.partition_rows import open_partition
 from augurium.core.batch_job import InputSpec
-from augurium.core.errors import InvalidArgument
+from augurium.core.errors import InvalidArgument, TooLarge
 from augurium.core.tensors import TensorSpec
 from tests.support.batch_inputs import (
     local_storage,
@@ -317,6 +317,20 @@ def test_pages_that_were_damaged_are_found(tmp_path: Path) -> None:
     file.write_bytes(content)
     with pytest.raises(InvalidArgument, match=r"a.parquet cannot be read as Parquet"):
         read_input(AMOUNT, file, keep=("*",))
+
+
+@pytest.mark.parametrize("ending", ["parquet", "arrow"])
+def test_a_long_text_in_many_rows_is_not_written_out(tmp_path: Path, ending: str) -> None:
+    long = pa.DictionaryArray.from_arrays(pa.array(np.zeros(30_000, np.int32)), ["x" * 2**20])
+    plain = pa.array(["a", None, "b"] * 10_000)
+    kept = ("plain", "coded")
+    data = pa.table({"long": long, "x": np.arange(30_000), "plain": plain})
+    data = data.append_column("coded", plain.dictionary_encode())
+    write(data, tmp_path / f"a.{ending}", rows=30_000)
+    found = read_input(ONE, tmp_path, keep=kept)
+    assert found.table.select(list(kept)).equals(data.select(list(kept)))
+    with pytest.raises(TooLarge, match=r"column 'long' of .*a\..* texts of .* bytes"):
+        read_input(ONE, tmp_path, keep=("long",))
 
 
 @pytest.mark.parametrize("ending", ["parquet", "arrow"])

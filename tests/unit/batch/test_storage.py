@@ -1,5 +1,6 @@
 """Locations, and what the roots keep out."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,13 @@ def test_links_within_the_roots_are_followed_and_rings_end(tmp_path: Path) -> No
     storage = Storage(StorageSettings(), {}, [str(tmp_path)])
     names = [Path(file.location).name for file in storage.list(str(tmp_path))]
     assert set(names) == {"one"}
+
+
+def test_what_is_no_file_and_no_folder_is_not_listed(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    storage = Storage(StorageSettings(), {})
+    assert list(storage.list(str(tmp_path))) == []
+    assert storage.find(str(tmp_path / "pipe")) is None
 
 
 def test_a_name_too_long_for_the_disk_is_told(tmp_path: Path) -> None:
