@@ -30,7 +30,7 @@ from augurium.batch.stored_file import StoredFile, is_url
 from augurium.core.errors import InvalidArgument
 
 NAME = "Parquet"
-PAGES_BYTES = 1024 * 1024
+PAGES_BYTES = 256 * 1024
 REMOTE_PAGES_BYTES = 8 * 1024 * 1024
 FETCHED_AT_ONCE_BYTES = 256 * 1024 * 1024
 # whoever reads the last part of a row group decodes the others as well
