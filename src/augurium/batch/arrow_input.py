@@ -35,7 +35,7 @@ class ArrowInput:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    def layout(self, file: InputFile, partition_rows: int) -> Layout:
+    def layout(self, file: InputFile, partition_rows: int | None) -> Layout:
         stored = file.stored
         if not stored.size_bytes:
             return Layout(pa.schema([]), ())

@@ -64,7 +64,7 @@ class CsvInput:
         # a field is one value
         self._types = {name: one for name, one in found.items() if pa.types.is_primitive(one.kind)}
 
-    def layout(self, file: InputFile, partition_rows: int) -> Layout:
+    def layout(self, file: InputFile, partition_rows: int | None) -> Layout:
         if not file.stored.size_bytes:
             return Layout(pa.schema([]), ())
         head = self._head(file.stored)

@@ -44,8 +44,10 @@ class FileFormat(Protocol):
     or is none of the format.
     """
 
-    def layout(self, file: InputFile, partition_rows: int) -> Layout:
-        """What is known of a file before any of its rows is read."""
+    def layout(self, file: InputFile, partition_rows: int | None) -> Layout:
+        """What is known of a file before its rows are read. Without `partition_rows`, text is not
+        read to its end to be cut.
+        """
         ...
 
     def blocks(

@@ -29,6 +29,7 @@ from augurium.core.signature import Signature
 PARALLEL = 8
 # what is not counted in rows is counted in bytes: these stand for a partition
 UNCOUNTED_BYTES = 64 * 1024 * 1024
+UNCUT_ROWS = 1_000_000
 
 
 class _Found(NamedTuple):
@@ -46,6 +47,19 @@ def plan_input(
     are damaged or lack a feature, types that a feature does not take, a filter that cannot be used;
     NotFound for paths that lead nowhere, and what a storage raises.
     """
+    return _planned(spec, signature, storage, partition_rows)
+
+
+def look_at_input(spec: InputSpec, signature: Signature, storage: Storage) -> InputPlan:
+    """The same for whoever only wants to know whether a job could be: text files are not read to
+    their end, so that they are not cut and their rows not counted. Raises as `plan_input`.
+    """
+    return _planned(spec, signature, storage, None)
+
+
+def _planned(
+    spec: InputSpec, signature: Signature, storage: Storage, partition_rows: int | None
+) -> InputPlan:
     if not signature.batched:
         raise InvalidArgument(
             "the model takes one row at a time; batch jobs need a model whose inputs have rows"
@@ -58,7 +72,7 @@ def plan_input(
     sizes = {one.file.location: one.file.stored.size_bytes for one in laid_out}
     return InputPlan(
         format=found.format,
-        partitions=tuple(_partitions(pieces, sizes, partition_rows)),
+        partitions=tuple(_partitions(pieces, sizes, partition_rows or UNCUT_ROWS)),
         sources=columns.sources,
         kept=columns.kept,
         files=len(found.files),
@@ -68,7 +82,7 @@ def plan_input(
 
 
 def _laid_out(
-    reader: FileFormat, files: Sequence[InputFile], partition_rows: int
+    reader: FileFormat, files: Sequence[InputFile], partition_rows: int | None
 ) -> Iterator[_Found]:
     # the first file that has rows says what the columns of JSON are
     filled = next((file for file in files if file.stored.size_bytes), files[0])

@@ -50,7 +50,7 @@ class JsonLinesInput:
         self._types = typed_columns(signature, columns)
         self._schema = schema
 
-    def layout(self, file: InputFile, partition_rows: int) -> Layout:
+    def layout(self, file: InputFile, partition_rows: int | None) -> Layout:
         if not file.stored.size_bytes:
             return Layout(pa.schema([]), ())
         if self._schema is None:

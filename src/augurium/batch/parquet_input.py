@@ -43,7 +43,7 @@ class ParquetInput:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    def layout(self, file: InputFile, partition_rows: int) -> Layout:
+    def layout(self, file: InputFile, partition_rows: int | None) -> Layout:
         stored = file.stored
         with (
             damage(stored.location, NAME),
@@ -75,10 +75,12 @@ class ParquetInput:
                     yield RawBlock(bounded(block.columns, texts, fragment.file), block.rows)
 
 
-def _pieces(file: InputFile, counts: Sequence[int], partition_rows: int) -> Iterator[Fragment]:
+def _pieces(
+    file: InputFile, counts: Sequence[int], partition_rows: int | None
+) -> Iterator[Fragment]:
     first = 1
     for group, count in enumerate(counts):
-        parts = min(max(count // partition_rows, 1), MOST_PARTS_OF_A_GROUP)
+        parts = min(max(count // (partition_rows or count or 1), 1), MOST_PARTS_OF_A_GROUP)
         for part in range(parts):
             begin, end = count * part // parts, count * (part + 1) // parts
             if end > begin:

@@ -19,14 +19,15 @@ from augurium.core.tensors import TensorSpec
 
 
 def pieces_of(
-    source: TextSource, file: InputFile, begin: int, marks: Marks, partition_rows: int
+    source: TextSource, file: InputFile, begin: int, marks: Marks, partition_rows: int | None
 ) -> tuple[Fragment, ...]:
-    """Cuts a file from the byte `begin` on, where its first row is; what cannot be cut is whole.
+    """Cuts a file from the byte `begin` on, where its first row is; what cannot be cut, or is to
+    have no size, is whole.
 
     Every byte is read for that: where a row ends is not known before, nor is its number.
     """
     stored = file.stored
-    if not source.can_be_cut(stored.location):
+    if partition_rows is None or not source.can_be_cut(stored.location):
         return (Fragment(stored.location, stored.identity, values=file.values),)
     numbers = [0]
 

@@ -12,10 +12,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augurium.core.batch_job import CsvRules
+from augurium.batch.input_plan import look_at_input
+from augurium.core.batch_job import CsvRules, InputSpec
 from augurium.core.errors import AuguriumError, InvalidArgument, TooLarge
 from augurium.core.tensors import TensorSpec
-from tests.support.batch_inputs import Read, numbers, read_input, signature_of, texts
+from tests.support.batch_inputs import (
+    Read,
+    local_storage,
+    numbers,
+    read_input,
+    read_plan,
+    signature_of,
+    texts,
+)
 
 AMOUNT_AND_AGE = signature_of(numbers("amount", "age"))
 
@@ -208,6 +217,17 @@ def test_what_a_writer_wrote_is_what_is_read_however_it_is_cut(
     assert list(zip(found.column("a"), found.column("b"), strict=True)) == rows
     assert found.rows == list(range(1, len(rows) + 1))
     assert found.rejected == []
+
+
+def test_a_look_tells_what_is_wrong_without_reading_to_the_end(tmp_path: Path) -> None:
+    file = written(tmp_path, "amount,age\n1,2\n3,4\n")
+    spec, storage = InputSpec(paths=(str(file),)), local_storage()
+    plan = look_at_input(spec, AMOUNT_AND_AGE, storage)
+    assert (plan.files, plan.total_bytes, plan.rows) == (1, 19, None)
+    assert read_plan(plan, spec, AMOUNT_AND_AGE, storage).rows == [1, 2]
+    written(tmp_path, "amount\n1\n")
+    with pytest.raises(InvalidArgument, match="has no column"):
+        look_at_input(spec, AMOUNT_AND_AGE, storage)
 
 
 def test_a_wrong_delimiter_is_told(tmp_path: Path) -> None:
