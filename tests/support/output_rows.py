@@ -27,7 +27,7 @@ def answers(rows: int, seed: int = 0) -> pa.RecordBatch:
             "country": pa.array(countries, pa.string()),
             "amount": pa.array(rng.random(rows), mask=rng.random(rows) < 0.1),
             "scores": pa.FixedSizeListArray.from_arrays(scores, 3),
-            "label": pa.array(np.array(["no", "yes"])[places % 2]),
+            "label": pa.array(np.array(["stays", "leaves"])[places % 2]),
             "model_version": pa.array(np.full(rows, 3, np.int32)),
         }
     )

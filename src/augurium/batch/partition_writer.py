@@ -7,7 +7,7 @@ from augurium.batch.output_file import OutputFile
 from augurium.batch.output_format import OutputFormat, output_format
 from augurium.batch.partition import RejectedRow, WrittenFile
 from augurium.batch.rejected_rows import RejectedRows
-from augurium.batch.staged_names import REJECTED, part_name, staging_folder
+from augurium.batch.staged_names import part_name, rejected_name, staged_name
 from augurium.batch.storage_port import OutputPlace
 from augurium.core.batch_job import OutputSpec
 
@@ -60,7 +60,7 @@ class PartitionWriter:
 
     def _write_rejected(self) -> WrittenFile:
         table = self._rejected.table()
-        file = self._files.open(table.schema, REJECTED, rejected=True)
+        file = self._files.open_rejected(table.schema)
         try:
             file.write(table)
             return file.close()
@@ -78,15 +78,20 @@ class PartFiles:
         self._place = place
         self._form = form
         self._job = job
-        self._staging = staging_folder(job, token)
+        self._token = token
         self._partition = partition
 
-    def open(
-        self, schema: "pa.Schema", folder: str = "", sequel: int = 0, rejected: bool = False
-    ) -> OutputFile:
-        """A new file in `folder`, which is empty or ends in `/`."""
+    def open(self, schema: "pa.Schema", folder: str = "", sequel: int = 0) -> OutputFile:
+        """A file of answers in `folder`, which is empty or ends in `/`."""
         name = folder + part_name(self._job, self._partition, sequel, self._form.suffix)
-        return OutputFile(self._place, self._form, schema, self._staging + name, name, rejected)
+        staged = staged_name(self._job, self._token, name)
+        return OutputFile(self._place, self._form, schema, staged, name)
+
+    def open_rejected(self, schema: "pa.Schema") -> OutputFile:
+        """The file of rows that were set aside."""
+        name = rejected_name(self._job, self._partition, self._form.suffix)
+        staged = staged_name(self._job, self._token, name)
+        return OutputFile(self._place, self._form, schema, staged, name, rejected=True)
 
 
 def open_writer(

@@ -11,11 +11,12 @@ def job_folder(job: str) -> str:
     return f"{FOLDER}{job}/"
 
 
-def staging_folder(job: str, token: int) -> str:
-    """Where those of one holder of the job wait: what one that was replaced still writes is apart
-    from it.
+def staged_name(job: str, token: int, name: str) -> str:
+    """What the file that will be `name` is called while it waits, with what one holder of the job
+    has written apart from what others have. No pattern for data such as `*.parquet` matches it,
+    because some readers look into every folder.
     """
-    return f"{job_folder(job)}{token}/"
+    return f"{job_folder(job)}{token}/{name}.staged"
 
 
 def manifest_name(job: str) -> str:
@@ -27,8 +28,17 @@ def part_name(job: str, partition: int, sequel: int, suffix: str) -> str:
     """`part-00017-3f2a90b1c4de.parquet`: no other job has such a name, so that files of several may
     be in one folder. `sequel` counts further files of the same folder and partition.
     """
-    mark = hashlib.sha256(job.encode()).hexdigest()[:12]
-    return f"part-{partition:05d}-{mark}{f'-{sequel}' if sequel else ''}{suffix}"
+    more = f"-{sequel}" if sequel else ""
+    return f"part-{partition:05d}-{_mark(job)}{more}{suffix}"
+
+
+def rejected_name(job: str, partition: int, suffix: str) -> str:
+    """As `part_name`, for rows that were set aside; `part-*` does not match it."""
+    return f"{REJECTED}rejected-{partition:05d}-{_mark(job)}{suffix}"
+
+
+def _mark(job: str) -> str:
+    return hashlib.sha256(job.encode()).hexdigest()[:12]
 
 
 def is_visible(name: str) -> bool:

@@ -56,7 +56,7 @@ def test_a_partition_is_a_file_that_waits_apart_from_what_is_visible() -> None:
     (file,) = write(place, spec(), [answers(100)])
 
     assert file.name.startswith("part-00017-")
-    assert file.staged == f"_augurium/{JOB}/4/{file.name}"
+    assert file.staged == f"_augurium/{JOB}/4/{file.name}.staged"
     assert set(place.files) == {file.staged}
     content = place.files[file.staged]
     assert (file.size_bytes, file.rows) == (len(content), 100)
@@ -221,7 +221,7 @@ def test_rejected_rows_stand_in_their_own_file_in_the_order_of_the_input(
     (file,) = writer.close()
 
     assert (file.rejected, file.rows) == (True, 3)
-    assert file.name.startswith("_rejected/part-00017-")
+    assert file.name.startswith("_rejected/rejected-00017-")
     found = read_rows(place.files[file.staged], SUFFIXES[form])
     assert [(row["file"], row["row"]) for row in found] == [
         ("a.csv", 4),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from augurium.batch.manifest import JobFacts, ManifestInput
 from augurium.batch.partition import PartitionResult, WrittenFile
 from augurium.batch.publication import check_output, find_manifest, publish, sweep
-from augurium.batch.staged_names import is_visible, part_name, staging_folder
+from augurium.batch.staged_names import is_visible, part_name, staged_name
 from augurium.core.batch_job import OutputMode, OutputSpec
 from augurium.core.errors import Conflict, InvalidArgument, Unprocessable
 from tests.support.output_places import FragilePlace, Killed, MemoryPlace, killed_before
@@ -44,7 +44,7 @@ def written(
 def _file(place: MemoryPlace, job: str, number: int, folder: str) -> WrittenFile:
     name = folder + part_name(job, number, 0, ".parquet")
     content = f"{job} {name}".encode()
-    staged = staging_folder(job, 1) + name
+    staged = staged_name(job, 1, name)
     place.files[staged] = content
     digest = hashlib.sha256(content).hexdigest()
     return WrittenFile(staged, name, len(content), digest, 4, bool(folder))
