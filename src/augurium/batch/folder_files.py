@@ -7,13 +7,13 @@ import pyarrow as pa
 from augurium.batch.hive_folders import split
 from augurium.batch.output_file import OutputFile
 from augurium.batch.partition import WrittenFile
-from augurium.batch.row_groups import RowGroups, rows_per_group
+from augurium.batch.row_groups import RowGroups, row_bytes, rows_per_group, text_bytes
 from augurium.core.errors import InvalidArgument
 
 MOST_OPEN = 32
 MOST_FOLDERS = 10_000
-# groups of rows that wait in memory until their folders have more
-WAITING_GROUPS = 2
+# rows that wait in memory until their folders have more
+WAITING_BYTES = 64 * 1024 * 1024
 
 
 class OpenFile(Protocol):
@@ -26,7 +26,7 @@ class SingleFile:
     """All rows in one file, in groups of a fixed size."""
 
     def __init__(self, files: OpenFile, schema: pa.Schema) -> None:
-        self._groups = RowGroups(schema, rows_per_group(schema))
+        self._groups = RowGroups(schema)
         self._file = files.open(schema)
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -56,10 +56,9 @@ class FolderFiles:
         self._columns = columns
         names = [name for name in schema.names if name not in columns]
         self._schema = pa.schema([schema.field(name) for name in names], schema.metadata)
-        self._group_rows = rows_per_group(schema)
-        self._groups = RowGroups(schema, self._group_rows)
+        self._groups = RowGroups(schema)
         self._waiting: dict[str, list[pa.Table]] = {}
-        self._rows: dict[str, int] = {}
+        self._bytes: dict[str, int] = {}
         self._open: dict[str, OutputFile] = {}
         self._sequels: dict[str, int] = {}
         self._written: list[WrittenFile] = []
@@ -86,17 +85,18 @@ class FolderFiles:
     def _take(self, group: pa.Table) -> None:
         for folder, rows in split(group, self._columns):
             self._waiting.setdefault(folder, []).append(rows)
-            self._rows[folder] = self._rows.get(folder, 0) + rows.num_rows
+            size = rows.num_rows * row_bytes(self._schema) + int(text_bytes(rows).sum())
+            self._bytes[folder] = self._bytes.get(folder, 0) + size
         self._check_folders()
-        while sum(self._rows.values()) > WAITING_GROUPS * self._group_rows:
-            self._flush(max(sorted(self._rows), key=self._rows.__getitem__))
+        while sum(self._bytes.values()) > WAITING_BYTES:
+            self._flush(max(sorted(self._bytes), key=self._bytes.__getitem__))
 
     def _flush(self, folder: str) -> None:
         rows = pa.concat_tables(self._waiting.pop(folder))
-        del self._rows[folder]
-        file = self._file(folder)
-        for start in range(0, rows.num_rows, self._group_rows):
-            file.write(rows.slice(start, self._group_rows))
+        del self._bytes[folder]
+        file, most_rows = self._file(folder), rows_per_group(self._schema)
+        for start in range(0, rows.num_rows, most_rows):
+            file.write(rows.slice(start, most_rows))
 
     def _file(self, folder: str) -> OutputFile:
         # what was written to last stands last

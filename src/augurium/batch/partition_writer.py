@@ -14,6 +14,8 @@ from augurium.core.batch_job import OutputSpec
 if TYPE_CHECKING:
     import pyarrow as pa
 
+REJECTED_AT_ONCE = 65_536
+
 
 class PartitionWriter:
     """Answers and rejected rows of a partition. The same rows give the same bytes, whatever the
@@ -44,8 +46,9 @@ class PartitionWriter:
     def close(self) -> tuple[WrittenFile, ...]:
         """All files, whole and safe, in the order of their names."""
         written = [] if self._data is None else self._data.close()
-        if len(self._rejected):
-            written.append(self._write_rejected())
+        rejected = self._rejected.table()
+        if rejected is not None:
+            written.append(self._write_rejected(rejected))
         return tuple(sorted(written, key=lambda file: file.name))
 
     def abort(self) -> None:
@@ -58,11 +61,11 @@ class PartitionWriter:
             return FolderFiles(self._files, schema, self._partition_by)
         return SingleFile(self._files, schema)
 
-    def _write_rejected(self) -> WrittenFile:
-        table = self._rejected.table()
+    def _write_rejected(self, table: "pa.Table") -> WrittenFile:
         file = self._files.open_rejected(table.schema)
         try:
-            file.write(table)
+            for start in range(0, table.num_rows, REJECTED_AT_ONCE):
+                file.write(table.slice(start, REJECTED_AT_ONCE))
             return file.close()
         except BaseException:
             file.abort()

@@ -1,10 +1,13 @@
 """Files of a partition: what is in them, and that they depend on the rows alone."""
 
 import hashlib
+import io
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -178,6 +181,35 @@ def test_rows_of_many_folders_are_neither_lost_nor_doubled(rows: int) -> None:
     assert len({file.name for file in files}) == len(files) >= 97
     ids = [row["id"] for file in files for row in read_rows(place.files[file.staged], ".parquet")]
     assert sorted(ids) == list(range(rows))
+
+
+@pytest.mark.parametrize("by", [(), ("key",)])
+def test_long_texts_make_small_groups_whatever_blocks_they_come_in(by: tuple[str, ...]) -> None:
+    rows, text_bytes = 600, 500_000
+    texts = [chr(97 + row % 26) * (text_bytes if row % 3 else 10) for row in range(rows)]
+    keys = pa.array([row % 2 for row in range(rows)])
+    batch = pa.record_batch({"text": pa.array(texts), "key": keys})
+    found = []
+    for sizes in ([rows], [7, 100]):
+        place = MemoryPlace()
+        files = write(place, spec("parquet", "", *by), list(blocks(batch, sizes)))
+        found.append(place.files)
+        for file in files:
+            metadata = pq.read_metadata(io.BytesIO(place.files[file.staged]))
+            most = max(metadata.row_group(one).num_rows for one in range(metadata.num_row_groups))
+            assert most * text_bytes < 100 * 1024 * 1024
+    assert found[0] == found[1]
+
+
+def test_very_many_rejected_rows_are_all_written_in_order() -> None:
+    place = MemoryPlace()
+    writer = open_writer(spec(), place, JOB, 4, 17)
+    with ThreadPoolExecutor(4) as threads:
+        for row in range(20_000, 0, -1):
+            threads.submit(writer.reject, RejectedRow("a.csv", row, "age", "missing", "nothing"))
+    (file,) = writer.close()
+    rows = read_rows(place.files[file.staged], ".parquet")
+    assert [row["row"] for row in rows] == list(range(1, 20_001))
 
 
 def test_a_column_that_would_make_very_many_folders_is_refused() -> None:
