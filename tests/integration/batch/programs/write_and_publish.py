@@ -1,8 +1,9 @@
-"""Writes three partitions and publishes them, and is killed before a given change of a file.
+"""Processes that write three partitions and publish them. The first is killed before its first
+change of a file, the second after one, and so on; the last one lives.
 
 Arguments: where to, the endpoint of S3 or "", the mode, a file for the results of partitions, and
-after how many changes the process is killed. Partitions whose results are there are not written
-again, as committed ones are not.
+how many are killed. Partitions whose results are there are not written again, as committed ones
+are not. Prints how many were killed, and the rows that are published.
 """
 
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from augurium.batch.manifest import JobFacts
+from augurium.batch.manifest import JobFacts, Manifest
 from augurium.batch.output_place import StoragePlace
 from augurium.batch.partition import PartitionResult, RejectedRow
 from augurium.batch.partition_writer import open_writer
@@ -28,8 +29,24 @@ JOB = "1f" * 16
 PARTITIONS, ROWS = 3, 1_000
 
 
-def main(location: str, endpoint: str, mode: str, results_file: str, changes: str) -> None:
-    left = int(changes)
+def main(location: str, endpoint: str, mode: str, results_file: str, deaths: str) -> None:
+    killed = 0
+    for changes in range(int(deaths)):
+        child = os.fork()
+        if child == 0:
+            run_job(location, endpoint, mode, Path(results_file), changes)
+            os._exit(0)
+        killed += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    manifest = run_job(location, endpoint, mode, Path(results_file))
+    printed = {"killed": killed, "rows": manifest.written_rows}
+    sys.stdout.buffer.write(msgspec.json.encode(printed))
+
+
+def run_job(
+    location: str, endpoint: str, mode: str, committed: Path, changes: int = sys.maxsize
+) -> Manifest:
+    """Writes what is not committed and publishes all; is killed after so many changes."""
+    left = changes
 
     def step() -> None:
         nonlocal left
@@ -40,13 +57,12 @@ def main(location: str, endpoint: str, mode: str, results_file: str, changes: st
     storage = Storage(StorageSettings(s3_endpoint=endpoint))
     place = FragilePlace(StoragePlace(storage, location), step)
     spec = msgspec.convert({"path": location, "mode": mode}, OutputSpec)
-    committed = Path(results_file)
     results = _known(committed)
     for number in range(len(results), PARTITIONS):
         results.append(_written(spec, place, number, token=os.getpid()))
         write_atomically(committed, msgspec.json.encode(results))
     facts = JobFacts(job=JOB, model="fraud", version=3, format="parquet")
-    sys.stdout.buffer.write(msgspec.json.encode(publish(spec, place, facts, results)))
+    return publish(spec, place, facts, results)
 
 
 def _known(committed: Path) -> list[PartitionResult]:
