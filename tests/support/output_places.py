@@ -41,6 +41,8 @@ class MemoryPlace:
 
     def rename(self, names: Iterable[tuple[str, str]]) -> None:
         for first, second in names:
+            if first not in self.files:
+                raise NotFound(f"{self.url} has no file '{first}'")
             self.files[second] = self.files[first] if self._copies else self.files.pop(first)
 
     def delete(self, names: Iterable[str]) -> None:

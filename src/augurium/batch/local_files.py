@@ -55,14 +55,14 @@ class LocalFiles:
 
     def put(self, location: str, content: bytes) -> None:
         with _file_errors(location):
-            Path(location).parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(Path(location).parent)
             write_atomically(Path(location), content)
 
     @contextmanager
     def create(self, location: str) -> Iterator[BinaryIO]:
         path = Path(location)
         with _file_errors(location):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(path.parent)
             try:
                 with path.open("wb", buffering=CHUNK_BYTES) as stream:
                     yield stream
@@ -79,7 +79,7 @@ class LocalFiles:
 
     def rename(self, source: str, target: str) -> None:
         with _file_errors(target):
-            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(Path(target).parent)
             Path(source).replace(target)
             sync_folder(Path(target).parent)
 
@@ -93,6 +93,16 @@ class LocalFiles:
     def is_folder(self, location: str) -> bool:
         with _file_errors(location):
             return Path(location).is_dir()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InvalidArgument(
+            f"{folder} is no folder, because there is a file of that name or of one above it; "
+            "choose another folder, or move the file away"
+        ) from error
 
 
 def _stored(location: str, found: os.stat_result) -> StoredFile:

@@ -94,8 +94,10 @@ class ObjectFiles:
         other, name = self._bucket(target)
         if bucket is not other:
             raise InvalidArgument(f"{source} cannot be copied to another bucket, {target}")
-        with remote_errors(target):
+        with remote_errors(target), suppress(FileNotFoundError):
             obstore.copy(bucket.store, key, name)
+            return
+        raise FileNotFoundError(source)
 
     def rename(self, source: str, target: str) -> None:
         self.copy(source, target)

@@ -64,7 +64,10 @@ class StoragePlace:
         self._drop_folders(deleted)
 
     def _rename(self, pair: tuple[str, str]) -> None:
-        self._storage.rename(self._location(pair[0]), self._location(pair[1]))
+        try:
+            self._storage.rename(self._location(pair[0]), self._location(pair[1]))
+        except FileNotFoundError as error:
+            raise NotFound(f"{self._url} has no file '{pair[0]}'") from error
 
     def _delete(self, name: str) -> None:
         self._storage.delete(self._location(name))

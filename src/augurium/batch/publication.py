@@ -27,6 +27,7 @@ from augurium.batch.staged_names import (
 from augurium.batch.storage_port import OutputPlace
 from augurium.core.batch_job import OutputSpec
 from augurium.core.errors import Conflict, InvalidArgument, NotFound, Unprocessable
+from augurium.core.identifiers import new_id
 
 
 def check_output(spec: OutputSpec, place: OutputPlace, inputs: Collection[str] = ()) -> None:
@@ -34,7 +35,7 @@ def check_output(spec: OutputSpec, place: OutputPlace, inputs: Collection[str] =
 
     `inputs` are the files that will be read. Raises Conflict when the folder is not empty and the
     mode is `fail`, or holds what no job has written and the mode is `overwrite`; InvalidArgument
-    when it has files that will be read.
+    when it has files that will be read; and what the place raises when it cannot be written.
     """
     below = place.url + "/"
     read = next((file for file in inputs if file.startswith(below)), None)
@@ -44,6 +45,7 @@ def check_output(spec: OutputSpec, place: OutputPlace, inputs: Collection[str] =
             "choose another folder for the output"
         )
     _check_mode(spec, place, own=())
+    _check_writable(place)
 
 
 def publish(
@@ -129,6 +131,12 @@ def _check_mode(spec: OutputSpec, place: OutputPlace, own: Collection[str]) -> N
             "removes what jobs have written and nothing else; move it away, or choose another "
             "folder"
         )
+
+
+def _check_writable(place: OutputPlace) -> None:
+    name = f"{FOLDER}writable-{new_id()}"
+    place.put(name, b"")
+    place.delete([name])
 
 
 def _matters(spec: OutputSpec, name: str) -> bool:

@@ -94,13 +94,15 @@ class Storage:
         return self._place(location).create(location)
 
     def copy(self, source: str, target: str) -> None:
-        """Within a file system or a bucket, by the store itself; over what was there."""
+        """Within a file system or a bucket, by the store itself; over what was there. Raises
+        FileNotFoundError.
+        """
         source, target = self.checked(source), self.checked(target)
         self._place(source).copy(source, target)
 
     def rename(self, source: str, target: str) -> None:
         """In one step on a file system; in an object store a copy, which is whole when it is seen,
-        and then a removal.
+        and then a removal. Raises FileNotFoundError.
         """
         source, target = self.checked(source), self.checked(target)
         self._place(source).rename(source, target)

@@ -52,7 +52,8 @@ class OutputPlace(Protocol):
 
     def rename(self, names: Iterable[tuple[str, str]]) -> None:
         """Gives files other names, safe from a power loss. In an object store they keep the first
-        one as well, because there a rename is a copy and a deletion.
+        one for a while, because there a rename is a copy and a deletion. Raises NotFound for a name
+        that is not there.
         """
 
     def delete(self, names: Iterable[str]) -> None:

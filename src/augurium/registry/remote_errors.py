@@ -43,8 +43,8 @@ def translated(error: Exception, place: str) -> AuguriumError:
         return NotReady(f"{place} refused access ({said or 'no reason'}); {CHECK_CREDENTIALS}")
     if isinstance(error, NotFoundError | FileNotFoundError):
         return NotReady(
-            f"{place} does not exist ({said or 'not found'}); create the bucket or correct "
-            "storage.artifacts_url"
+            f"{place} does not exist ({said or 'not found'}); create the bucket, or correct "
+            "its name where it was given"
         )
     if said:
         return NotReady(f"{place} answered {said}, repeatedly; try again later")

@@ -14,7 +14,7 @@ from augurium.batch.publication import check_output, find_manifest, publish, swe
 from augurium.batch.storage import Storage
 from augurium.batch.storage_port import OutputPlace
 from augurium.core.batch_job import OutputMode, OutputSpec
-from augurium.core.errors import Conflict, InvalidArgument, NotFound
+from augurium.core.errors import Conflict, InvalidArgument, NotFound, NotReady
 from augurium.core.settings import StorageSettings
 from tests.support.output_places import FragilePlace, Killed, MemoryPlace, killed_before
 from tests.support.output_rows import answers
@@ -111,6 +111,33 @@ def test_renamed_files_have_their_other_names(place: OutputPlace) -> None:
     assert {second: place.read(second) for _, second in pairs} == {
         second: first.encode() for first, second in pairs
     }
+
+
+def test_renaming_what_is_not_there_is_told(place: OutputPlace) -> None:
+    place.put("first", b"1")
+    with pytest.raises(NotFound, match="absent"):
+        place.rename([("first", "second"), ("absent", "third")])
+    assert listed(place) == {"second": 1}
+
+
+def test_checking_an_output_leaves_nothing_there(place: OutputPlace) -> None:
+    check_output(OutputSpec(path="out"), place)
+    assert listed(place) == {}
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for location in ("file", "file/out", "file/out/deep"):
+        place = StoragePlace(Storage(StorageSettings(), {}), f"{tmp_path}/{location}")
+        with pytest.raises(InvalidArgument, match="is no folder, because there is a file of that"):
+            check_output(OutputSpec(path="out"), place)
+
+
+def test_a_bucket_that_is_not_there_is_refused_before_any_work(s3: S3Server) -> None:
+    storage = Storage(StorageSettings(s3_endpoint=s3.endpoint))
+    place = StoragePlace(storage, "s3://nobody-has-this-bucket/out")
+    with pytest.raises(NotReady, match="s3://nobody-has-this-bucket"):
+        check_output(OutputSpec(path="out"), place)
 
 
 def test_deleting_what_is_not_there_is_no_error(place: OutputPlace) -> None:
