@@ -5,6 +5,7 @@ explanations to global understanding with explainable AI for trees", Nature Mach
 2020, which both libraries compute exactly. Imports pyarrow.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +19,11 @@ from augurium.core.tensors import Array
 
 PREFIX = "contribution_"
 BASE = "contribution_base"
+
+
+def contribution_names(features: Sequence[str]) -> list[str]:
+    """What the columns are called."""
+    return [PREFIX + feature for feature in features] + [BASE]
 
 
 class Contributions(Protocol):
@@ -46,7 +52,7 @@ class Explainer:
 
     def __init__(self, contributions: Contributions, features: tuple[str, ...]) -> None:
         self._contributions = contributions
-        self._names = [PREFIX + feature for feature in features] + [BASE]
+        self._names = contribution_names(features)
         # of no row at all, which tells how many scores there are
         scores = contributions.of(np.zeros((1, len(features)), np.float32)).shape[1]
         kind = pa.float32() if scores == 1 else pa.list_(pa.float32(), scores)

@@ -5,12 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-import pyarrow as pa
 
 from augurium.batch.batch_size import USUAL_BATCH, find_batch_size
-from augurium.batch.block_columns import block_schema
 from augurium.batch.explanations import Explainer, load_contributions
-from augurium.batch.output_columns import OutputColumns
+from augurium.batch.output_columns import columns_of_job
 from augurium.batch.output_place import StoragePlace
 from augurium.batch.partition import Partition, PartitionResult, RejectedRow
 from augurium.batch.partition_rows import PartitionRows, open_partition
@@ -41,9 +39,7 @@ class JobTools:
         self._profile = _profile(load.profile)
         self._explainer = _explainer(load)
         more = self._explainer.fields if self._explainer else ()
-        self._columns = OutputColumns(
-            _kept(load), load.signature, load.spec.output, load.version, more
-        )
+        self._columns = columns_of_job(load.spec, load.plan, load.signature, load.version, more)
         self._scorer = Scorer(load.model, load.signature, load.plan.sources)
 
     @property
@@ -114,12 +110,6 @@ class JobTools:
         return open_partition(
             partition, load.plan, load.spec.input, load.signature, self._storage, reject
         )
-
-
-def _kept(load: Load) -> pa.Schema:
-    """The columns that are passed through."""
-    found = block_schema(load.plan, load.spec.input, load.signature)
-    return pa.schema([found.field(name) for name in load.plan.kept])
 
 
 def _running(batch: RowBatch) -> Running:

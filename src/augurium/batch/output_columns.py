@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 
+from augurium.batch.block_columns import block_schema
 from augurium.batch.output_fields import column_of, field_of
 from augurium.batch.output_format import output_format
-from augurium.core.batch_job import OutputSpec
+from augurium.batch.partition import InputPlan
+from augurium.core.batch_job import BatchSpec, OutputSpec
 from augurium.core.errors import InvalidArgument
 from augurium.core.signature import Signature
 from augurium.core.tensors import Array
@@ -64,6 +66,19 @@ class OutputColumns:
         columns += [(more or {})[field.name] for field in self._more]
         columns.append(pa.repeat(self._version, kept.num_rows))
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+
+def columns_of_job(
+    spec: BatchSpec,
+    plan: InputPlan,
+    signature: Signature,
+    version: int,
+    more: Sequence[pa.Field] = (),
+) -> OutputColumns:
+    """The columns of a job whose input is planned. Raises as `OutputColumns` does."""
+    schema = block_schema(plan, spec.input, signature)
+    kept = pa.schema([schema.field(name) for name in plan.kept])
+    return OutputColumns(kept, signature, spec.output, version, more)
 
 
 def _chosen(answered: Sequence[pa.Field], wanted: Sequence[str]) -> list[pa.Field]:

@@ -1,7 +1,7 @@
 """The look at a job before it is taken: `python -m augurium.batch.submission_check`.
 
 Reads a `SubmissionOrder` as JSON from standard input and writes a `SubmissionVerdict` as JSON to
-standard output. Nothing is changed anywhere.
+standard output. Nothing is left changed anywhere.
 """
 
 import os
@@ -9,8 +9,11 @@ import sys
 
 import msgspec
 
+from augurium.batch.partition import InputPlan
 from augurium.batch.submission import NOT_INSTALLED, Refusal, SubmissionOrder, SubmissionVerdict
+from augurium.core.batch_job import BatchSpec
 from augurium.core.errors import AuguriumError, ErrorKind, InvalidArgument, PermissionDenied
+from augurium.registry.records import Version
 
 LIBRARIES = frozenset({"pyarrow", "duckdb"})
 
@@ -43,9 +46,23 @@ def checked(order: SubmissionOrder) -> SubmissionVerdict:
         _check_apart(storage.checked(place), order.home)
     choose(version, spec.runtime, spec.explain)
     plan = plan_input(spec.input, version.signature, storage, spec.partition_rows)
+    _check_columns(spec, plan, version)
     files = {part.file for each in plan.partitions for part in each.fragments}
     check_output(spec.output, StoragePlace(storage, spec.output.path), files)
     return SubmissionVerdict(files=plan.files, total_bytes=plan.total_bytes, rows=plan.rows)
+
+
+def _check_columns(spec: BatchSpec, plan: InputPlan, version: Version) -> None:
+    import pyarrow as pa
+
+    from augurium.batch.explanations import contribution_names
+    from augurium.batch.output_columns import columns_of_job
+
+    signature, more = version.signature, []
+    if spec.explain:
+        names = contribution_names(signature.expected_names)
+        more = [pa.field(name, pa.float32()) for name in names]
+    columns_of_job(spec, plan, signature, version.version, more)
 
 
 def _verdict(order: SubmissionOrder) -> SubmissionVerdict:
