@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from augurium.core.batch_job import BatchSpec
 from augurium.core.clock import SystemClock
 from augurium.core.home import Home, NodeConfig
 from augurium.core.settings import Settings
+from augurium.core.signature import Signature
 from augurium.importing.importer import import_model
 from augurium.registry.artifact_location import open_artifacts
 from augurium.registry.batch_records import BatchDraft, BatchJob
 from augurium.registry.database import open_database, registry_url
 from augurium.registry.lease_watch import LeaseWatch
-from augurium.registry.records import Version
+from augurium.registry.records import Version, VersionDraft
 from augurium.registry.sql_batch_jobs import SqlBatchJobs
 from augurium.registry.sql_registry import SqlRegistry
 
@@ -51,6 +53,22 @@ class BatchHome:
         wanted = ImportOrder(artifact=artifact.digest, filename=file.name, **order)
         return pipeline.run(f"import-{file.name}", model, wanted, ACTOR, lambda *_: None)
 
+    def register_runtime(
+        self, content: bytes, model: str, runtime: str, signature: Signature
+    ) -> Version:
+        """Registers a file that a runtime loads as it is."""
+        artifact = self.artifacts.put([content], max_bytes=len(content))
+        draft = VersionDraft(
+            framework=runtime,
+            framework_version="1",
+            runtime=runtime,
+            source=artifact,
+            source_name="model",
+            servable=artifact,
+            signature=signature,
+        )
+        return self.registry.register(model, draft, ACTOR)
+
     def submit(self, spec: BatchSpec) -> BatchJob:
         """A job of the newest version, or of the one that is asked for."""
         version = spec.version or self.registry.model(spec.model).latest_version
@@ -63,18 +81,39 @@ class BatchHome:
             raise AssertionError("no job waits")
         return job
 
+    def claim_again(self) -> BatchJob:
+        """The next job, whose holder does not show that it lives."""
+        self.jobs.claim("tests", self._watch, most_running=10, lease_s=0.0)
+        return self.claim()
+
     def start(self, job: BatchJob) -> "subprocess.Popen[bytes]":
         """The process of a job that was claimed."""
         options = {"home": self.home.path, "job": job.id, "token": job.token}
         words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         return subprocess.Popen([sys.executable, "-m", "augurium.batch", *words])
 
+    def finish(self, job: BatchJob) -> BatchJob:
+        """A job that waits, run to its end."""
+        assert self.claim().id == job.id
+        return self._ended(self.start(self.jobs.get(job.id)), job.id)
+
     def run(self, spec: BatchSpec) -> BatchJob:
         """A job from its submission to its end."""
-        self.submit(spec)
-        job = self.claim()
-        assert self.start(job).wait(ENDS_WITHIN_S) == 0
-        return self.jobs.get(job.id)
+        return self.finish(self.submit(spec))
+
+    def wait(self, job: str, until: Callable[[BatchJob], bool]) -> BatchJob:
+        """The job as soon as it is so."""
+        deadline = time.monotonic() + ENDS_WITHIN_S
+        while time.monotonic() < deadline:
+            found = self.jobs.get(job)
+            if until(found):
+                return found
+            time.sleep(0.02)
+        raise AssertionError(f"the job is {found}")
+
+    def _ended(self, process: "subprocess.Popen[bytes]", job: str) -> BatchJob:
+        assert process.wait(ENDS_WITHIN_S) == 0
+        return self.jobs.get(job)
 
     def close(self) -> None:
         self.registry.close()

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from augurium.batch.lean_import import lean
 from augurium.batch.scorer import ModelFiles
 from augurium.core.errors import InvalidArgument, ModelFailed
 from augurium.core.tensors import Array
@@ -40,8 +39,7 @@ def load_contributions(files: ModelFiles) -> Contributions:
         raise InvalidArgument(
             f"{files.runtime} tells no contributions; expected {' or '.join(KINDS)}"
         )
-    with lean(files.runtime):
-        return KINDS[files.runtime](Path(files.path))
+    return KINDS[files.runtime](Path(files.path))
 
 
 class Explainer:

@@ -10,6 +10,7 @@ import msgspec
 import structlog
 
 from augurium.batch.idle_priority import give_way
+from augurium.batch.left_out import PANDAS, leave_out_packages
 from augurium.batch.worker_pool import WorkerPool, cores
 from augurium.core.errors import AuguriumError
 from augurium.core.home import Home, NodeConfig, read_config
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str]) -> int:
         return BAD_CALL
     configure_logging(config.settings.log, f"batch-{options.job[:8]}")
     give_way()
+    leave_out_packages(*PANDAS)
     try:
         asyncio.run(_run(config, options))
     except AuguriumError as error:

@@ -93,12 +93,7 @@ class JobSetup:
             return await asyncio.to_thread(files.servable, version, model, device)
         source = await asyncio.to_thread(files.hold, version.source)
         order = Convert(model.runtime, str(source), str(files.folder))
-        try:
-            answer = await pool.workers[0].ask(order)
-        except WorkerDied as died:
-            raise Internal(
-                f"the process that reads the model's source ended ({died.how})"
-            ) from died
+        answer = await pool.workers[0].ask_again(order)
         if not isinstance(answer, Converted):
             raise Internal(f"a worker answered {type(answer).__name__} to a conversion")
         return ModelFiles(runtime=model.runtime, path=answer.path, options=answer.options)

@@ -3,7 +3,7 @@
 from importlib import import_module
 from pathlib import Path
 
-from augurium.batch.lean_import import lean
+from augurium.batch.left_out import leave_out
 
 # XGBoost tells by the ending how a file is to be written
 NAMES = {"xgboost": "model.ubj", "lightgbm": "model.txt"}
@@ -14,8 +14,8 @@ def write_native(runtime: str, source: Path, folder: Path) -> tuple[Path, dict[s
 
     Raises Unprocessable for a source that is damaged.
     """
-    with lean(runtime):
-        module = import_module(f"augurium.importing.{runtime}_import")
+    leave_out(runtime)
+    module = import_module(f"augurium.importing.{runtime}_import")
     target = folder / NAMES[runtime]
     options: dict[str, str] = module.write_native(source, target)
     return target, options

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from msgspec import Struct
 
-from augurium.batch.lean_import import lean
+from augurium.batch.left_out import leave_out
 from augurium.core.arrow_tensors import matrix_part, whole_part
 from augurium.core.device_policy import CPU, DevicePolicy
 from augurium.core.errors import ModelFailed
@@ -32,8 +32,8 @@ class ModelFiles(Struct, frozen=True, kw_only=True):
         """Raises ModelFailed when that cannot be done."""
         placement = Placement(self.device, max_rows=LARGEST_BATCH)
         weights = Path(self.weights) if self.weights else None
-        with lean(self.runtime):
-            return load(self.runtime, Path(self.path), self.options, weights, placement=placement)
+        leave_out(self.runtime)
+        return load(self.runtime, Path(self.path), self.options, weights, placement=placement)
 
 
 class Scorer:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from augurium.batch.job_tools import JobTools
-from augurium.batch.lean_import import lean
+from augurium.batch.left_out import leave_out
 from augurium.batch.native_file import write_native
 from augurium.batch.worker_messages import (
     Convert,
@@ -35,8 +35,8 @@ class WorkerDesk:
         """Carries an order out. Raises what goes wrong."""
         match order:
             case Import():
-                with lean(order.runtime):
-                    prepare(order.runtime)
+                leave_out(order.runtime)
+                prepare(order.runtime)
             case Convert():
                 source, folder = Path(order.source), Path(order.folder)
                 path, options = write_native(order.runtime, source, folder)

@@ -8,7 +8,9 @@ from augurium.batch.worker_messages import Counted, Import, Load, Order, Reply
 from augurium.batch.worker_process import WorkerDied, WorkerProcess
 from augurium.core.errors import ModelFailed
 
-LOADS = 3
+# of an order that a worker does not die of, by itself and from outside
+MOST_DEATHS = 3
+MOST_KILLS = 20
 
 
 class PooledWorker:
@@ -34,28 +36,37 @@ class PooledWorker:
         Raises ModelFailed when the model cannot be loaded, and what the worker says went wrong.
         """
         if self._load is not None and not self._is_loaded:
-            await self._loaded(self._load)
-        try:
-            return await self._process.ask(order, heard)
-        except WorkerDied:
-            await self._replace()
-            raise
+            await self.ask_again(self._load)
+            self._is_loaded = True
+        return await self._once(order, heard)
+
+    async def ask_again(self, order: Order) -> Reply:
+        """The answer to an order that a worker does not die of, though somebody may kill it.
+
+        Raises ModelFailed when it dies all the same, and what the worker says went wrong.
+        """
+        deaths = kills = 0
+        while True:
+            try:
+                return await self._once(order)
+            except WorkerDied as died:
+                deaths, kills = deaths + 1, kills + died.from_outside
+                if deaths - kills >= MOST_DEATHS or kills >= MOST_KILLS:
+                    raise ModelFailed(
+                        f"the process that loads the model ended ({died.how}), {deaths} times; see"
+                        " what the log of the node says of it, and whether memory is short"
+                    ) from died
 
     async def end(self) -> None:
         """Ends the process, whatever it is at."""
         await self._process.end()
 
-    async def _loaded(self, load: Load) -> None:
-        for _ in range(LOADS):
-            try:
-                await self._process.ask(load)
-            except WorkerDied as died:
-                how = died.how
-                await self._replace()
-            else:
-                self._is_loaded = True
-                return
-        raise ModelFailed(f"the process that loads the model ended ({how}), {LOADS} times")
+    async def _once(self, order: Order, heard: Callable[[Counted], None] | None = None) -> Reply:
+        try:
+            return await self._process.ask(order, heard)
+        except WorkerDied:
+            await self._replace()
+            raise
 
     async def _replace(self) -> None:
         await self._process.end()
@@ -81,7 +92,7 @@ class WorkerPool:
 
     async def import_runtime(self, runtime: str) -> None:
         """Has all workers import what the model needs, while it is found what there is to do."""
-        orders = (worker.ask(Import(runtime)) for worker in self.workers)
+        orders = (worker.ask_again(Import(runtime)) for worker in self.workers)
         await asyncio.gather(*orders)
 
     def prepare(self, load: Load) -> None:

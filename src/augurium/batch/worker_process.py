@@ -20,6 +20,8 @@ from augurium.batch.worker_messages import (
 from augurium.core.errors import CLASS_BY_KIND
 
 COMMAND = (sys.executable, "-m", "augurium.batch.worker")
+# who closes its pipes is about to end
+EXIT_S = 5.0
 # a result has sums of its rows and the names of its files, which may be many
 LARGEST_MESSAGE = 256 * 1024 * 1024
 
@@ -33,6 +35,11 @@ class WorkerDied(Exception):
         super().__init__(how)
         self.how = how
         self.running = running
+
+    @property
+    def from_outside(self) -> bool:
+        """Whether somebody ended it, as far as that can be told: a person, or a lack of memory."""
+        return self.how in ("SIGKILL", "SIGTERM")
 
 
 class WorkerProcess:
@@ -80,7 +87,7 @@ class WorkerProcess:
 
     async def end(self) -> None:
         """Kills it: what it was at is done again by whoever is given it."""
-        if self._process is None:
+        if self._process is None or self._process.returncode is not None:
             return
         with suppress(ProcessLookupError):
             self._process.kill()
@@ -101,6 +108,10 @@ class WorkerProcess:
     async def _how(self) -> str:
         if self._process is None:
             return "it was not started"
+        with suppress(TimeoutError):
+            # of one that is killed here it would not be known how it ended
+            async with asyncio.timeout(EXIT_S):
+                await self._process.wait()
         await self.end()
         status = self._process.returncode or 0
         if status >= 0:
