@@ -109,8 +109,10 @@ def _summary(name: str, rounds: list[dict[str, Run]], rows: int) -> dict[str, An
     seconds = median(run.seconds for run in runs)
     floors = [one["floor"].seconds for one in rounds if "floor" in one]
     ratios = [run.seconds / floor for run, floor in zip(runs, floors, strict=False)]
+    cores = [run.core_s for run in runs if run.core_s is not None]
     return {
         "seconds": round(seconds, 2),
+        "core_s": round(median(cores), 2) if cores else None,
         "rows_per_s": round(rows / seconds),
         "ratio": round(median(ratios), 2) if ratios else None,
         "ratios": [round(ratio, 2) for ratio in ratios],
@@ -119,15 +121,19 @@ def _summary(name: str, rounds: list[dict[str, Run]], rows: int) -> dict[str, An
 
 
 def _print_table(table: Mapping[str, Mapping[str, Any]], rows: int) -> None:
-    print(f"\n| {rows:,} rows | seconds | rows/s | by the floor | most memory |")
-    print("|---|---|---|---|---|")
+    print(f"\n| {rows:,} rows | seconds | rows/s | by the floor | core seconds | most memory |")
+    print("|---|---|---|---|---|---|")
     for name, one in table.items():
-        ratio = "-" if one["ratio"] is None else f"{one['ratio']:.2f}"
         print(
-            f"| {NAMES[name]} | {one['seconds']:.1f} | {one['rows_per_s']:,} | {ratio} |"
+            f"| {NAMES[name]} | {one['seconds']:.1f} | {one['rows_per_s']:,} |"
+            f" {_decimal(one['ratio'], 2)} | {_decimal(one['core_s'], 1)} |"
             f" {one['peak_mib']:,} MiB |"
         )
     print(flush=True)
+
+
+def _decimal(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def _csv(node: JobNode, folder: Path, rows: int) -> dict[str, Any]:

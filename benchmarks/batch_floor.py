@@ -20,10 +20,10 @@ def main() -> None:
     booster.inplace_predict(mine[:1000], validate_features=False)
     print("ready", flush=True)
     sys.stdin.readline()
-    began = time.monotonic()
+    began, cpu_s = time.monotonic(), time.process_time()
     answers = booster.inplace_predict(mine, validate_features=False)
-    ended = time.monotonic()
-    print(json.dumps([began, ended, len(answers), float(answers.sum(dtype=np.float64))]))
+    ended, cpu_s = time.monotonic(), time.process_time() - cpu_s
+    print(json.dumps([began, ended, cpu_s, len(answers), float(answers.sum(dtype=np.float64))]))
 
 
 def _part(rows: int, part: int, parts: int) -> np.ndarray:

@@ -21,13 +21,12 @@ LOOK_S = 0.05
 MODULE = "augurium.batch"
 
 
-class JobRun(Run, frozen=True):
+class JobRun(Run, frozen=True, kw_only=True):
     """A job, from asking for it until its answers are there. `peak_mib` is that of its processes;
     `first_row_s` when the node told of rows that were read. `stages` are busy seconds.
     """
 
     first_row_s: float
-    core_s: float
     stages: dict[str, float]
 
 

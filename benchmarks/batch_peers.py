@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 
 import msgspec
 import psutil
@@ -27,12 +28,15 @@ RAY = ("ray[data]", "xgboost-cpu", "pyarrow", "pandas")
 class Run(msgspec.Struct, frozen=True):
     """One run: `seconds` from the command to its end, of the floor those of predicting alone.
 
-    `answers` are their number and their sum, by which all must agree.
+    `answers` are their number and their sum, by which all must agree. `core_s` are seconds of cores
+    of those who scored, which tell more than `seconds` where others use the machine; None where
+    that is not known.
     """
 
     seconds: float
     peak_mib: float
     answers: tuple[int, float]
+    core_s: float | None
 
 
 def floor(model: Path, rows: int) -> Run:
@@ -55,14 +59,19 @@ def floor(model: Path, rows: int) -> Run:
                 raise NotReady("a process of the floor ended before it was ready")
         # both begin when the last one is ready
         found = [json.loads(text) for text in _told(children)]
-    began, ended, counts, sums = zip(*found, strict=True)
-    return Run(max(ended) - min(began), memory.peak_mib, (sum(counts), sum(sums)))
+    began, ended, cores, counts, sums = zip(*found, strict=True)
+    answers = sum(counts), sum(sums)
+    return Run(max(ended) - min(began), memory.peak_mib, answers, sum(cores))
 
 
 def plain_loop(model: Path, folder: Path, output: Path) -> Run:
     """pandas and XGBoost, file by file."""
     command = (sys.executable, "-m", "benchmarks.batch_pandas", str(model), str(folder))
-    return _run((*command, str(output)), output)
+    before = getrusage(RUSAGE_CHILDREN)
+    found = _run((*command, str(output)), output)
+    after = getrusage(RUSAGE_CHILDREN)
+    core_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return msgspec.structs.replace(found, core_s=core_s)
 
 
 def ray_data(python: Path, model: Path, folder: Path, output: Path) -> Run:
@@ -122,4 +131,4 @@ def _run(command: Sequence[str], output: Path) -> Run:
     if child.returncode != 0:
         tail = "\n".join(said.splitlines()[-LOG_LINES:])
         raise NotReady(f"'{' '.join(command[:3])}' ended with {child.returncode}:\n{tail}")
-    return Run(seconds, memory.peak_mib, answers_in(output))
+    return Run(seconds, memory.peak_mib, answers_in(output), None)

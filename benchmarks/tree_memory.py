@@ -37,7 +37,12 @@ class TreeMemory:
 
     def _look(self) -> None:
         while not self._ended.wait(EVERY_S):
-            pss = sum(_pss(process) for process in _family(self._leaders()))
+            try:
+                family = _family(self._leaders())
+            except psutil.NoSuchProcess:
+                # a leader ended meanwhile
+                continue
+            pss = sum(_pss(process) for process in family)
             self.peak_mib = max(self.peak_mib, pss / MIB)
 
 

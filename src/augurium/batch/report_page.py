@@ -239,7 +239,7 @@ def _stages(report: Report) -> Iterator[str]:
         )
         for stage in stages
     ]
-    workers = counted(report.workers, "worker")
+    workers = counted(report.workers, "worker") if report.workers else "all workers"
     yield "<section><h2>Where the time went</h2>"
     yield f"<p>Busy seconds of {workers}, added up; stages overlap.</p>"
     yield bars("Busy seconds by stage", lengths)
