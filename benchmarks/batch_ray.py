@@ -27,7 +27,8 @@ class Predictor:
 def main() -> None:
     model, folder, output, cores = *sys.argv[1:4], int(sys.argv[4])
     features = xgboost.Booster(model_file=model).feature_names
-    ray.init(num_cpus=cores, include_dashboard=False, log_to_driver=False)
+    # never the cluster that somebody else has on this machine
+    ray.init("local", num_cpus=cores, include_dashboard=False, log_to_driver=False)
     rows = ray.data.read_parquet(folder, file_extensions=["parquet"])
     answers = rows.map_batches(
         Predictor,
