@@ -7,6 +7,7 @@ import msgspec
 from augurium.batch.job_plan import JobPlan
 from augurium.batch.partition import PartitionResult
 from augurium.batch.report import ReportFacts, report_of
+from augurium.batch.worker_pool import WorkerPool
 from augurium.core.clock import Clock
 from augurium.core.errors import NotFound
 from augurium.registry.artifacts import ArtifactStore
@@ -16,8 +17,8 @@ from augurium.statistics.profiles import Profile
 
 
 class JobReport:
-    """Makes the report of one job. `per_core_hour` is what an hour of a core costs, 0 if that is
-    not known.
+    """Makes the report of one job, which `pool` has scored. `per_core_hour` is what an hour of a
+    core costs, 0 if that is not known.
     """
 
     def __init__(
@@ -27,12 +28,14 @@ class JobReport:
         job: BatchJob,
         per_core_hour: float,
         clock: Clock,
+        pool: WorkerPool,
     ) -> None:
         self._registry = registry
         self._artifacts = artifacts
         self._job = job
         self._per_core_hour = per_core_hour
         self._clock = clock
+        self._pool = pool
 
     def written(self, plan: JobPlan, results: Sequence[PartitionResult]) -> bytes:
         """The report as JSON. Blocking."""
@@ -44,7 +47,8 @@ class JobReport:
             runtime=plan.model.runtime,
             output=job.spec.output.path,
             wall_s=(now - (job.started_at or now)).total_seconds(),
-            workers=job.progress.workers,
+            # a job that is published by another process than scored it has told how many there were
+            workers=job.progress.workers or len(self._pool.workers),
             batch_size=plan.batch_size,
             per_core_hour=self._per_core_hour,
         )

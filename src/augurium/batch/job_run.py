@@ -46,7 +46,7 @@ async def run_job(
             return
         storage = Storage(settings.storage, roots=settings.batch.roots or None)
         price = settings.batch.cost_per_core_hour
-        report = JobReport(registry, artifacts, claimed, price, clock)
+        report = JobReport(registry, artifacts, claimed, price, clock, pool)
         place = StoragePlace(storage, claimed.spec.output.path)
         ending = JobEnding(store, claimed, place, report)
         with JobFiles(artifacts, home.batch / job) as files:

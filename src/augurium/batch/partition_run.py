@@ -92,8 +92,9 @@ class PartitionRun:
         while True:
             with self._times.of("read"):
                 block = next(blocks, None)
-            if block is None:
-                return
+                if block is None:
+                    return
+                self._summary.count_inputs(block.columns)
             yield block
 
     def _scored(self, batches: Iterable[RowBatch], deadly: Mapping[int, str]) -> Iterator[Answered]:
