@@ -1,5 +1,6 @@
 """Values of one feature, as they are counted."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -47,3 +48,12 @@ def as_numbers(values: Values) -> Numbers:
         else:
             type_errors += 1
     return Numbers(found, missing, type_errors)
+
+
+def joined(parts: Sequence[Values]) -> Values:
+    """Columns behind each other, at least one."""
+    content: Array = np.concatenate([part.content for part in parts])
+    if content.dtype == np.object_ or all(part.missing is None for part in parts):
+        return Values(content)
+    masks = [np.zeros(len(part), bool) if part.missing is None else part.missing for part in parts]
+    return Values(content, np.concatenate(masks))
