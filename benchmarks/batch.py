@@ -65,6 +65,7 @@ def _measured(chosen: argparse.Namespace) -> Mapping[str, object]:
         if chosen.csv_rows:
             found["csv"] = _csv(node, folder, chosen.csv_rows)
         found["memory"] = [_memory(node, folder, millions) for millions in chosen.memory]
+        found["node_mib"] = round(node.mib)
     return found
 
 
