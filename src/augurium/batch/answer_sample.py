@@ -1,13 +1,11 @@
 """The answers to some rows, evenly spaced, in the bins of the training profile."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from augurium.batch.feature_scan import PIECE_ROWS
 from augurium.core.signature import Signature
-from augurium.core.tensors import Array
 from augurium.statistics.profiler import Profiler
 from augurium.statistics.profiles import FeatureProfile, Profile
 from augurium.statistics.values import Values, joined
@@ -22,7 +20,6 @@ class AnswerSample:
     def __init__(self, signature: Signature, profile: Profile | None, stride: int) -> None:
         outputs = profile.outputs if profile else ()
         self._bins = {output.bins.name: output.bins for output in outputs}
-        self._texts = {spec.name for spec in signature.outputs if spec.datatype == "BYTES"}
         self._outputs = [spec.name for spec in signature.outputs]
         self._stride = stride
         self._ahead = 0
@@ -50,8 +47,16 @@ class AnswerSample:
         return {name: profiler.profiles()[0] for name, profiler in self._profilers.items()}
 
     def _keep(self, name: str, answers: "pa.Array") -> None:
-        for part, values in _numbers(name, answers, name in self._texts):
+        """Takes answers apart as the profile does: a column for each value of an output."""
+        # here, not above: pyarrow is an extra
+        from augurium.importing.arrow_columns import values_of
+
+        flat = flattened(answers)
+        width = len(flat) // len(answers)
+        for index in range(width):
+            part = name if width == 1 else f"{name}[{index}]"
             if part in self._bins:
+                values = values_of(flat.take(np.arange(index, len(flat), width)))
                 self._parts.setdefault(part, []).append(values)
 
     def _count(self) -> None:
@@ -62,20 +67,8 @@ class AnswerSample:
         self._parts, self._kept = {}, 0
 
 
-def _numbers(name: str, answers: "pa.Array", text: bool) -> Sequence[tuple[str, Values]]:
-    """The answers of an output as the profile has them: one column per number."""
-    # here, not above: pyarrow is an extra
-    from augurium.importing.arrow_columns import kind_of, values_of
-
-    if kind_of(answers.type) or text:
-        return [(name, values_of(answers))]
-    rows = len(answers)
-    while hasattr(answers, "flatten") and hasattr(answers.type, "value_type"):
-        answers = answers.flatten()
-    numbers: Array = answers.to_numpy(zero_copy_only=False).astype(np.float64)
-    if len(numbers) % rows:
-        return []
-    columns = numbers.reshape(rows, -1)
-    if columns.shape[1] == 1:
-        return [(name, Values(columns[:, 0]))]
-    return [(f"{name}[{index}]", Values(columns[:, index])) for index in range(columns.shape[1])]
+def flattened(column: "pa.Array") -> "pa.Array":
+    """The values of lists, and of lists of lists, behind each other; other columns as they are."""
+    while hasattr(column.type, "value_type") and hasattr(column, "flatten"):
+        column = column.flatten()
+    return column

@@ -129,7 +129,7 @@ def _outputs(report: Report) -> Iterator[str]:
         yield f"<p>Not drawn, but in the report: {markup(rest)}.</p>"
     if report.outputs_left_out:
         names = ", ".join(report.outputs_left_out)
-        yield f"<p>Of too many numbers to be counted one by one: {markup(names)}.</p>"
+        yield f"<p>Of too many values to be counted one by one: {markup(names)}.</p>"
     yield "</section>"
 
 

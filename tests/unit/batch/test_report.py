@@ -295,4 +295,4 @@ def test_the_page_tells_a_reader_without_a_profile_how_to_get_drift() -> None:
 
 
 def test_the_page_names_outputs_that_are_not_drawn() -> None:
-    assert "Of too many numbers to be counted one by one: embedding." in report_page(a_report())
+    assert "Of too many values to be counted one by one: embedding." in report_page(a_report())

@@ -229,6 +229,38 @@ def test_outputs_of_many_numbers_are_named_and_not_counted() -> None:
     assert found.outputs[0].name == "largest of embedding"
 
 
+def test_outputs_of_no_fixed_size_and_lists_of_texts_are_named_and_not_counted() -> None:
+    specs = (TensorSpec("boxes", "FP32", (-1, -1)), TensorSpec("tags", "BYTES", (-1, 2)))
+    counter = SummaryCounter(Signature(SIGNATURE.inputs, specs), a_plan(), a_profile())
+    for rows in ([[1.0], [2.0, 3.0]], [[4.0, 5.0, 6.0]]):
+        tags = pa.array([["a", "b"]] * len(rows), pa.list_(pa.string(), 2))
+        boxes = pa.array(rows, pa.list_(pa.float32()))
+        counter.count_outputs(pa.RecordBatch.from_pydict({"boxes": boxes, "tags": tags}))
+    found = read_summary(counter.summary(0))
+    assert (found.left_out, found.outputs) == (("boxes", "tags"), ())
+
+
+def test_texts_of_a_list_are_held_against_those_of_the_training_data() -> None:
+    spec = TensorSpec("tags", "BYTES", (-1, 2))
+    words = np.empty(4, np.object_)
+    words[:] = ["a", "b", "a", "b"]
+    training = profile_of((), _counted({"tags[1]": Values(words)}))
+    counter = SummaryCounter(Signature(SIGNATURE.inputs, (spec,)), a_plan(), training)
+    tags = pa.array([["a", "b"], ["a", "c"]], pa.list_(pa.string(), 2))
+    counter.count_outputs(pa.RecordBatch.from_pydict({"tags": tags}))
+    (counts,) = read_summary(counter.summary(0)).answers.values()
+    assert (counts.n, counts.counts[-1]) == (2, 1)
+
+
+def test_the_largest_of_several_numbers_has_its_label() -> None:
+    spec = TensorSpec("odds", "FP32", (-1, 2), labels=("no", "yes"))
+    counter = SummaryCounter(Signature(SIGNATURE.inputs, (spec,)), a_plan())
+    odds = pa.array([[0.2, 0.8], [0.9, 0.1], [0.3, 0.7]], pa.list_(pa.float32(), 2))
+    counter.count_outputs(pa.RecordBatch.from_pydict({"odds": odds}))
+    found = {one.name: one for one in read_summary(counter.summary(0)).outputs}
+    assert found["largest of odds"].texts == {"no": 1, "yes": 2}
+
+
 def test_answers_that_are_no_numbers_are_apart() -> None:
     counter = SummaryCounter(SIGNATURE, a_plan())
     numbers = pa.array([0.5, None, math.nan, math.inf], pa.float32())
