@@ -12,14 +12,14 @@ from msgspec.structs import replace
 from augurium.batch.templates import job_of
 from augurium.core.batch_job import BatchSpec
 from augurium.core.clock import Clock
-from augurium.core.errors import AuguriumError, NotFound, NotReady, Overloaded
+from augurium.core.errors import AuguriumError, DeadlineExceeded, NotFound, NotReady, Overloaded
 from augurium.core.time_zones import time_zone
 from augurium.registry.batch_records import BatchJob, JobState
 from augurium.registry.batch_schedule_records import BatchRun, BatchSchedule, RunState
 from augurium.registry.batch_schedule_store import BatchScheduleStore
 
 # what may be otherwise soon; for so long it is tried again
-PASSING = (NotReady, Overloaded)
+PASSING = (NotReady, Overloaded, DeadlineExceeded)
 TRIED_FOR_S = 3600.0
 FIRST_REST_S = 2.0
 LONGEST_REST_S = 60.0
@@ -93,7 +93,7 @@ class BatchRuns:
             job = await self._submitted(schedule, run)
         except PASSING as error:
             if (self._clock.now() - run.created_at).total_seconds() < TRIED_FOR_S:
-                self._rest(run, error)
+                await self._rest(run, str(error))
                 return
             await self._failed(run, f"no job could begin for an hour: {error}")
         except AuguriumError as error:
@@ -114,9 +114,11 @@ class BatchRuns:
         self._resting.pop(run.id, None)
         await self._move(run, "failed", reason=reason)
 
-    def _rest(self, run: BatchRun, error: AuguriumError) -> None:
+    async def _rest(self, run: BatchRun, reason: str) -> None:
         _, rest_s = self._resting.get(run.id, (0.0, FIRST_REST_S))
-        log.warning("scheduled job waits", schedule=run.schedule, run=run.number, reason=str(error))
+        if reason != run.reason:
+            log.warning("scheduled job waits", schedule=run.schedule, run=run.number, reason=reason)
+            await self._move(run, "waiting", reason=reason)
         until = self._clock.monotonic() + rest_s
         self._resting[run.id] = (until, min(2 * rest_s, LONGEST_REST_S))
 

@@ -137,7 +137,9 @@ async def test_a_control_that_dies_between_claim_and_submission_leaves_it_to_the
     await world.create()
     world.jobs.refusal = NotReady("the check has no place")
     await world.later(HOUR)
-    assert [run.state for run in world.runs] == ["waiting"]
+    assert [(run.state, run.reason) for run in world.runs] == [
+        ("waiting", "the check has no place")
+    ]
     world.jobs.refusal = None
     await world.turns(world.another_control())
 
