@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 
 from augurium.batch.storage import Storage
-from augurium.core.batch_job import InputSpec
-from augurium.core.errors import InvalidArgument, NotFound
 from augurium.registry.batch_schedule_records import ArrivedFile
 
 
@@ -17,17 +15,9 @@ class ArrivalPlaces:
     def files(self, path: str) -> Sequence[ArrivedFile]:
         """The files of a folder or a glob; none where there is nothing yet."""
         # loaded with the first schedule on arrival: most starts of the process see none
-        from augurium.batch.discovery import discovered
+        from augurium.batch.discovery import listed
 
-        storage = self._storage()
-        storage.checked(path)
-        # of which format they are is for their job to find out
-        rows = InputSpec(paths=(path,), format="parquet")
-        try:
-            found = discovered(rows, storage).files
-        except (NotFound, InvalidArgument):
-            return ()
-        return [ArrivedFile(file.stored.location, file.stored.identity) for file in found]
+        return [ArrivedFile(file.location, file.identity) for file in listed(path, self._storage())]
 
     def has(self, location: str) -> bool:
         """Whether there is a file."""

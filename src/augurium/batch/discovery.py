@@ -84,34 +84,32 @@ def folder_values(location: str) -> dict[str, str]:
     return {unquote(name): unquote(value) for name, value in pairs if name}
 
 
-def _named(path: str, storage: Storage) -> list[StoredFile]:
+def listed(path: str, storage: Storage) -> list[StoredFile]:
+    """The files that a path names, by name: itself, those of a folder, those that match a glob;
+    none where there is nothing.
+    """
     base, pattern = _split(path)
     literal = None if is_url(path) and pattern else storage.find(path)
     if literal is not None:
         return [literal]
-    if not pattern:
-        return _below(path, storage)
     below = f"{storage.checked(base).rstrip('/')}/"
-    matches = re.compile(_expression(pattern)).match
-    found = [
+    matches = re.compile(_expression(pattern or "**")).match
+    return sorted(
         file
         for file in _bounded(storage.list(base))
         if _is_input(name := file.location.removeprefix(below)) and matches(name)
-    ]
-    if not found:
-        raise InvalidArgument(f"no file matches '{path}'; correct the pattern, or the folder")
-    return sorted(found)
+    )
 
 
-def _below(path: str, storage: Storage) -> list[StoredFile]:
-    folder = storage.checked(path)
-    below = f"{folder.rstrip('/')}/"
-    listed = _bounded(storage.list(folder))
-    found = [file for file in listed if _is_input(file.location.removeprefix(below))]
+def _named(path: str, storage: Storage) -> list[StoredFile]:
+    found = listed(path, storage)
     if found:
-        return sorted(found)
-    if storage.is_folder(folder):
-        raise InvalidArgument(f"the folder {path} has no files; give one that has")
+        return found
+    if _split(path)[1]:
+        raise InvalidArgument(f"no file matches '{path}'; correct the pattern, or the folder")
+    if storage.is_folder(path):
+        folder = storage.checked(path)
+        raise InvalidArgument(f"the folder {folder} has no files; give one that has")
     raise NotFound(f"{path} does not exist; correct the path, as the server sees it")
 
 
