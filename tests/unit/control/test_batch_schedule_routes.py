@@ -50,8 +50,9 @@ async def test_a_schedule_is_created_told_and_listed(api: httpx.AsyncClient) -> 
     (listed,) = (await api.get(SCHEDULES)).json()["schedules"]
     assert {key: found[key] for key in listed} == listed
     assert (await api.get(SCHEDULES, params={"model": "churn"})).json() == {"schedules": []}
-    one = (await api.get(f"{SCHEDULES}/nightly", params={"upcoming": 1})).json()
-    assert len(one["next_runs"]) == 1
+    for count in (0, 1, 100):
+        some = (await api.get(f"{SCHEDULES}/nightly", params={"upcoming": count})).json()
+        assert (len(some["next_runs"]), some["next_at"]) == (count, found["next_at"])
 
 
 async def test_a_name_that_is_taken_is_a_conflict_unless_it_is_to_be_replaced(

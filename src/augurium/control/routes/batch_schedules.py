@@ -175,5 +175,7 @@ async def _detail(
 ) -> BatchScheduleDetail:
     schedules = services.batch_schedules
     runs = await asyncio.to_thread(schedules.store.runs, schedule.name, SHOWN_RUNS)
-    problem = schedules.problem(schedule)
-    return detail(schedule, schedules.upcoming(schedule, upcoming), runs, problem)
+    # the next one is told in any case
+    next_runs = schedules.upcoming(schedule, max(upcoming, 1))
+    found = detail(schedule, next_runs, runs, schedules.problem(schedule))
+    return msgspec.structs.replace(found, next_runs=found.next_runs[:upcoming])
