@@ -12,7 +12,7 @@ from augurium.control.batch_runs import BatchRuns
 from augurium.control.batch_schedules import BatchSchedules
 from augurium.core.batch_job import BatchSpec, InputSpec, OutputSpec
 from augurium.core.batch_schedule import BatchScheduleSpec
-from augurium.core.clock import ManualClock
+from augurium.core.clock import Clock, ManualClock
 from augurium.core.errors import AuguriumError
 from augurium.registry.batch_records import BatchDraft, BatchJob, JobPlan, JobState
 from augurium.registry.batch_schedule_records import ArrivedFile, BatchRun
@@ -32,6 +32,20 @@ class SetClock(ManualClock):
     def set(self, by: timedelta) -> None:
         """Sets the wall clock forward or back; the monotonic one goes on as it was."""
         self._start += by
+
+
+class SkewedClock:
+    """A clock that is always ahead of another one, or behind it."""
+
+    def __init__(self, clock: Clock, ahead: timedelta) -> None:
+        self._clock = clock
+        self._ahead = ahead
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    def now(self) -> datetime:
+        return self._clock.now() + self._ahead
 
 
 class MemoryJobs:
@@ -101,14 +115,17 @@ class Schedules:
         self.told: list[BatchNotice] = []
         self.control = self.another_control()
 
-    def another_control(self) -> BatchSchedules:
-        """As another node of the registry has it, or this one after a restart."""
+    def another_control(self, ahead: timedelta = timedelta(0)) -> BatchSchedules:
+        """As another node of the registry has it, or this one after a restart; its clock may be
+        ahead.
+        """
+        clock = SkewedClock(self.clock, ahead)
         return BatchSchedules(
             self.store,
-            BatchRuns(self.store, self.jobs, self.clock),
-            BatchArrivals(self.store, self.places, self.clock),
+            BatchRuns(self.store, self.jobs, clock),
+            BatchArrivals(self.store, self.places, clock),
             self.told.append,
-            self.clock,
+            clock,
         )
 
     async def create(self, **fields: Any) -> None:

@@ -66,9 +66,20 @@ class BatchClaims:
             return
         found = due(cron, schedule.through, now, spec.most_catch_up if spec.catch_up else 1)
         if found.runs:
-            drafts = [*_missed(found), *_runs(found, busy)]
-            through = found.runs[-1].end
-            await asyncio.to_thread(self._store.claim, schedule, through, drafts)
+            await asyncio.to_thread(self._write, schedule, cron, found, now, busy)
+
+    def _write(
+        self, schedule: BatchSchedule, cron: Cron, found: Due, now: datetime, busy: bool
+    ) -> None:
+        if found.missed is not None:
+            # behind a control whose clock is slow, much of it had its run before the rewind
+            runs = self._store.runs(schedule.name, MOST_LISTED)
+            ends = [run.end for run in runs if run.kind == "interval"]
+            dealt_with = [end for end in ends if schedule.through < end <= found.missed.end]
+            if dealt_with:
+                found = due(cron, max(dealt_with), now, len(found.runs))
+        drafts = [*_missed(found), *_runs(found, busy)]
+        self._store.claim(schedule, found.runs[-1].end, drafts)
 
     def _rewind(self, schedule: BatchSchedule, through: datetime, now: datetime) -> None:
         """The clock was ahead: what it passed over comes again. What it made run has its run."""

@@ -241,6 +241,27 @@ async def test_a_clock_that_goes_back_submits_nothing_twice(world: Schedules) ->
     assert starts(world) == [10, 11, 12, 13, 14]
 
 
+@pytest.mark.parametrize("ahead", [2, 10, 90])
+async def test_nodes_whose_clocks_disagree_submit_each_interval_once_and_do_not_cry_wolf(
+    world: Schedules, ahead: int
+) -> None:
+    controls = [world.another_control(ahead * MINUTE), world.control]
+    await world.create(cron="*/5 * * * *")
+    for _ in range(12):
+        world.clock.advance(300)
+        for _ in range(3):
+            await world.turns(*controls)
+            for job in world.submitted:
+                if not job.ended:
+                    world.end(job)
+
+    due = [job.due_at for job in world.submitted]
+    assert len(due) == len(set(due))
+    # what the first look of the one ahead passed over
+    assert [one.kind for one in world.told].count("batch_missed") <= 1
+    assert {one.kind for one in world.told} <= {"batch_succeeded", "batch_missed"}
+
+
 async def test_a_pause_begins_no_job_and_without_catch_up_what_it_lasted_is_passed_over(
     world: Schedules,
 ) -> None:
