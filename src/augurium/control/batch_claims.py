@@ -41,14 +41,19 @@ class BatchClaims:
 
     def due(self, schedule: BatchSchedule, now: datetime) -> bool:
         """Whether there may be something to claim. Raises as `cron`."""
+        next_end = self.next_end(schedule)
+        return next_end is None or now >= next_end or schedule.through - now > REWOUND
+
+    def next_end(self, schedule: BatchSchedule) -> datetime | None:
+        """When its next interval ends; None for one on arrival. Raises as `cron`."""
         spec = schedule.spec
         if not spec.cron:
-            return True
+            return None
         known = self._next.get(schedule.id)
         if known is None or known[0] != schedule.revision:
             end = next(self.cron(spec.cron, spec.timezone).after(schedule.through))
             known = self._next[schedule.id] = (schedule.revision, end)
-        return now >= known[1] or schedule.through - now > REWOUND
+        return known[1]
 
     async def claim(
         self, schedule: BatchSchedule, open_runs: Sequence[BatchRun], now: datetime

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import functools
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -16,6 +16,7 @@ from augurium.control.batch_arrivals import BatchArrivals
 from augurium.control.batch_claims import BatchClaims
 from augurium.control.batch_notices import BatchNotice, notice
 from augurium.control.batch_runs import BatchRuns
+from augurium.control.batch_schedule_metrics import ScheduleFacts
 from augurium.control.clock_watch import ClockWatch
 from augurium.core.batch_schedule import BatchScheduleSpec, Interval
 from augurium.core.clock import Clock
@@ -53,6 +54,8 @@ class BatchSchedules:
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._problems: dict[str, str] = {}
         self._problem = ""
+        self._ended: Counter[tuple[str, str]] = Counter()
+        self._late_s: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -137,6 +140,11 @@ class BatchSchedules:
         """What it waits for, empty for nothing."""
         return self._problems.get(schedule.id, "")
 
+    @property
+    def facts(self) -> ScheduleFacts:
+        """What is known as of the last turn, for metrics."""
+        return ScheduleFacts(dict(self._ended), self._late_s)
+
     async def turn(self) -> None:
         """Looks at every schedule once; what takes long goes on beside the next turns."""
         now = self._watch.now()
@@ -144,6 +152,7 @@ class BatchSchedules:
         runs = await self._open_runs()
         self._arrivals.forget(schedules)
         self._claims.forget(schedules)
+        self._late_s = {one.name: self._late(one, runs[one.name]) for one in schedules}
         for schedule in schedules:
             due = now is not None and self._is_due(schedule, now)
             if schedule.id not in self._busy and (due or runs[schedule.name]):
@@ -169,6 +178,15 @@ class BatchSchedules:
             except Exception:  # the edge of a task: the next turn tries again
                 log.exception("schedules not looked after")
             await asyncio.sleep(TURN_S)
+
+    def _late(self, schedule: BatchSchedule, runs: Sequence[BatchRun]) -> float:
+        """Seconds since the oldest of what is due should have begun."""
+        ends = [run.end if run.kind == "interval" else run.created_at for run in runs]
+        with contextlib.suppress(AuguriumError):
+            next_end = None if schedule.paused else self._claims.next_end(schedule)
+            ends += [] if next_end is None else [next_end]
+        now = self._clock.now()
+        return max(0.0, (now - min(ends, default=now)).total_seconds())
 
     def _done(self, schedule: str, task: asyncio.Task[None]) -> None:
         self._busy.pop(schedule, None)
@@ -224,6 +242,7 @@ class BatchSchedules:
         untold = await asyncio.to_thread(self.store.untold)
         for run in untold:
             self._tell(notice(run))
+            self._ended[run.schedule, run.state] += 1
         if untold:
             await asyncio.to_thread(self.store.tell, untold)
 

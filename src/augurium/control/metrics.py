@@ -10,6 +10,7 @@ import msgspec
 
 from augurium.control.batch_counts import BatchCounts
 from augurium.control.batch_metrics import batch_jobs
+from augurium.control.batch_schedule_metrics import ScheduleFacts, batch_schedules
 from augurium.control.exposition import Exposition, labels
 from augurium.control.prediction_records import PredictionCounts
 from augurium.control.shadow_metrics import shadows
@@ -211,7 +212,7 @@ class NodeFacts(msgspec.Struct, frozen=True):
     `predictions` what became of those to be recorded. `feedback` has rows by what they were (see
     FEEDBACK) and model. `rollouts` are the active ones by model with kind, version and status,
     `rollbacks` count by model and reason, `webhooks` by what became of an event.
-    `batch` is what batch jobs did.
+    `batch` is what batch jobs did, `schedules` what became of runs of schedules.
     """
 
     engines_connected: int
@@ -229,6 +230,7 @@ class NodeFacts(msgspec.Struct, frozen=True):
     rollbacks: Mapping[tuple[str, str], int] = {}
     webhooks: Mapping[str, int] = {}
     batch: BatchCounts | None = None
+    schedules: ScheduleFacts = ScheduleFacts()
 
 
 PREDICTION_COUNTERS: tuple[tuple[str, str, Callable[[PredictionCounts], float]], ...] = (
@@ -282,6 +284,7 @@ def render(metrics: EngineMetrics, node: NodeFacts) -> bytes:
     _node(page, metrics, node)
     _rollouts(page, node)
     batch_jobs(page, node.batch or BatchCounts(""))
+    batch_schedules(page, node.schedules)
     _first_answers(page, metrics.versions)
     _requests(page, metrics.versions)
     for name, description, value in VERSION_COUNTERS:

@@ -241,6 +241,21 @@ async def test_a_clock_that_goes_back_submits_nothing_twice(world: Schedules) ->
     assert starts(world) == [10, 11, 12, 13, 14]
 
 
+async def test_metrics_say_how_runs_ended_and_how_late_a_schedule_is(world: Schedules) -> None:
+    await world.create()
+    world.jobs.refusal = NotReady("the store does not answer")
+    await world.later(HOUR + 10 * MINUTE)
+    assert world.control.facts.late_s == {"hourly": 600}
+    world.jobs.refusal = None
+    await world.later(MINUTE)
+    assert world.control.facts.late_s == {"hourly": 660}
+    world.end(world.submitted[0])
+    await world.turns()
+
+    assert world.control.facts.late_s == {"hourly": 0}
+    assert world.control.facts.ended == {("hourly", "succeeded"): 1}
+
+
 @pytest.mark.parametrize("ahead", [2, 10, 90])
 async def test_nodes_whose_clocks_disagree_submit_each_interval_once_and_do_not_cry_wolf(
     world: Schedules, ahead: int

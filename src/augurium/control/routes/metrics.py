@@ -42,6 +42,7 @@ async def get_metrics(request: Request, services: ServicesOf) -> Response:
         rollbacks=services.rollouts.keeper.rollbacks,
         webhooks=services.rollouts.feed.webhooks.counts,
         batch=services.batch.dispatcher.counts,
+        schedules=services.batch_schedules.facts,
     )
     # a thousand models make a long page; it must not hold up the loop
     compressed = "gzip" in request.headers.get("accept-encoding", "")
