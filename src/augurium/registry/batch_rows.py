@@ -30,7 +30,7 @@ from augurium.registry.tables import (
     batch_partitions,
 )
 
-# jobs, or lines, that are read at a time
+# jobs or lines that are read at a time
 BATCH = 500
 _FIELDS = BatchJob.__struct_fields__
 _COLUMNS = [batch_jobs.c[field] for field in _FIELDS]
@@ -56,9 +56,11 @@ def lock_job(connection: Connection, job: str) -> BatchJob:
     return _one(connection, job, lock=True)
 
 
-def read_jobs(connection: Connection, *conditions: ColumnElement[bool]) -> list[BatchJob]:
-    """A batch of the jobs for which all conditions hold, the newest first."""
-    query = select(*_COLUMNS).where(*conditions).order_by(batch_jobs.c.number.desc()).limit(BATCH)
+def read_jobs(
+    connection: Connection, limit: int, *conditions: ColumnElement[bool]
+) -> list[BatchJob]:
+    """The jobs for which all conditions hold, the newest first."""
+    query = select(*_COLUMNS).where(*conditions).order_by(batch_jobs.c.number.desc()).limit(limit)
     return [_job(row) for row in connection.execute(query)]
 
 

@@ -92,7 +92,9 @@ class SqlBatchJobs:
         rules.check_listed(limit)
         conditions = _conditions(model, states, schedule)
         with reading(self._engine) as connection:
-            every = _newest_first(connection, conditions, before)
+            # of models that are not seen there may be any number between
+            size = BATCH if sees else min(limit, BATCH)
+            every = _newest_first(connection, conditions, before, size)
             return list(islice((job for job in every if sees is None or sees(job.model)), limit))
 
     def want(self, job: str, wanted: Wanted, actor: str) -> BatchJob:
@@ -266,7 +268,7 @@ class SqlBatchJobs:
 def _submitted_before(connection: Connection, draft: BatchDraft) -> BatchJob | None:
     if draft.idempotency_key is None:
         return None
-    found = read_jobs(connection, batch_jobs.c.idempotency_key == draft.idempotency_key)
+    found = read_jobs(connection, 1, batch_jobs.c.idempotency_key == draft.idempotency_key)
     for first in found:
         rules.check_same_job(first, draft)
     return found[0] if found else None
@@ -291,13 +293,16 @@ def _conditions(
 
 
 def _newest_first(
-    connection: Connection, conditions: Iterable[ColumnElement[bool]], before: int | None
+    connection: Connection,
+    conditions: Iterable[ColumnElement[bool]],
+    before: int | None,
+    size: int,
 ) -> Iterator[BatchJob]:
     while True:
         older = [] if before is None else [batch_jobs.c.number < before]
-        found = read_jobs(connection, *conditions, *older)
+        found = read_jobs(connection, size, *conditions, *older)
         yield from found
-        if len(found) < BATCH:
+        if len(found) < size:
             return
         before = found[-1].number
 
