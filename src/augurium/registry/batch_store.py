@@ -33,8 +33,8 @@ class BatchStore(Protocol):
     Every change is one transaction, whole or not at all; what a person decides stands in the
     registry's audit log in the same one. A job has one holder at a time, who names its token in all
     that it does: what comes with another token, or of a job that nobody holds, raises LeaseLost and
-    changes nothing. Raises NotFound for a job that there is not, and NotReady when the database
-    cannot be used.
+    changes nothing. Raises NotFound for a job that there is not, NotReady when the database cannot
+    be used, and InsufficientStorage when its disk is full.
     """
 
     def submit(self, draft: BatchDraft, actor: str) -> BatchJob:
