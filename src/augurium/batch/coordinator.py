@@ -89,6 +89,11 @@ class Coordinator:
                 tasks.create_task(line.serve(waiting))
         counted = progress.counted
         limit.check_end(progress.rejected, counted.read_rows - counted.filtered_rows)
+        # who asks afterwards shall not see it as it was a moment before its end
+        with suppress(NotReady):
+            await asyncio.to_thread(
+                self._store.renew, self._job.id, self._job.token, progress.now()
+            )
 
     def _told(self) -> BatchProgress:
         return self._progress.now() if self._progress is not None else self._job.progress
