@@ -19,7 +19,7 @@ NOT_INSTALLED = (
 
 class SubmissionOrder(Struct, frozen=True):
     """The job, the version that it will use, and where it may read and write; `roots` None means
-    anywhere. `home` is the node's own folder, where it may not.
+    anywhere. `home` is the node's own folder, in which it may not.
     """
 
     spec: BatchSpec

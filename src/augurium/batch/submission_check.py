@@ -4,8 +4,9 @@ Reads a `SubmissionOrder` as JSON from standard input and writes a `SubmissionVe
 standard output. Nothing is left changed anywhere.
 """
 
-import os
 import sys
+from collections.abc import Collection
+from pathlib import Path
 
 import msgspec
 
@@ -32,8 +33,12 @@ def checked(order: SubmissionOrder) -> SubmissionVerdict:
     be, each with what to do about it.
     """
     # here, not above: whoever has not installed them is told so, and not shown a traceback
+    import pyarrow as pa
+
+    from augurium.batch.block_columns import block_schema
     from augurium.batch.input_plan import plan_input
     from augurium.batch.model_choice import choose
+    from augurium.batch.output_columns import OutputColumns
     from augurium.batch.output_place import StoragePlace
     from augurium.batch.publication import check_output
     from augurium.batch.storage import Storage
@@ -42,12 +47,14 @@ def checked(order: SubmissionOrder) -> SubmissionVerdict:
     if spec.engine == "ray":
         raise InvalidArgument("this server has no engine 'ray'; leave the engine out")
     storage = Storage(order.storage, roots=order.roots)
-    for place in (*spec.input.paths, spec.output.path):
-        _check_apart(storage.checked(place), order.home)
     choose(version, spec.runtime, spec.explain)
     plan = plan_input(spec.input, version.signature, storage, spec.partition_rows)
     _check_columns(spec, plan, version)
     files = {part.file for each in plan.partitions for part in each.fragments}
+    _check_apart(files, Path(order.home).resolve())
+    read = block_schema(plan, spec.input, version.signature)
+    kept = pa.schema([read.field(name) for name in plan.kept])
+    OutputColumns(kept, version.signature, spec.output, version.version)
     check_output(spec.output, StoragePlace(storage, spec.output.path), files)
     return SubmissionVerdict(files=plan.files, total_bytes=plan.total_bytes, rows=plan.rows)
 
@@ -76,18 +83,17 @@ def _verdict(order: SubmissionOrder) -> SubmissionVerdict:
         return SubmissionVerdict(refusal=Refusal(ErrorKind.INVALID_ARGUMENT, NOT_INSTALLED))
 
 
-def _check_apart(place: str, home: str) -> None:
-    """The node's own folder has its keys and its registry: no job reads them or writes over them.
+def _check_apart(files: Collection[str], home: Path) -> None:
+    """The node's own folder has its keys and its registry: nobody reads them by a job.
 
     Raises PermissionDenied.
     """
-    if "://" in place:
-        return
-    found, own = os.path.realpath(place), os.path.realpath(home)
-    if os.path.commonpath([found, own]) in (found, own):
-        raise PermissionDenied(
-            f"{place} is, or holds, the folder of the node itself ({home}); choose another place"
-        )
+    for file in files:
+        if "://" not in file and Path(file).resolve().is_relative_to(home):
+            raise PermissionDenied(
+                f"the input has {file}, which is in the folder of the node itself; give paths"
+                " without it"
+            )
 
 
 if __name__ == "__main__":

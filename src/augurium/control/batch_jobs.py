@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -12,7 +13,13 @@ from augurium.control.batch_dispatcher import BatchDispatcher
 from augurium.control.batch_progress import BatchProgress
 from augurium.control.batch_submission import SubmissionCheck
 from augurium.core.batch_job import BatchSpec
-from augurium.core.errors import Conflict, InvalidArgument, NotFound, PermissionDenied
+from augurium.core.errors import (
+    Conflict,
+    DeadlineExceeded,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+)
 from augurium.core.home import NodeConfig
 from augurium.core.identifiers import check_alias, check_model_name
 from augurium.registry.batch_records import BatchDraft, BatchJob, JobState, LogLine
@@ -66,13 +73,25 @@ class BatchJobs:
         # before the look: what the first one wrote would be in its own way
         if (known := await asyncio.to_thread(self.store.submitted, draft)) is not None:
             return known
-        order = SubmissionOrder(
-            spec, version, self._config.settings.storage, self.roots(), str(self._config.home.path)
-        )
-        await self._check(order)
+        late = await self._looked_at(spec, version)
         job = await asyncio.to_thread(self.store.submit, draft, actor)
+        if late:
+            await asyncio.to_thread(self.store.log, job.id, "warning", late)
         self.dispatcher.wake()
         return job
+
+    async def _looked_at(self, spec: BatchSpec, version: Version) -> str:
+        """Raises why the job cannot be; the reason, if that could not be found out in time. The job
+        itself looks at all of it again before its first row.
+        """
+        storage, home = self._config.settings.storage, self._config.home.path
+        _check_apart(spec.output.path, home)
+        order = SubmissionOrder(spec, version, storage, self.roots(), str(home))
+        try:
+            await self._check(order)
+        except DeadlineExceeded as error:
+            return str(error)
+        return ""
 
     async def get(self, job: str) -> BatchJob:
         """One job. Raises NotFound."""
@@ -147,6 +166,18 @@ class BatchJobs:
                 f" '{model.name}' must be; see `augurium approval`"
             )
         return version
+
+
+def _check_apart(output: str, home: Path) -> None:
+    """Raises PermissionDenied for an output among the files of the node itself."""
+    if "://" in output.removeprefix("file://"):
+        return
+    found, own = Path(output.removeprefix("file://")).resolve(), home.resolve()
+    if found.is_relative_to(own) or own.is_relative_to(found):
+        raise PermissionDenied(
+            f"the output {output} is, or holds, the folder of the node itself ({own}); choose"
+            " another one"
+        )
 
 
 def _page(report: bytes) -> str:

@@ -49,11 +49,12 @@ class CheckProcess:
         except TimeoutError:
             raise DeadlineExceeded(
                 f"the input could not be looked at within {self._timeout_s:g} s"
-                " (batch.check_timeout_s); name fewer files, or see whether its store answers"
+                " (batch.check_timeout_s) when the job was submitted"
             ) from None
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
+            await process.wait()
         try:
             return msgspec.json.decode(said, type=SubmissionVerdict)
         except msgspec.MsgspecError as error:

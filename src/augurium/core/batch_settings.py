@@ -32,7 +32,9 @@ class BatchSettings(Section, frozen=True):
     fails.
     """
     check_timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 60.0
-    """How long it may take to look at the input and the output of a job that is submitted."""
+    """How long it may take to look at the input and the output of a job that is submitted; what
+    takes longer is left to the job itself.
+    """
     keep_days: Annotated[float, Meta(ge=0, le=36_500)] = 90.0
     """How long jobs are remembered after their end; 0: for ever. Their files stay."""
     cost_per_core_hour: Annotated[float, Meta(ge=0)] = 0.0

@@ -6,6 +6,7 @@ database refuses entries, when nothing may have changed afterwards, then for goo
 
 import asyncio
 import io
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from augurium.access.scopes import Scope
 from augurium.control.app import create_app
 from augurium.control.assembly import assembled
 from augurium.control.services import Services
+from augurium.core.batch_settings import BatchSettings
 from augurium.core.home import NodeConfig
 from augurium.core.settings import AccessSettings, NodeSettings, Settings, StorageSettings
 from augurium.registry.database import sqlite_url
@@ -41,6 +43,8 @@ ROLLOUTS = "/api/v1/rollouts"
 ROLLOUT = f"{ROLLOUTS}/{{rollout}}"
 SCHEDULES = "/api/v1/batch-schedules"
 SCHEDULE = f"{SCHEDULES}/{{schedule}}"
+JOBS = "/api/v1/batch-jobs"
+JOB = f"{JOBS}/{{job}}"
 ACTOR = "auditor"
 # a file alone is no change: nothing stands on it until a version is registered
 # and feedback changes nothing that is served; it is kept, with its time, in its own place
@@ -83,8 +87,10 @@ class Step(NamedTuple):
         return filled
 
 
-def story(public_key: str, digest: str) -> list[Step]:
-    """A model's life, with every change there is; `digest` is of an uploaded file."""
+def story(public_key: str, digest: str, folder: Path) -> list[Step]:
+    """A model's life, with every change there is; `digest` is of an uploaded file, `folder` is open
+    to batch jobs.
+    """
     order = {"artifact": digest, "filename": "simple.onnx"}
     key = {"name": "second", "scopes": ["predict"]}
     approval = f"{VERSION}/approval"
@@ -118,6 +124,7 @@ def story(public_key: str, digest: str) -> list[Step]:
         Step("POST", f"{MODEL}/archives", ("register",), b"ARCHIVE"),
         *rollouts(),
         *schedules(),
+        *jobs(folder),
         Step("DELETE", VERSION, ("delete",), version=2),
         Step("POST", f"{VERSION}/restoration", ("restore",), version=2),
         Step("DELETE", MODEL, ("delete",)),
@@ -168,13 +175,36 @@ def schedules() -> list[Step]:
     ]
 
 
+def jobs(folder: Path) -> list[Step]:
+    """A job that is ordered about; the node runs none."""
+    rows = folder / "rows.jsonl"
+    rows.write_text(json.dumps({f"INPUT{number}": [1] * 16 for number in range(2)}))
+    spec = {"model": "fraud", "version": 1, "input": {"paths": [str(rows)]}}
+    return [
+        Step("POST", JOBS, ("submit_batch_job",), spec | {"output": {"path": f"{folder}/out"}}),
+        Step("POST", f"{JOB}/pause", ("pause_batch_job",)),
+        Step("POST", f"{JOB}/resume", ("resume_batch_job",)),
+        Step("POST", f"{JOB}/cancel", ("cancel_batch_job",)),
+        Step("POST", f"{JOB}/retry", ("retry_batch_job",)),
+    ]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where batch jobs may read and write."""
+    found = tmp_path / "data"
+    found.mkdir()
+    return found
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def node(request: pytest.FixtureRequest, tmp_path: Path) -> NodeConfig:
+def node(request: pytest.FixtureRequest, tmp_path: Path, folder: Path) -> NodeConfig:
     url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else ""
     settings = Settings(
         node=NodeSettings(home=str(tmp_path / "home"), drain_delay_s=0),
         storage=StorageSettings(database_url=url),
         access=AccessSettings(required=True),
+        batch=BatchSettings(enabled=False, roots=(str(folder),)),
     )
     return NodeConfig(settings, ("engine-0",))
 
@@ -256,17 +286,19 @@ class Walk:
         self._api = api
         self._services = services
         self._archive = b""
-        self._rollout = ""
+        self._rollout = self._job = ""
 
     async def take(self, step: Step) -> httpx.Response:
         """The answer; that of an import when it has ended."""
         if step.body == b"ARCHIVE":
             answer = await self._api.request(step.method, step.path, content=self._archive)
         else:
-            path = step.path.replace("{rollout}", self._rollout)
+            path = step.path.replace("{rollout}", self._rollout).replace("{job}", self._job)
             answer = await self._api.request(step.method, path, json=step.body)
         if step.route == ROLLOUTS and answer.is_success:
             self._rollout = answer.json()["id"]
+        if step.route == JOBS and answer.is_success:
+            self._job = answer.json()["id"]
         if step.route.endswith("/imports") and answer.is_success:
             return await self._ended(answer.json()["id"])
         if step.route.endswith("/archive") and answer.is_success:
@@ -289,12 +321,13 @@ async def test_no_change_without_its_entry_and_no_entry_without_its_change(
     database: Database,
     connect_engine: Connect,
     public_key: str,
+    folder: Path,
 ) -> None:
     await connect_engine("engine-0")
     model = io.BytesIO()
     onnx.save(simple_model(), model)
     uploaded = await api.post("/api/v1/artifacts", content=model.getvalue())
-    steps = story(public_key, uploaded.json()["digest"])
+    steps = story(public_key, uploaded.json()["digest"], folder)
     walk = Walk(api, services)
     for step in steps:
         before = database.content()

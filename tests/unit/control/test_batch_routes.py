@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,8 +14,11 @@ import pytest
 from augurium.batch.submission import Refusal, SubmissionOrder, SubmissionVerdict
 from augurium.control.batch_assembly import batch_jobs
 from augurium.control.services import Services
+from augurium.core.batch_job import BatchSpec
+from augurium.core.batch_settings import BatchSettings
 from augurium.core.clock import ManualClock
-from augurium.core.errors import CLASS_BY_KIND, ErrorKind
+from augurium.core.errors import CLASS_BY_KIND, DeadlineExceeded, ErrorKind, PermissionDenied
+from augurium.core.settings import AccessSettings
 from augurium.registry.batch_records import BatchJob, BatchProgress, JobPlan
 from augurium.registry.batch_store import BatchStore
 from augurium.registry.lease_watch import LeaseWatch
@@ -26,13 +30,17 @@ JOBS = "/api/v1/batch-jobs"
 
 
 class MemoryCheck:
-    """Takes every job but those that read from `/missing`; `orders` are what it was asked."""
+    """Takes every job but those that read from `/missing`, and has no time for those of `/slow`;
+    `orders` are what it was asked.
+    """
 
     def __init__(self) -> None:
         self.orders: list[SubmissionOrder] = []
 
     async def __call__(self, order: SubmissionOrder) -> SubmissionVerdict:
         self.orders.append(order)
+        if order.spec.input.paths[0].startswith("/slow"):
+            raise DeadlineExceeded("the input could not be looked at")
         if order.spec.input.paths[0].startswith("/missing"):
             refusal = Refusal(ErrorKind.NOT_FOUND, "there is no file at /missing")
             raise CLASS_BY_KIND[refusal.kind](refusal.reason)
@@ -146,6 +154,45 @@ async def test_sent_again_with_its_key_it_is_the_same_job_without_another_look(
     assert first.json()["id"] == again.json()["id"]
     assert len(check.orders) == 1
     assert other.status_code == 409
+
+
+async def test_input_that_takes_long_to_look_at_is_left_to_the_job(
+    api: httpx.AsyncClient, store: BatchStore
+) -> None:
+    job = await submitted(api, input={"paths": ["/slow"]})
+
+    assert job["state"] == "queued"
+    assert "could not be looked at" in [line.text for line in store.log_lines(job["id"])][-1]
+
+
+@pytest.mark.parametrize("place", ["{home}", "{home}/state/x", "{home}/..", "file://{home}", "/"])
+async def test_no_job_writes_into_the_folder_of_the_node(
+    api: httpx.AsyncClient, tmp_path: Path, place: str
+) -> None:
+    found = place.replace("{home}", str(tmp_path))
+    answer = await api.post(JOBS, json=asked(output={"path": found}))
+
+    assert answer.status_code == 403
+    assert "the folder of the node itself" in answer.json()["error"]
+
+
+async def test_a_node_that_asks_for_keys_opens_no_folder_by_itself(
+    services: Services, registry: MemoryRegistry, clock: ManualClock, check: MemoryCheck
+) -> None:
+    settings = msgspec.structs.replace(services.node.settings, access=AccessSettings(required=True))
+    closed = msgspec.structs.replace(services.node, settings=settings)
+    opened = msgspec.structs.replace(
+        closed,
+        settings=msgspec.structs.replace(settings, batch=BatchSettings(roots=("/data",))),
+    )
+    spec = msgspec.convert(asked(), BatchSpec)
+    store = services.batch.store
+
+    with pytest.raises(PermissionDenied, match=r"batch\.roots"):
+        await batch_jobs(closed, registry, store, clock, check=check).submit(spec, "ann")
+    assert check.orders == []
+    await batch_jobs(opened, registry, store, clock, check=check).submit(spec, "ann")
+    assert check.orders[0].roots == ("/data",)
 
 
 async def test_jobs_are_listed_by_model_and_state_the_newest_first(
