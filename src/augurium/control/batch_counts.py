@@ -48,8 +48,10 @@ class BatchCounts:
                 self.rates[job.model] = rate + job.progress.rows_per_s
         for job in (*ours, *departed):
             self._grow(self._known[job.id], job)
-        self.ended.update((job.model, job.state) for job in departed)
-        self._known = {job.id: self._further(job) for job in ours}
+        self.ended.update((job.model, job.state) for job in departed if job.ended)
+        # of very many that wait some are in no list
+        going_on = [*ours, *(job for job in departed if not job.ended)]
+        self._known = {job.id: self._further(job) for job in going_on}
 
     def _further(self, job: BatchJob) -> BatchJob:
         """Whichever is further: one that is taken over repeats what was not committed."""
