@@ -100,6 +100,19 @@ def test_a_job_that_comes_again_with_its_key_is_the_same(kept_jobs: KeptJobs) ->
         store.submit(a_job(seed=7, idempotency_key="nightly:2026-01-01"), "ann")
 
 
+def test_the_job_that_came_with_a_key_is_found_without_submitting_another(
+    jobs: BatchStore,
+) -> None:
+    keyed = a_job(idempotency_key="k")
+    assert jobs.submitted(keyed) is None
+    first = jobs.submit(keyed, "ann")
+
+    assert jobs.submitted(keyed) == first
+    assert jobs.submitted(a_job()) is None
+    with pytest.raises(Conflict, match=f"another job, {first.id}"):
+        jobs.submitted(a_job(seed=7, idempotency_key="k"))
+
+
 def test_of_many_who_submit_one_key_at_once_all_get_one_job(jobs: BatchStore) -> None:
     with ThreadPoolExecutor(8) as submitters:
         found = submitters.map(lambda _: jobs.submit(a_job(idempotency_key="k"), "ann"), range(8))
