@@ -8,47 +8,37 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import psutil
-import pyarrow as pa
-import pyarrow.dataset
-import pyarrow.parquet as pq
 import pytest
 
 from augurium.client import Client
-from augurium.client.batch_results import BatchJob
 from augurium.core.errors import Conflict
-from tests.support.models import FEATURES, Tabular
+from tests.support.models import Tabular
 from tests.support.node import AUGURIUM, Node, clean_environment, control_of
+from tests.support.scoring import (
+    FILE_ROWS,
+    PATIENCE_S,
+    ROWS,
+    Scoring,
+    answered,
+    begun,
+    check_answers,
+    deploy_scorer,
+    is_gone,
+    process_of,
+    processes_of,
+    scoring_of,
+)
 
-FILES, FILE_ROWS = 4, 50_000
-ROWS = FILES * FILE_ROWS
-PATIENCE_S = 120.0
 # many small steps of one process: whoever is killed is in the middle of them
 SLOWLY: dict[str, Any] = {"partition_rows": 5_000, "workers": 1}
 
 
-class Scoring(NamedTuple):
-    """A folder of Parquet files, and what the model says of their rows by id."""
-
-    rows: Path
-    answers: dict[int, float]
-
-
 @pytest.fixture(scope="module")
 def scoring(tabular: Tabular, tmp_path_factory: pytest.TempPathFactory) -> Scoring:
-    folder = tmp_path_factory.mktemp("rows")
-    rng = np.random.default_rng(7)
-    rows = rng.normal(size=(ROWS, FEATURES)).astype(np.float32)
-    names = [f"f{number}" for number in range(FEATURES)]
-    for number in range(FILES):
-        some = slice(number * FILE_ROWS, (number + 1) * FILE_ROWS)
-        columns = {"id": np.arange(ROWS)[some]} | dict(zip(names, rows[some].T, strict=True))
-        pq.write_table(pa.table(columns), folder / f"{number}.parquet", row_group_size=5_000)
-    scores = tabular.model.predict_proba(rows)[:, 1]
-    return Scoring(folder, dict(enumerate(scores.tolist())))
+    return scoring_of(tabular, tmp_path_factory.mktemp("rows"))
 
 
 @pytest.fixture(scope="module")
@@ -71,13 +61,8 @@ class Nodes:
 @pytest.fixture(scope="module")
 def nodes(home: Path, tabular: Tabular) -> Iterator[Nodes]:
     nodes = Nodes(home)
-    booster = tabular.model.get_booster()
-    booster.feature_names = [f"f{number}" for number in range(FEATURES)]
-    file = home.parent / "churn.ubj"
-    booster.save_model(file)
     with nodes.node.client() as client:
-        version = client.register(file, name="churn").version
-        client.deploy("churn", version)
+        deploy_scorer(client, tabular, home.parent)
     yield nodes
     nodes.node.stop()
 
@@ -105,58 +90,6 @@ def augurium(nodes: Nodes) -> Augurium:
         )
 
     return run
-
-
-def answered(output: Path) -> dict[int, float]:
-    """Scores by id in the visible files of a job, each of which it has once."""
-    table = pyarrow.dataset.dataset(output, format="parquet").to_table()
-    names = set(table.column_names) - {"id", "model_version"}
-    score = next(name for name in sorted(names) if "prob" in name or "score" in name)
-    values = table[score].to_pylist()
-    ids = table["id"].to_pylist()
-    assert len(ids) == len(set(ids))
-    return {
-        key: value[-1] if isinstance(value, list) else value
-        for key, value in zip(ids, values, strict=True)
-    }
-
-
-def check_answers(output: Path, scoring: Scoring) -> None:
-    found = answered(output)
-    assert found.keys() == scoring.answers.keys()
-    assert np.allclose(
-        [found[key] for key in range(ROWS)], list(scoring.answers.values()), atol=1e-5
-    )
-
-
-def begun(client: Client, job: str) -> BatchJob:
-    """The job, when some of its partitions are committed."""
-    give_up_at = time.monotonic() + PATIENCE_S
-    while time.monotonic() < give_up_at:
-        known = client.batch_job(job)
-        if known.committed >= 2 or known.ended:
-            return known
-        time.sleep(0.02)
-    raise AssertionError(f"job {job} did not get anywhere: {known}")
-
-
-def processes_of(job: str) -> list[psutil.Process]:
-    """The processes that run a job, of which there is to be one."""
-    return [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if {"augurium.batch", job} <= set(process.info["cmdline"] or [])
-    ]
-
-
-def process_of(job: str) -> psutil.Process:
-    (found,) = processes_of(job)
-    return found
-
-
-def is_gone(process: psutil.Process) -> bool:
-    """Also of one whose parent is gone and whom nobody asked for its exit code."""
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def test_files_are_scored_on_the_command_line(

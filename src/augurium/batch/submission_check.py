@@ -40,7 +40,7 @@ def checked(order: SubmissionOrder) -> SubmissionVerdict:
     import pyarrow as pa
 
     from augurium.batch.block_columns import block_schema
-    from augurium.batch.input_plan import plan_input
+    from augurium.batch.input_plan import look_at_input
     from augurium.batch.model_choice import choose
     from augurium.batch.output_columns import OutputColumns
     from augurium.batch.output_place import StoragePlace
@@ -52,7 +52,7 @@ def checked(order: SubmissionOrder) -> SubmissionVerdict:
         raise InvalidArgument("this server has no engine 'ray'; leave the engine out")
     storage = Storage(order.storage, roots=order.roots)
     choose(version, spec.runtime, spec.explain)
-    plan = plan_input(spec.input, version.signature, storage, spec.partition_rows)
+    plan = look_at_input(spec.input, version.signature, storage)
     _check_columns(spec, plan, version)
     files = {part.file for each in plan.partitions for part in each.fragments}
     _check_apart(files, Path(order.home).resolve())
