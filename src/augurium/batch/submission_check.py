@@ -37,12 +37,8 @@ def checked(order: SubmissionOrder) -> SubmissionVerdict:
     be, each with what to do about it.
     """
     # here, not above: whoever has not installed them is told so, and not shown a traceback
-    import pyarrow as pa
-
-    from augurium.batch.block_columns import block_schema
     from augurium.batch.input_plan import look_at_input
     from augurium.batch.model_choice import choose
-    from augurium.batch.output_columns import OutputColumns
     from augurium.batch.output_place import StoragePlace
     from augurium.batch.publication import check_output
     from augurium.batch.storage import Storage
@@ -56,14 +52,12 @@ def checked(order: SubmissionOrder) -> SubmissionVerdict:
     _check_columns(spec, plan, version)
     files = {part.file for each in plan.partitions for part in each.fragments}
     _check_apart(files, Path(order.home).resolve())
-    read = block_schema(plan, spec.input, version.signature)
-    kept = pa.schema([read.field(name) for name in plan.kept])
-    OutputColumns(kept, version.signature, spec.output, version.version)
     check_output(spec.output, StoragePlace(storage, spec.output.path), files)
     return SubmissionVerdict(files=plan.files, total_bytes=plan.total_bytes, rows=plan.rows)
 
 
 def _check_columns(spec: BatchSpec, plan: InputPlan, version: Version) -> None:
+    """Raises InvalidArgument for columns of the answers that cannot be."""
     import pyarrow as pa
 
     from augurium.batch.explanations import contribution_names

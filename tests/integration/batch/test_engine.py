@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -233,7 +234,7 @@ def test_workers_that_are_killed_at_any_time_change_no_byte(
     process = home.start(home.claim())
     kills, rng = 0, np.random.default_rng(0)
     for committed in range(1, 12):
-        home.wait(wait.id, lambda job, least=committed: job.ended or job.committed >= least)
+        home.wait(wait.id, partial(_has_committed, least=committed))
         time.sleep(float(rng.uniform(0, 0.1)))
         for pid in workers_of(process.pid)[:1]:
             os.kill(pid, signal.SIGKILL)
@@ -368,3 +369,7 @@ def test_an_input_without_rows_succeeds_with_none(
     done = home.run(job("trees", tmp_path / "in", tmp_path / "out"))
 
     assert (done.state, done.reason) == ("succeeded", "")
+
+
+def _has_committed(job: BatchJob, least: int) -> bool:
+    return job.ended or job.committed >= least
