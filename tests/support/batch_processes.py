@@ -43,14 +43,14 @@ def ended_job(client: Client, job: str, patience_s: float) -> BatchJob:
 def digests(files: Sequence[Path]) -> dict[str, str]:
     """SHA-256 of the visible files by the number of their partition: names differ by the job."""
     visible = [file for file in files if file.name.startswith("part-")]
-    found = {
-        "-".join([*file.parts[-2:-1], file.name[:10]]): hashlib.sha256(
-            file.read_bytes()
-        ).hexdigest()
-        for file in visible
-    }
+    found = {_place(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in visible}
     assert len(found) == len(visible)
     return found
+
+
+def _place(file: Path) -> str:
+    number = file.name[: len("part-00000")]
+    return f"{file.parent.name}/{number}" if file.parent.name == "_rejected" else number
 
 
 def _command(process: psutil.Process) -> Sequence[str]:
