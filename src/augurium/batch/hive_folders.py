@@ -5,7 +5,7 @@ a missing or empty one is `__HIVE_DEFAULT_PARTITION__`: Spark, DuckDB, pyarrow a
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,8 @@ def split(table: pa.Table, columns: Sequence[str]) -> Iterator[FolderRows]:
 
     Raises InvalidArgument for a value that is too long for the name of a folder.
     """
+    if not table.num_rows:
+        return
     keys = [_codes(table[column]) for column in columns]
     groups = _groups([codes for codes, _ in keys], table.num_rows)
     order = np.argsort(groups, kind="stable")
@@ -40,6 +42,17 @@ def split(table: pa.Table, columns: Sequence[str]) -> Iterator[FolderRows]:
     for places in sorted(np.split(order, starts[1:]), key=_first):
         values = [texts[codes[places[0]]] for codes, texts in keys]
         yield FolderRows(folder_name(columns, values), others.take(pa.array(places)))
+
+
+def check_folder_columns(fields: Sequence[pa.Field]) -> None:
+    """Raises InvalidArgument for columns whose values have no texts."""
+    for field in fields:
+        kind = field.type
+        if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            raise InvalidArgument(
+                f"the output cannot be partitioned by '{field.name}', because folders cannot be "
+                f"named by values of type {kind}; choose a column of texts, numbers or times"
+            )
 
 
 def folder_name(columns: Sequence[str], values: Sequence[str]) -> str:
@@ -72,16 +85,10 @@ def _codes(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], list[str]]:
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
     known: dict[str, int] = {}
-    places = [known.setdefault(text or "", len(known)) for text in _texts(encoded.dictionary)]
+    texts = pc.cast(encoded.dictionary, pa.string()).to_pylist()
+    places = [known.setdefault(text or "", len(known)) for text in texts]
     indices = encoded.indices.to_numpy(zero_copy_only=False)
     return np.array(places, np.int64)[indices], list(known)
-
-
-def _texts(values: Any) -> list[str | None]:
-    if pa.types.is_binary(values.type) or pa.types.is_nested(values.type):
-        raise InvalidArgument(f"folders cannot be named by values of type {values.type}")
-    found: list[str | None] = pc.cast(values, pa.string()).to_pylist()
-    return found
 
 
 def _first(places: npt.NDArray[np.int64]) -> int:

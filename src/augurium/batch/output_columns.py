@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pyarrow as pa
 
 from augurium.batch.block_columns import block_schema
+from augurium.batch.hive_folders import check_folder_columns
 from augurium.batch.output_fields import column_of, field_of
 from augurium.batch.output_format import output_format
 from augurium.batch.partition import InputPlan
@@ -41,6 +42,7 @@ class OutputColumns:
         self.schema = pa.schema(fields)
         """Of every batch that `batch` makes."""
         _check_folders(spec, kept.names)
+        check_folder_columns([self.schema.field(name) for name in spec.partition_by])
         output_format(spec).check(_without(self.schema, spec.partition_by))
 
     @property

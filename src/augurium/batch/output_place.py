@@ -1,5 +1,6 @@
 """The folder that a job writes to, by its location: on this machine or in an object store."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
@@ -9,10 +10,13 @@ from typing import BinaryIO, TypeVar
 from augurium.batch.storage import Storage
 from augurium.batch.storage_port import StoredOutput
 from augurium.batch.stored_file import is_url, joined
-from augurium.core.errors import InvalidArgument, NotFound
+from augurium.core.errors import InvalidArgument, NotFound, TooLarge
 
-# requests to an object store under way at a time: each takes as long as its way there
+# files that change at a time: a request takes as long as its way to the store, and those who wait
+# for a disk to be safe wait together
 AT_ONCE = 16
+# S3 copies no larger object in one request, and a copy is how files get their names
+MOST_OBJECT_BYTES = 5 * 1024**3
 T = TypeVar("T")
 
 
@@ -32,7 +36,8 @@ class StoragePlace:
         return self._url
 
     def create(self, name: str) -> "StorageSink":
-        return StorageSink(self._storage.create(self._location(name)))
+        most_bytes = MOST_OBJECT_BYTES if self._is_url else sys.maxsize
+        return StorageSink(self._storage.create(self._location(name)), most_bytes)
 
     def put(self, name: str, content: bytes) -> None:
         self._storage.put(self._location(name), content)
@@ -73,13 +78,9 @@ class StoragePlace:
         self._storage.delete(self._location(name))
 
     def _each(self, act: Callable[[T], None], names: Iterable[T]) -> None:
-        if self._is_url:
-            with ThreadPoolExecutor(AT_ONCE) as threads:
-                for _ in threads.map(act, names):
-                    pass
-        else:
-            for name in names:
-                act(name)
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            for _ in threads.map(act, names):
+                pass
 
     def _drop_folders(self, names: Iterable[str]) -> None:
         """Removes the folders of a disk that these files were in, where they are empty now."""
@@ -98,15 +99,25 @@ class StoragePlace:
 
 
 class StorageSink:
-    """A `FileSink` over a stream of a storage, which keeps the file unless an error ends it."""
+    """A `FileSink` over a stream of a storage, which keeps the file unless an error ends it.
 
-    def __init__(self, stream: AbstractContextManager[BinaryIO]) -> None:
+    `write` raises TooLarge above `most_bytes`, early enough for a job that would fail at its end.
+    """
+
+    def __init__(self, stream: AbstractContextManager[BinaryIO], most_bytes: int) -> None:
         self._context = stream
         self._stream = stream.__enter__()
+        self._left = most_bytes
         self._ended = False
 
     def write(self, data: bytes, /) -> int:
+        self._left -= len(data)
         try:
+            if self._left < 0:
+                raise TooLarge(
+                    "a file of the output has more bytes than an object store copies at once; "
+                    "submit the job with fewer partition_rows"
+                )
             return self._stream.write(data)
         except Exception as error:
             self._ended = True

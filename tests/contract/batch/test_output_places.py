@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from augurium.batch.manifest import JobFacts
-from augurium.batch.output_place import StoragePlace
+from augurium.batch.output_place import StoragePlace, StorageSink
 from augurium.batch.partition import PartitionResult, RejectedRow
 from augurium.batch.partition_writer import open_writer
 from augurium.batch.publication import check_output, find_manifest, publish, sweep
 from augurium.batch.storage import Storage
 from augurium.batch.storage_port import OutputPlace
 from augurium.core.batch_job import OutputMode, OutputSpec
-from augurium.core.errors import Conflict, InvalidArgument, NotFound, NotReady
+from augurium.core.errors import Conflict, InvalidArgument, NotFound, NotReady, TooLarge
 from augurium.core.settings import StorageSettings
 from tests.support.output_places import FragilePlace, Killed, MemoryPlace, killed_before
 from tests.support.output_rows import answers
@@ -190,6 +190,20 @@ def test_no_name_leads_out_of_the_place(name: str, tmp_path: Path) -> None:
         with pytest.raises(InvalidArgument, match="is not the name of a file below"):
             act(name)
     assert (tmp_path / "beside").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("kind", ["disk", "s3"])
+def test_a_file_that_could_not_get_its_name_is_refused_while_it_grows(
+    kind: str, tmp_path: Path, s3: S3Server
+) -> None:
+    folder = str(tmp_path) if kind == "disk" else s3.url(tmp_path.name)
+    storage = Storage(StorageSettings(s3_endpoint=s3.endpoint))
+    sink = StorageSink(storage.create(f"{folder}/part"), most_bytes=10)
+    sink.write(b"0123456789")
+    with pytest.raises(TooLarge, match="submit the job with fewer partition_rows"):
+        sink.write(b"1")
+    sink.abort()
+    assert storage.find(f"{folder}/part") is None
 
 
 def test_no_empty_folders_are_left_on_a_disk(tmp_path: Path) -> None:

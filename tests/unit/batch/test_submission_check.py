@@ -67,6 +67,7 @@ def test_a_job_that_can_be_is_told_with_what_it_will_read(folder: Path) -> None:
     [
         (("id", "label"), {}, "two columns of the output would be called 'label'"),
         (("id",), {"partition_by": ("day",)}, r"cannot be partitioned by \['day'\]"),
+        (("id", "tags"), {"partition_by": ("tags",)}, "folders cannot be named by values"),
         (("id",), {"outputs": ("sore",)}, r"no output \['sore'\]"),
         (("id", "tags"), {"format": "csv"}, "CSV cannot hold column 'tags'"),
         (("id",), {"compression": "brotli"}, "cannot be compressed by 'brotli'"),
