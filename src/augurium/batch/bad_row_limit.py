@@ -18,25 +18,29 @@ class BadRowLimit:
         """Raises Unprocessable as soon as it is sure that the job will be above its limit;
         `example` is a row that was set aside.
         """
-        share_of = 0 if self._rows is None else self._rows
         if self._count is not None and rejected > self._count:
             raise _too_many(rejected, f"at most {self._count} rows may be", example)
-        if self._share is not None and share_of and rejected > self._share * share_of:
-            raise _too_many(rejected, f"at most {self._share:.3%} of {share_of} may be", example)
+        if self._rows is not None:
+            self._check_share(rejected, self._rows, example)
 
     def check_end(self, rejected: int, considered: int) -> None:
         """The same of the whole input; `considered` rows were not left out by the filter."""
         self.check(rejected)
-        if self._share is not None and rejected > self._share * considered:
-            raise _too_many(rejected, f"at most {self._share:.3%} of {considered} may be", None)
+        self._check_share(rejected, considered)
+
+    def _check_share(self, rejected: int, of: int, example: RejectedRow | None = None) -> None:
+        if self._share is not None and rejected > self._share * of:
+            share = f"{100 * self._share:g}%"
+            raise _too_many(rejected, f"at most {share} of {of} rows may be", example)
 
 
 def _too_many(rejected: int, allowed: str, example: RejectedRow | None) -> Unprocessable:
     told = ""
     if example is not None:
         column = f", column '{example.column}'" if example.column else ""
-        told = f" (such as {example.file}, row {example.row}{column}: {example.reason})"
+        such_as = "such as " if rejected > 1 else ""
+        told = f" ({such_as}{example.file}, row {example.row}{column}: {example.reason})"
     return Unprocessable(
-        f"{rejected} rows cannot be scored{told}, and {allowed} set aside; mend the input, or raise"
-        " max_bad_rows and retry the job"
+        f"{rejected} {'rows' if rejected > 1 else 'row'} cannot be scored{told}, and {allowed} set"
+        " aside (max_bad_rows); mend the input, or submit the job again with another limit"
     )

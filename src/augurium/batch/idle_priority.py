@@ -6,9 +6,9 @@ import os
 import platform
 import sys
 
+from augurium.core.batch_settings import Scheduling
+
 LOWEST_PRIORITY = 19
-# a tenth of a processor that others want as well
-LOW_PRIORITY = 10
 # linux/ioprio.h: a class that is served when no other one wants the disk
 _IDLE_CLASS = 3 << 13
 _WHOLE_PROCESS = 1
@@ -16,20 +16,17 @@ _WHOLE_PROCESS = 1
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
 
 
-def give_way() -> None:
-    """This process runs behind others, but runs: it has to say in time that it lives."""
-    with contextlib.suppress(OSError):
-        os.nice(LOW_PRIORITY)
-
-
-def become_idle() -> None:
-    """This process and what it starts from now on yield to whatever else wants to run.
+def yield_to_others(scheduling: Scheduling) -> None:
+    """This process, and what it starts from now on, stands behind whatever else wants to run:
+    always if `idle`, mostly if `low`.
 
     What the system does not allow is left out. Threads that run already keep what they have.
     """
+    if scheduling == "normal":
+        return
     with contextlib.suppress(OSError):
         os.nice(LOWEST_PRIORITY)
-    if sys.platform != "linux":
+    if scheduling == "low" or sys.platform != "linux":
         return
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

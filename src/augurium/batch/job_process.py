@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from augurium.batch.idle_priority import give_way
 from augurium.batch.left_out import PANDAS, leave_out_packages
 from augurium.batch.worker_pool import WorkerPool, cores
+from augurium.batch.worker_start import WorkerStart
 from augurium.core.errors import AuguriumError
 from augurium.core.home import Home, NodeConfig, read_config
 from augurium.core.logs import configure_logging
@@ -32,7 +32,6 @@ def main(arguments: Sequence[str]) -> int:
         print(f"augurium batch: the node's configuration: {error}", file=sys.stderr)  # noqa: T201
         return BAD_CALL
     configure_logging(config.settings.log, f"batch-{options.job[:8]}")
-    give_way()
     leave_out_packages(*PANDAS)
     try:
         asyncio.run(_run(config, options))
@@ -62,10 +61,11 @@ def _options(arguments: Sequence[str]) -> _Options:
 
 async def _run(config: NodeConfig, options: _Options) -> None:
     stop = await stop_requested(options.lifeline)
-    pool = WorkerPool()
+    settings = config.settings.batch
+    pool = WorkerPool(WorkerStart(settings.scheduling))
     try:
         # they load what every job needs while this process does
-        await pool.resize(config.settings.batch.workers or cores())
+        await pool.resize(settings.workers or cores())
         from augurium.batch.job_run import run_job
 
         await run_job(config, options.job, options.token, pool, stop)

@@ -3,6 +3,7 @@
 import asyncio
 
 from augurium.batch.batch_size import USUAL_BATCH
+from augurium.batch.code_confinement import check_reach, confinement_of, runs_code
 from augurium.batch.job_files import JobFiles
 from augurium.batch.job_plan import JobPlan, read_plan
 from augurium.batch.model_choice import ModelChoice, choose
@@ -46,6 +47,7 @@ class JobSetup:
         """The plan, once every worker knows what to load. Raises what there is to say about it."""
         job = self._job
         version, device = await asyncio.to_thread(self._version)
+        check_reach(job.spec, version)
         stored = await asyncio.to_thread(self._store.planned, job.id)
         plan = read_plan(stored) if stored else None
         model = plan.model if plan else choose(version, job.spec.runtime, job.spec.explain)
@@ -56,6 +58,8 @@ class JobSetup:
         finally:
             await importing
         files = await self._model_files(version, model, device, pool)
+        if runs_code(version):
+            await pool.confine(confinement_of(job.spec, files))
         pool.prepare(await asyncio.to_thread(self._load, version, source, files))
         if plan is not None:
             return plan

@@ -21,7 +21,7 @@ from augurium.batch.scorer import LARGEST_BATCH, Scorer
 from augurium.batch.stage_times import StageTimes
 from augurium.batch.storage import Storage
 from augurium.batch.summary_counter import SummaryCounter
-from augurium.batch.worker_messages import Load, Measured, Note, Running
+from augurium.batch.worker_messages import Load, Measured, Note, Probe, Running
 from augurium.core.errors import ModelFailed
 from augurium.statistics.profiles import Profile
 
@@ -89,15 +89,11 @@ class JobTools:
             return Measured(min(USUAL_BATCH, widest), 0.0)
         return Measured(size, rate)
 
-    def probe(
-        self, partition: Partition, start: int, stop: int, tell: Callable[[Note], None]
-    ) -> None:
-        """Scores the rows from one place up to another in halves, for nothing but to see whether
-        this process lives on.
-        """
+    def probe(self, order: Probe, tell: Callable[[Note], None]) -> None:
+        """Scores some rows in halves, for nothing but to see whether this process lives on."""
         scoring = self._trying(lambda batch: tell(_running(batch)))
-        for batch in cut(self._rows(partition, _forget), LARGEST_BATCH):
-            rows = batch.between(start, stop)
+        for batch in cut(self._rows(order.partition, _forget), LARGEST_BATCH):
+            rows = batch.between(order.start, order.stop).without(order.deadly)
             for half in rows.halves() if len(rows) > 1 else (rows,):
                 if len(half):
                     _try(scoring, half)

@@ -53,11 +53,14 @@ class PartitionScoring:
             except WorkerDied as died:
                 deaths += 1
                 since_found += 1
-                await self._warn(f"a worker ended ({died.how}) at partition {partition.number}")
+                await self._warn(
+                    f"a worker ended ({died.how}) at partition {partition.number}; another one"
+                    " scores it again"
+                )
                 if since_found > MOST_DEATHS:
                     raise _no_row_found(partition, since_found, died) from died
                 if deaths >= DEATHS_BEFORE_SEARCH and died.running is not None:
-                    found = await self._search(partition, died.running)
+                    found = await self._search(partition, died.running, tuple(deadly))
                     if found is not None:
                         place, how = found
                         deadly[place] = f"the process that ran the model on it ended ({how}), twice"
@@ -67,15 +70,17 @@ class PartitionScoring:
                 raise Internal(f"a worker answered {type(reply).__name__} to a partition")
             return reply.result
 
-    async def _search(self, partition: Partition, running: Running) -> tuple[int, str] | None:
-        """The place of a row that ends workers, and how; None if they live through all rows."""
+    async def _search(
+        self, partition: Partition, running: Running, known: tuple[int, ...]
+    ) -> tuple[int, str] | None:
+        """The place of one more row that ends workers, and how; None if they live through all."""
         seen_alone = False
         while True:
-            probe = Probe(partition, running.start, running.stop)
+            rows = running.stop - running.start
             try:
-                await self._worker.ask(probe)
+                await self._worker.ask(Probe(partition, running.start, running.stop, known))
             except WorkerDied as died:
-                if died.running is None:
+                if died.running is None or (rows > 1 and not _narrows(running, died.running)):
                     return None
                 running = died.running
                 alone = running.stop - running.start == 1
@@ -84,6 +89,10 @@ class PartitionScoring:
                 seen_alone = alone
             else:
                 return None
+
+
+def _narrows(before: Running, now: Running) -> bool:
+    return now.stop - now.start < before.stop - before.start
 
 
 def _no_row_found(partition: Partition, deaths: int, died: WorkerDied) -> ModelFailed:

@@ -10,20 +10,30 @@ import queue
 import sys
 import threading
 import traceback
+from pathlib import Path
 from typing import BinaryIO
 
-from augurium.batch.idle_priority import become_idle
+import msgspec
+
+from augurium.batch.idle_priority import yield_to_others
+from augurium.batch.worker_start import Confinement, WorkerStart
 from augurium.core.errors import AuguriumError, ErrorKind
 
 # read by what is loaded later; a job has a process per core instead
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+# no limit of its own: outputs are as large as they are
+LARGEST_FILE = 2**60
 
 
 def main() -> None:
     """Carries out orders. Never returns."""
     faulthandler.enable()
     os.environ.update(ONE_THREAD)
-    become_idle()
+    how = msgspec.json.decode(sys.argv[1], type=WorkerStart)
+    yield_to_others(how.scheduling)
+    if how.confinement is not None:
+        _confine(how.confinement)
     told = os.fdopen(os.dup(1), "wb", buffering=0)
     # whatever a framework prints must not be taken for an answer
     os.dup2(2, 1)
@@ -48,6 +58,17 @@ def main() -> None:
         except Exception as error:
             traceback.print_exc()
             tell(Failed(ErrorKind.INTERNAL, f"{type(error).__name__}: {error}"))
+
+
+def _confine(confinement: Confinement) -> None:
+    """To be called while this process has one thread, and has read nothing of strangers."""
+    from augurium.importing.confinement import isolate
+
+    isolate(
+        readable=[Path(path) for path in confinement.readable],
+        writable=[Path(path) for path in confinement.writable],
+        file_bytes=LARGEST_FILE,
+    )
 
 
 def _listen(stream: BinaryIO, orders: "queue.SimpleQueue[bytes]") -> None:

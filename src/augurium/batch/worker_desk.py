@@ -47,8 +47,8 @@ class WorkerDesk:
                 return self._loaded.measure(order.partition)
             case Score(partition, batch_size, deadly):
                 return Scored(self._loaded.score(partition, batch_size, deadly, self._tell))
-            case Probe(partition, start, stop):
-                self._loaded.probe(partition, start, stop, self._tell)
+            case Probe():
+                self._loaded.probe(order, self._tell)
         return Done()
 
     @property

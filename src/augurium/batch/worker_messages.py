@@ -65,12 +65,13 @@ class Score(Struct, frozen=True, tag="score"):
 
 class Probe(Struct, frozen=True, tag="probe"):
     """Score the rows of a partition from one place up to another in halves, for nothing but to see
-    which of them can be scored.
+    which of them can be scored; those that are known to be `deadly` are left out.
     """
 
     partition: Partition
     start: int
     stop: int
+    deadly: tuple[int, ...] = ()
 
 
 Order = Load | Import | Convert | Measure | Score | Probe

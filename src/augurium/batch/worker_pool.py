@@ -4,8 +4,11 @@ import asyncio
 import os
 from collections.abc import Callable
 
+import msgspec
+
 from augurium.batch.worker_messages import Counted, Import, Load, Order, Reply
 from augurium.batch.worker_process import WorkerDied, WorkerProcess
+from augurium.batch.worker_start import Confinement, WorkerStart
 from augurium.core.errors import ModelFailed
 
 # of an order that a worker does not die of, by itself and from outside
@@ -16,8 +19,9 @@ MOST_KILLS = 20
 class PooledWorker:
     """A place for a worker. The process in it loads the job's model before its first order."""
 
-    def __init__(self) -> None:
-        self._process = WorkerProcess()
+    def __init__(self, how: WorkerStart) -> None:
+        self._how = how
+        self._process = WorkerProcess(how)
         self._load: Load | None = None
         self._is_loaded = False
 
@@ -71,24 +75,32 @@ class PooledWorker:
     async def _replace(self) -> None:
         await self._process.end()
         self._is_loaded = False
-        self._process = WorkerProcess()
+        self._process = WorkerProcess(self._how)
         await self._process.start()
 
 
 class WorkerPool:
     """All workers of a job."""
 
-    def __init__(self) -> None:
+    def __init__(self, how: WorkerStart) -> None:
+        self._how = how
         self.workers: list[PooledWorker] = []
 
     async def resize(self, number: int) -> None:
         """Starts workers, or ends those that are too many."""
-        added = [PooledWorker() for _ in range(number - len(self.workers))]
+        added = [PooledWorker(self._how) for _ in range(number - len(self.workers))]
         surplus = self.workers[number:]
         self.workers = [*self.workers[:number], *added]
         await asyncio.gather(
             *(worker.start() for worker in added), *(worker.end() for worker in surplus)
         )
+
+    async def confine(self, confinement: Confinement) -> None:
+        """Has all workers begin again, confined; what they have loaded they have to load again."""
+        number = len(self.workers)
+        await self.resize(0)
+        self._how = msgspec.structs.replace(self._how, confinement=confinement)
+        await self.resize(number)
 
     async def import_runtime(self, runtime: str) -> None:
         """Has all workers import what the model needs, while it is found what there is to do."""

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
+import msgspec
+
 from augurium.batch.worker_messages import (
     LENGTH,
     Counted,
@@ -17,6 +19,7 @@ from augurium.batch.worker_messages import (
     decode_said,
     framed,
 )
+from augurium.batch.worker_start import WorkerStart
 from augurium.core.errors import CLASS_BY_KIND
 
 COMMAND = (sys.executable, "-m", "augurium.batch.worker")
@@ -45,13 +48,15 @@ class WorkerDied(Exception):
 class WorkerProcess:
     """One process. An order is answered before the next one is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, how: WorkerStart) -> None:
+        self._begins = how
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         """Starts the process, which loads what it needs while there is nothing to do yet."""
         self._process = await asyncio.create_subprocess_exec(
             *COMMAND,
+            msgspec.json.encode(self._begins).decode(),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=LARGEST_MESSAGE,

@@ -1,10 +1,12 @@
 """Settings of batch jobs."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from augurium.core.settings_section import Count, Section
+
+Scheduling = Literal["idle", "low", "normal"]
 
 
 class BatchSettings(Section, frozen=True):
@@ -23,6 +25,11 @@ class BatchSettings(Section, frozen=True):
     """
     workers: Annotated[int, Meta(ge=0, le=1024)] = 0
     """Processes of a job that names no number; 0: one per core."""
+    scheduling: Scheduling = "idle"
+    """How workers stand beside everything else on the machine: `idle` ones run when nothing else
+    wants to, so online traffic does not notice them; `low` ones get a little of a machine that is
+    always busy as well; `normal` is for machines that do nothing but batch jobs.
+    """
     lease_s: Annotated[float, Meta(ge=2, le=3600)] = 15.0
     """A job whose process was silent for so long is taken over; it goes on behind the last
     partition that was committed.

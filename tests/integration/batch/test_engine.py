@@ -35,7 +35,7 @@ SOME_BAD = BadRows(count=10)
 def home(tmp_path_factory: pytest.TempPathFactory, booster: Path) -> Iterator[BatchHome]:
     """Has a model `trees` that XGBoost made, `picky`, which fails on some rows, and `slow`."""
     folder = tmp_path_factory.mktemp("node")
-    found = BatchHome(folder / "home")
+    found = BatchHome(folder / "home", {"batch": {"scheduling": "normal"}})
     found.register(booster, "trees")
     (folder / "picky.onnx").write_bytes(picky_model())
     found.register(folder / "picky.onnx", "picky")
@@ -114,6 +114,10 @@ def doubled(wait_s: float = 0.0, deadly: float | None = None) -> bytes:
 
     content: bytes = cloudpickle.dumps(function)
     return content
+
+
+def is_so_far(committed: int, job: BatchJob) -> bool:
+    return job.ended or job.committed >= committed
 
 
 def workers_of(process_id: int) -> list[int]:
@@ -203,7 +207,7 @@ def test_the_first_bad_row_fails_a_job_that_allows_none(home: BatchHome, tmp_pat
     done = home.run(job("picky", tmp_path / "in", tmp_path / "out"))
 
     assert done.state == "failed"
-    assert "1 rows cannot be scored" in done.reason
+    assert "1 row cannot be scored" in done.reason
     assert not contents(tmp_path / "out")
 
 
@@ -234,7 +238,7 @@ def test_workers_that_are_killed_at_any_time_change_no_byte(
     process = home.start(home.claim())
     kills, rng = 0, np.random.default_rng(0)
     for committed in range(1, 12):
-        home.wait(wait.id, partial(_has_committed, least=committed))
+        home.wait(wait.id, partial(is_so_far, committed))
         time.sleep(float(rng.uniform(0, 0.1)))
         for pid in workers_of(process.pid)[:1]:
             os.kill(pid, signal.SIGKILL)
@@ -339,6 +343,28 @@ def test_a_process_whose_job_is_another_holders_stops_and_changes_nothing(
     assert answers(tmp_path / "out").num_rows == 1000
 
 
+def test_a_model_that_is_code_reaches_no_file_but_those_of_its_job(
+    home: BatchHome, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+
+    def curious(inputs: dict[str, Array]) -> dict[str, Array]:
+        try:
+            size = len(secret.read_text())
+        except PermissionError:
+            size = -1
+        return {"y": inputs["x"] * 0 + size}
+
+    home.register_runtime(cloudpickle.dumps(curious), "m", "python", NUMBERS)
+    source = numbers(tmp_path / "in", np.arange(10))
+
+    done = home.run(job("m", source, tmp_path / "out"))
+
+    assert (done.state, done.reason) == ("succeeded", "")
+    assert set(answers(tmp_path / "out").column("y").to_pylist()) == {-1.0}
+
+
 def test_a_version_that_was_deleted_fails_its_job_clearly(home: BatchHome, tmp_path: Path) -> None:
     deleted = home.register_runtime(doubled(), "m", "python", NUMBERS).version
     source = numbers(tmp_path / "in", np.arange(10))
@@ -369,7 +395,3 @@ def test_an_input_without_rows_succeeds_with_none(
     done = home.run(job("trees", tmp_path / "in", tmp_path / "out"))
 
     assert (done.state, done.reason) == ("succeeded", "")
-
-
-def _has_committed(job: BatchJob, least: int) -> bool:
-    return job.ended or job.committed >= least
