@@ -2,29 +2,17 @@
 has it. Nothing in it runs and nothing is fetched.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 
-from augurium.batch.distributions import Distribution
-from augurium.batch.drift import FeatureDrift
+from augurium.batch.answers_section import answers_section
+from augurium.batch.drift_section import drift_section
 from augurium.batch.number_texts import amount, count, counted, duration, share, size
-from augurium.batch.page_style import STYLE
+from augurium.batch.page_parts import STATUSES, head, table
 from augurium.batch.report import Report
-from augurium.batch.report_plots import Length, bars, histogram, shares, small_histogram
+from augurium.batch.report_plots import Length, bars, shares
 from augurium.core.drawing import markup
 
-MOST_OUTPUTS = 12
-MOST_CLASSES = 12
-MOST_DRIFTED = 12
 MOST_NULLS = 12
-QUANTILE_NAMES = {
-    "0.01": "1 %",
-    "0.05": "5 %",
-    "0.25": "25 %",
-    "0.5": "median",
-    "0.75": "75 %",
-    "0.95": "95 %",
-    "0.99": "99 %",
-}
 KINDS = {
     "malformed": "no row of the format",
     "wrong_type": "a value of another type",
@@ -33,26 +21,20 @@ KINDS = {
     "too_long": "too long",
     "model_failed": "the model failed on it",
 }
-STATUSES = {
-    "ok": "✓ ok",
-    "warn": "▲ warning",
-    "alert": "■ alert",
-    "insufficient_data": "? too few rows",
-}
 
 
 def report_page(report: Report) -> str:
     """The whole page."""
     name = f"{report.model}@{report.version}"
     parts = [
-        *_head(f"Batch report: {name}"),
+        *head(f"Batch report: {name}"),
         f"<header><h1>{markup(name)}</h1>",
         f"<p>Batch job {markup(report.job)}, answers in <code>{markup(report.output)}</code></p>",
         "</header><main>",
         *_figures(report),
         *_rows(report),
-        *_outputs(report),
-        *_drift(report),
+        *answers_section(report),
+        *drift_section(report),
         *_stages(report),
         *_nulls(report),
         *_rejects(report),
@@ -60,13 +42,6 @@ def report_page(report: Report) -> str:
         "</main></body></html>",
     ]
     return "\n".join(parts) + "\n"
-
-
-def _head(title: str) -> Iterator[str]:
-    yield '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    yield '<meta name="color-scheme" content="light dark">'
-    yield f"<title>{markup(title)}</title><style>{STYLE}</style></head><body>"
 
 
 def _figures(report: Report) -> Iterator[str]:
@@ -114,116 +89,6 @@ def _rows(report: Report) -> Iterator[str]:
         f'<span><i class="{kind}"></i>{count(number)} {name}</span>' for kind, name, number in parts
     )
     yield f"</p>{shares(said, parts)}</section>"
-
-
-def _outputs(report: Report) -> Iterator[str]:
-    if not report.outputs and not report.outputs_left_out:
-        return
-    yield "<section><h2>Answers</h2>"
-    if any(output.training for output in report.outputs):
-        yield _legend("answers of this job", "answers to the training data")
-    for output in report.outputs[:MOST_OUTPUTS]:
-        yield from _output(output)
-    if len(report.outputs) > MOST_OUTPUTS:
-        rest = ", ".join(output.name for output in report.outputs[MOST_OUTPUTS:])
-        yield f"<p>Not drawn, but in the report: {markup(rest)}.</p>"
-    if report.outputs_left_out:
-        names = ", ".join(report.outputs_left_out)
-        yield f"<p>Of too many values to be counted one by one: {markup(names)}.</p>"
-    yield "</section>"
-
-
-def _output(output: Distribution) -> Iterator[str]:
-    yield f"<h3>{markup(output.name)}</h3>"
-    odd = [
-        f"{count(number)} {name}"
-        for name, number in (
-            ("null", output.nulls),
-            ("not a number", output.nan),
-            ("infinite", output.infinite),
-        )
-        if number
-    ]
-    if odd:
-        yield f'<p class="warn">Of {count(output.rows)} answers: {", ".join(odd)}.</p>'
-    if output.classes:
-        yield _classes(output)
-    elif output.counts:
-        said = f"Histogram of {output.name}: median {output.quantiles['0.5']:.4g}"
-        scale = ", on a logarithmic scale" if output.logarithmic else ""
-        yield histogram(said + scale, output)
-        yield _moments(output)
-
-
-def _classes(output: Distribution) -> str:
-    shown = output.classes[:MOST_CLASSES]
-    rest = sum(one.rows for one in output.classes[MOST_CLASSES:]) + output.other_classes
-    total = output.rows or 1
-    lengths = [
-        Length(
-            one.label,
-            one.rows,
-            f"{count(one.rows)} ({share(one.rows / total)})",
-            None if one.training is None else one.training * total,
-        )
-        for one in shown
-    ]
-    if rest:
-        lengths.append(Length("others", rest, f"{count(rest)} ({share(rest / total)})"))
-    return bars(f"Answers of {output.name} by value", lengths)
-
-
-def _moments(output: Distribution) -> str:
-    cells = [("mean", output.mean), ("deviation", output.deviation), ("least", output.min)]
-    cells += [(name, output.quantiles.get(key)) for key, name in QUANTILE_NAMES.items()]
-    cells.append(("most", output.max))
-    shown = [(name, value) for name, value in cells if value is not None]
-    return _table(
-        f"Moments and quantiles of {output.name}",
-        [name for name, _ in shown],
-        [[f"{value:.4g}" for _, value in shown]],
-        hidden=True,
-    )
-
-
-def _drift(report: Report) -> Iterator[str]:
-    drift = report.drift
-    yield "<section><h2>Drift from the training data</h2>"
-    if drift.note:
-        yield f"<p>{markup(drift.note)}.</p></section>"
-        return
-    said = f"{counted(drift.alerts, 'alert')} and {counted(drift.warnings, 'warning')}"
-    yield f"<p>{said} of {len(drift.features)} features and outputs that were compared.</p>"
-    yield _legend("this job", "training data")
-    shown, rest = drift.features[:MOST_DRIFTED], drift.features[MOST_DRIFTED:]
-    yield _drift_table("Features and outputs, the worst first", shown, pictures=True)
-    if rest:
-        yield f"<details><summary>{len(rest)} more</summary>"
-        yield _drift_table("The other features and outputs", rest, pictures=False)
-        yield "</details>"
-    yield "</section>"
-
-
-def _drift_table(caption: str, found: Sequence[FeatureDrift], pictures: bool) -> str:
-    heads = ["name", "", "PSI", "JS distance", "missing", "what was found"]
-    if pictures:
-        heads.insert(1, "distribution")
-    rows = []
-    for one in found:
-        name = markup(one.name) + (" <small>output</small>" if one.part == "output" else "")
-        said = f"Shares of {one.name}, job and training"
-        rows.append(
-            [
-                name,
-                *([small_histogram(said, one.bars) if one.bars else ""] if pictures else []),
-                f'<span class="{one.status}">{STATUSES[one.status]}</span>',
-                f"{one.psi:.3f}",
-                f"{one.js:.3f}",
-                share(one.missing),
-                markup("; ".join(one.reasons)),
-            ]
-        )
-    return _table(caption, heads, rows, hidden=True)
 
 
 def _stages(report: Report) -> Iterator[str]:
@@ -274,7 +139,7 @@ def _rejects(report: Report) -> Iterator[str]:
         [markup(KINDS.get(one.kind, one.kind)), markup(one.column), count(one.rows)]
         for one in report.rejects
     ]
-    yield _table("Rows set aside, by reason", ["reason", "column", "rows"], rows, hidden=True)
+    yield table("Rows set aside, by reason", ["reason", "column", "rows"], rows, hidden=True)
     if report.rejected_examples:
         examples = [
             [
@@ -286,7 +151,7 @@ def _rejects(report: Report) -> Iterator[str]:
             for row in report.rejected_examples
         ]
         yield "<details open><summary>Examples</summary>"
-        yield _table("Examples", ["file", "row", "column", "why"], examples, hidden=True)
+        yield table("Examples", ["file", "row", "column", "why"], examples, hidden=True)
         yield "</details>"
     yield "</section>"
 
@@ -306,23 +171,3 @@ def _facts(report: Report) -> Iterator[str]:
     yield "<section><h2>The job</h2><dl>"
     yield "".join(f"<dt>{name}</dt><dd>{markup(value)}</dd>" for name, value in found)
     yield "</dl></section>"
-
-
-def _legend(filled: str, outlined: str) -> str:
-    return (
-        f'<p class="legend"><span><i class="job"></i>{filled}</span> '
-        f'<span><i class="outline"></i>{outlined}</span></p>'
-    )
-
-
-def _table(
-    caption: str, heads: Iterable[str], rows: Iterable[Sequence[str]], hidden: bool = False
-) -> str:
-    """A table; its caption is read out even where it is not shown."""
-    kind = ' class="unseen"' if hidden else ""
-    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return (
-        f'<div class="wide"><table><caption{kind}>{markup(caption)}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
