@@ -89,5 +89,4 @@ def _moments(output: Distribution) -> str:
         f"Moments and quantiles of {output.name}",
         [name for name, _ in shown],
         [[f"{value:.4g}" for _, value in shown]],
-        hidden=True,
     )

@@ -50,4 +50,4 @@ def _drift_table(caption: str, found: Sequence[FeatureDrift], pictures: bool) ->
                 markup("; ".join(one.reasons)),
             ]
         )
-    return table(caption, heads, rows, hidden=True)
+    return table(caption, heads, rows)

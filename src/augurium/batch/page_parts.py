@@ -29,14 +29,11 @@ def legend(filled: str, outlined: str) -> str:
     )
 
 
-def table(
-    caption: str, heads: Iterable[str], rows: Iterable[Sequence[str]], hidden: bool = False
-) -> str:
-    """A table; its caption is read out even where it is not shown."""
-    kind = ' class="unseen"' if hidden else ""
+def table(caption: str, heads: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; its caption is not shown but read out."""
     head = "".join(f'<th scope="col">{name}</th>' for name in heads)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return (
-        f'<div class="wide"><table><caption{kind}>{markup(caption)}</caption>'
+        f'<div class="wide"><table><caption class="unseen">{markup(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )

@@ -139,7 +139,7 @@ def _rejects(report: Report) -> Iterator[str]:
         [markup(KINDS.get(one.kind, one.kind)), markup(one.column), count(one.rows)]
         for one in report.rejects
     ]
-    yield table("Rows set aside, by reason", ["reason", "column", "rows"], rows, hidden=True)
+    yield table("Rows set aside, by reason", ["reason", "column", "rows"], rows)
     if report.rejected_examples:
         examples = [
             [
@@ -151,7 +151,7 @@ def _rejects(report: Report) -> Iterator[str]:
             for row in report.rejected_examples
         ]
         yield "<details open><summary>Examples</summary>"
-        yield table("Examples", ["file", "row", "column", "why"], examples, hidden=True)
+        yield table("Examples", ["file", "row", "column", "why"], examples)
         yield "</details>"
     yield "</section>"
 
