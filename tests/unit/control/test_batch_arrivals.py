@@ -1,8 +1,11 @@
 """Schedules on arrival: each file is scored once, when nobody writes it any more."""
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from augurium.core.batch_job import OutputSpec
@@ -179,3 +182,54 @@ async def test_a_schedule_on_arrival_has_no_intervals_to_order_or_to_catch_up(
         spec = replace(world.store.get("hourly").spec, **fields)
         with pytest.raises(InvalidArgument):
             await world.control.create("other", spec, "ann")
+
+
+STEPS = st.lists(
+    st.tuples(
+        # a file that is written, or written again
+        st.sampled_from("abcd"),
+        st.integers(0, 3),
+        # how many looks follow, by which control, whether it is a new one, and whether jobs end
+        st.integers(0, 3),
+        st.integers(0, 2),
+        st.booleans(),
+        st.booleans(),
+    ),
+    max_size=15,
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(STEPS)
+async def test_every_content_of_a_file_that_stood_still_is_in_one_job_whoever_dies_meanwhile(
+    draft: VersionDraft, steps: list[tuple[str, int, int, int, bool, bool]]
+) -> None:
+    world = Schedules(draft)
+    await create(world)
+    controls = [world.another_control() for _ in range(3)]
+    written: set[tuple[str, str]] = set()
+    for name, content, looks, which, dies, ends in steps:
+        world.places.content[f"/in/{name}.parquet"] = str(content)
+        written.add((f"/in/{name}.parquet", str(content)))
+        controls[which] = world.another_control() if dies else controls[which]
+        for _ in range(looks):
+            world.clock.advance(POLL.total_seconds())
+            await world.turns(controls[which])
+        for job in world.submitted if ends else ():
+            if not job.ended:
+                world.end(job)
+    for _ in range(2 + len(steps)):
+        world.clock.advance(POLL.total_seconds())
+        await world.turns(*controls)
+        for job in world.submitted:
+            if not job.ended:
+                world.end(job)
+
+    scored = Counter(path for paths_of_job in paths(world) for path in paths_of_job)
+    contents = Counter(path for path, _ in written)
+    # what stands there in the end was scored, and nothing more often than it had contents
+    assert scored.keys() == world.places.content.keys()
+    assert all(count <= contents[path] for path, count in scored.items())
+    assert not world.store.open_runs()
