@@ -19,6 +19,7 @@ PAGES = [page for page in sorted(HOW_TO.glob("import-*.md")) if page.stem != "im
     HOW_TO / "survive-overload.md",
     HOW_TO / "degrade-gracefully.md",
     HOW_TO / "send-feedback.md",
+    HOW_TO / "batch.md",
 ]
 PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TIMEOUT_S = 240
