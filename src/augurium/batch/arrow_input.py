@@ -20,6 +20,7 @@ from augurium.batch.file_format import (
     bounded,
     damage,
     numbered,
+    readable,
 )
 from augurium.batch.input_changed import same_file
 from augurium.batch.partition import Fragment
@@ -43,9 +44,9 @@ class ArrowInput:
             if _is_stream(source):
                 with ipc.open_stream(source) as stream:
                     whole = Fragment(stored.location, stored.identity, values=file.values)
-                    return Layout(stream.schema, (whole,))
+                    return Layout(readable(stream.schema), (whole,))
             with ipc.open_file(source) as reader:
-                schema = reader.schema
+                schema = readable(reader.schema)
             source.seek(0)
             # the number of rows of a batch is known when any of its columns is read
             with ipc.open_file(source, options=_options([_smallest(schema)])) as reader:
@@ -113,7 +114,6 @@ def _is_stream(source: Any) -> bool:
 
 
 def _check(batch: Any) -> None:
-    """Offsets that lead out of their buffers would be followed."""
+    """Buffers that are too short, and offsets that lead out of them, would be followed."""
     for column in batch.columns:
-        if not pa.types.is_primitive(column.type):
-            column.validate(full=True)
+        column.validate(full=not pa.types.is_primitive(column.type))

@@ -119,6 +119,13 @@ def bounded(columns: pa.RecordBatch, texts: Sequence[str], location: str) -> pa.
     return pa.RecordBatch.from_arrays(arrays, columns.schema.names)
 
 
+def readable(schema: pa.Schema) -> pa.Schema:
+    """The schema of a file; raises UnicodeDecodeError where names of columns are no texts."""
+    return pa.schema(
+        [pa.field(name, schema.field(at).type) for at, name in enumerate(schema.names)]
+    )
+
+
 def numbered(first: int, count: int) -> npt.NDArray[np.int64]:
     """The numbers of rows that follow each other."""
     return np.arange(first, first + count, dtype=np.int64)

@@ -40,6 +40,16 @@ class JsonColumn(NamedTuple):
             raise OverflowError
         return found
 
+    def holds(self, value: Any) -> bool:
+        """Whether a value is not too large for the type."""
+        if not isinstance(value, int | float | list):
+            return True
+        try:
+            self.array((value,))
+        except OverflowError:
+            return False
+        return True
+
 
 def json_column(kind: Any, feature: TypedColumn | None) -> JsonColumn:
     """How a column is read; one that is no feature and of texts takes any value, as JSON."""

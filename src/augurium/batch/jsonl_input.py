@@ -123,24 +123,26 @@ class _Decoder:
         return self._one_by_one(block, file, reject)
 
     def _one_by_one(self, block: RecordBlock, file: str, reject: Reject) -> RawBlock:
-        rows: list[Any] = []
-        numbers: list[int] = []
+        rows: dict[int, Any] = {}
         tell = rejecting(file, reject)
         for number, line in enumerate(block.content.split(b"\n"), block.first_record):
             if not line.strip():
                 continue
             try:
-                row = self._row.decode(self._utf8(line))
-                self._check_range(row)
+                rows[number] = self._row.decode(self._utf8(line))
             except msgspec.ValidationError as error:
                 reason, column = _told(error)
                 reject(RejectedRow(file, number, column, "wrong_type", reason))
             except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
                 tell(number, "malformed", f"the line is no JSON object: {error}")
-            else:
-                rows.append(row)
-                numbers.append(number)
-        return RawBlock(self._batch(rows), np.array(numbers, np.int64))
+        try:
+            found = self._batch([*rows.values()])
+        except OverflowError:
+            for number, column, reason in self._too_large(rows):
+                rows.pop(number)
+                reject(RejectedRow(file, number, column, "wrong_type", reason))
+            found = self._batch([*rows.values()])
+        return RawBlock(found, np.array([*rows], np.int64))
 
     def _utf8(self, content: bytes) -> bytes:
         return content.decode(self._recoded).encode() if self._recoded else content
@@ -155,15 +157,16 @@ class _Decoder:
         arrays = [column.array(found) for column, found in zip(self._columns, values, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
-    def _check_range(self, row: Any) -> None:
-        values = msgspec.structs.astuple(row)
-        for value, column, field in zip(values, self._columns, self._schema, strict=True):
-            try:
-                column.array((value,))
-            except OverflowError:
-                raise msgspec.ValidationError(
-                    f"{value!r} is out of the range of {field.type} - at `$.{field.name}`"
-                ) from None
+    def _too_large(self, rows: Mapping[int, Any]) -> list[tuple[int, str, str]]:
+        """The rows with a number that is too large: the number of each, the column, the reason."""
+        found: dict[int, tuple[int, str, str]] = {}
+        for number, row in rows.items():
+            values = msgspec.structs.astuple(row)
+            for value, column, name in zip(values, self._columns, self._schema.names, strict=True):
+                if number not in found and not column.holds(value):
+                    reason = f"{value!r} is out of the range of {column.kind}"
+                    found[number] = (number, name, reason)
+        return list(found.values())
 
 
 def _object(line: str) -> dict[str, Any]:

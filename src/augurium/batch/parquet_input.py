@@ -21,6 +21,7 @@ from augurium.batch.file_format import (
     bounded,
     damage,
     numbered,
+    readable,
 )
 from augurium.batch.input_changed import same_file
 from augurium.batch.input_schema import is_text
@@ -51,7 +52,7 @@ class ParquetInput:
             # without the cache, which is for those that read rows
             pq.ParquetFile(source, pre_buffer=False) as parquet,
         ):
-            metadata, schema = parquet.metadata, parquet.schema_arrow
+            metadata, schema = parquet.metadata, readable(parquet.schema_arrow)
             counts = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
         if sum(counts) != metadata.num_rows or min(counts, default=0) < 0:
             raise InvalidArgument(

@@ -1,5 +1,6 @@
 """Parquet and Arrow become rows of the signature's types, whatever holds the values."""
 
+import contextlib
 import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -9,13 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pyarrow import ipc
 
 from augurium.batch.input_changed import InputChanged
 from augurium.batch.input_plan import plan_input
 from augurium.batch.partition_rows import open_partition
 from augurium.core.batch_job import InputSpec
-from augurium.core.errors import InvalidArgument, TooLarge
+from augurium.core.errors import AuguriumError, InvalidArgument, TooLarge
 from augurium.core.tensors import TensorSpec
 from tests.support.batch_inputs import (
     local_storage,
@@ -307,6 +310,24 @@ def test_a_damaged_file_is_told_by_its_name(tmp_path: Path, ending: str, damage:
         return
     with pytest.raises(InvalidArgument, match=rf"b.{ending} cannot be read as"):
         read_input(AMOUNT, tmp_path)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "arrow", "arrows"])
+@settings(max_examples=150, deadline=None)
+@given(place=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255), cut=st.integers(0, 4))
+def test_whatever_byte_is_wrong_a_file_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, ending: str, place: float, byte: int, cut: int
+) -> None:
+    file = tmp_path_factory.mktemp("damaged") / f"a.{ending}"
+    data = table(100).append_column("city", pa.array(["a", None, "bb", "c"] * 25))
+    write(data.append_column("v", pa.array([[1.0, 2.0]] * 100)), file, rows=30)
+    content = bytearray(file.read_bytes())
+    at = int(place * len(content))
+    content[at : at + cut + 1] = bytes([byte])
+    file.write_bytes(content)
+    with contextlib.suppress(AuguriumError):
+        found = read_input(AMOUNT, file, keep=("*",))
+        assert len(found.rows) + len(found.rejected) == found.read_rows
 
 
 def test_pages_that_were_damaged_are_found(tmp_path: Path) -> None:
