@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from augurium.batch.output_fields import labels_of
+from augurium.batch.output_fields import is_binary, labels_of
 from augurium.batch.text_compression import compressed
 from augurium.core.errors import InvalidArgument
 
@@ -37,8 +37,7 @@ def check_columns(schema: pa.Schema) -> None:
     one that has the name of a vector's value.
     """
     for field in schema:
-        kind = field.type.value_type if pa.types.is_fixed_size_list(field.type) else field.type
-        if pa.types.is_nested(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary(kind):
+        if pa.types.is_nested(_kind(field)) or is_binary(_kind(field)):
             raise InvalidArgument(
                 f"CSV cannot hold column '{field.name}' of type {field.type}; leave it out, or "
                 "write Parquet, Arrow or JSON Lines"

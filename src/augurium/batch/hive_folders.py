@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from augurium.batch.output_fields import is_binary
 from augurium.core.errors import InvalidArgument
 
 DEFAULT = "__HIVE_DEFAULT_PARTITION__"
@@ -48,7 +49,7 @@ def check_folder_columns(fields: Sequence[pa.Field]) -> None:
     """Raises InvalidArgument for columns whose values have no texts."""
     for field in fields:
         kind = field.type
-        if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        if pa.types.is_nested(kind) or is_binary(kind):
             raise InvalidArgument(
                 f"the output cannot be partitioned by '{field.name}', because folders cannot be "
                 f"named by values of type {kind}; choose a column of texts, numbers or times"

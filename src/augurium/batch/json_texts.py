@@ -13,6 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from augurium.batch.output_fields import is_binary
+
 _TEXT = pa.large_string()
 _ESCAPED = r'["\\\x00-\x1f]'
 _encode = msgspec.json.Encoder().encode
@@ -44,7 +46,7 @@ def _texts(column: Any, kind: Any) -> Any:
         return _lists(column.flatten(), ends)
     if pa.types.is_struct(kind) and kind.num_fields and not column.null_count:
         return json_objects([field.name for field in kind], column.flatten())
-    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+    if pa.types.is_nested(kind) or is_binary(kind):
         return _encoded(column)
     return column.cast(_TEXT)
 

@@ -94,8 +94,14 @@ def _chosen(answered: Sequence[pa.Field], wanted: Sequence[str]) -> list[pa.Fiel
 
 
 def _plain(field: pa.Field) -> pa.Field:
-    """Without dictionaries, which may differ from block to block, and notes of whoever wrote it."""
+    """Without dictionaries, which may differ from block to block, views, which few formats know,
+    and notes of whoever wrote it.
+    """
     kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    if pa.types.is_string_view(kind):
+        kind = pa.string()
+    if pa.types.is_binary_view(kind):
+        kind = pa.binary()
     return pa.field(field.name, kind)
 
 

@@ -27,6 +27,15 @@ def field_of(spec: TensorSpec) -> pa.Field:
     return pa.field(spec.name, kind, metadata=labels)
 
 
+def is_binary(kind: pa.DataType) -> bool:
+    """Whether values are bytes, of any length or a fixed one."""
+    return bool(
+        pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_fixed_size_binary(kind)
+    )
+
+
 def labels_of(field: pa.Field) -> tuple[str, ...]:
     """The names of the classes that a vector has scores of; empty where they have none."""
     content = (field.metadata or {}).get(LABELS)

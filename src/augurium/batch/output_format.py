@@ -30,9 +30,7 @@ class RowsFile(Protocol):
 
 
 class OutputFormat(NamedTuple):
-    """`opened` makes a file of what is writable; `check` raises InvalidArgument for a schema that
-    the format cannot hold.
-    """
+    """A format with its compression; `suffix` is how its files' names end."""
 
     name: str
     compression: str
@@ -43,11 +41,29 @@ class OutputFormat(NamedTuple):
         return _opener(self.name)(stream, schema, self.compression)
 
     def check(self, schema: "pa.Schema") -> None:
-        """Raises InvalidArgument for a column that this format cannot hold, and says which can."""
+        """Raises InvalidArgument for a column that this format cannot hold."""
+        import pyarrow as pa
+
         if self.name == "csv":
             from augurium.batch.csv_output import check_columns
 
             check_columns(schema)
+        for field in schema:
+            try:
+                self._try(pa.schema([field]))
+            except (pa.ArrowException, ValueError, TypeError) as error:
+                raise InvalidArgument(
+                    f"{self.name} files cannot hold column '{field.name}' of type {field.type}; "
+                    "leave it out, or write another format"
+                ) from error
+
+    def _try(self, schema: "pa.Schema") -> None:
+        """Writes a missing value, which says more than any list of types would."""
+        import pyarrow as pa
+
+        file = self.open(pa.BufferOutputStream(), schema)
+        file.write(pa.table([pa.nulls(1, field.type) for field in schema], schema))
+        file.close()
 
 
 def output_format(spec: OutputSpec) -> OutputFormat:

@@ -65,6 +65,7 @@ def test_vectors_are_lists(rows: list[list[float | None] | None]) -> None:
         (pa.timestamp("ms"), [1_700_000_000_123], ["2023-11-14 22:13:20.123"]),
         (pa.timestamp("s", "UTC"), [1_700_000_000], ["2023-11-14 22:13:20Z"]),
         (pa.binary(), [b"\xff\x00", None], ["/wA=", None]),
+        (pa.binary(2), [b"\xff\x00", None], ["/wA=", None]),
         (pa.null(), [None, None], [None, None]),
         (pa.list_(pa.int64()), [[1, None], [], None], [[1, None], [], None]),
         (pa.list_(pa.list_(pa.int64(), 2), 1), [[[1, 2]]], [[[1, 2]]]),

@@ -1,17 +1,20 @@
 """Which columns the output has, in which order, and what they hold."""
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from augurium.batch.output_columns import OutputColumns
+from augurium.batch.partition_writer import open_writer
 from augurium.core.batch_job import OutputFormat, OutputSpec
 from augurium.core.errors import InvalidArgument, ModelFailed
 from augurium.core.signature import Signature
 from augurium.core.tensors import BFLOAT16, TensorSpec
+from tests.support.output_places import MemoryPlace
 
+FORMATS: tuple[OutputFormat, ...] = get_args(OutputFormat)
 KEPT = pa.schema([("id", pa.int64()), ("country", pa.dictionary(pa.int32(), pa.string()))])
 SIGNATURE = Signature(
     inputs=(TensorSpec("features", "FP32", (-1, 4)),),
@@ -147,6 +150,45 @@ def test_csv_refuses_columns_that_it_cannot_hold(kind: pa.DataType) -> None:
     with pytest.raises(InvalidArgument, match="CSV cannot hold column 'tags'"):
         OutputColumns(schema, SIGNATURE, spec("csv"), 3)
     OutputColumns(schema, SIGNATURE, spec("jsonl"), 3)
+
+
+KINDS = [
+    *(pa.bool_(), pa.int8(), pa.uint64(), pa.float16(), pa.float64(), pa.decimal128(20, 3)),
+    *(pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())),
+    *(pa.binary(), pa.large_binary(), pa.binary_view(), pa.binary(16), pa.null()),
+    *(pa.date32(), pa.date64(), pa.time32("s"), pa.time64("ns"), pa.duration("ms")),
+    *(pa.timestamp("ns", "Europe/Berlin"), pa.month_day_nano_interval()),
+    *(pa.list_(pa.int8()), pa.list_(pa.string(), 2), pa.struct([("a", pa.date32())])),
+    *(pa.map_(pa.string(), pa.int64()), pa.list_view(pa.int64())),
+]
+REFUSED: dict[str, list[pa.DataType]] = {
+    "parquet": [pa.month_day_nano_interval()],
+    "arrow": [],
+    "csv": [
+        *(pa.binary(), pa.large_binary(), pa.binary_view(), pa.binary(16)),
+        *(pa.list_(pa.int8()), pa.struct([("a", pa.date32())]), pa.map_(pa.string(), pa.int64())),
+        *(pa.list_view(pa.int64()), pa.month_day_nano_interval()),
+    ],
+    "jsonl": [pa.month_day_nano_interval()],
+}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_a_column_of_any_type_is_written_or_refused_before_any_work(
+    form: OutputFormat, kind: pa.DataType
+) -> None:
+    kept = pa.record_batch([pa.nulls(3, kind)], ["column"])
+    signature = Signature((), (TensorSpec("score", "FP32", (-1,)),))
+    if kind in REFUSED[form]:
+        with pytest.raises(InvalidArgument, match=r"(?i)cannot hold column 'column'"):
+            OutputColumns(kept.schema, signature, spec(form), 1)
+        return
+    columns = OutputColumns(kept.schema, signature, spec(form), 1)
+    writer = open_writer(spec(form), MemoryPlace(), "job", 1, 0)
+    writer.write(columns.batch(kept, {"score": np.zeros(3, np.float32)}))
+    (file,) = writer.close()
+    assert file.rows == 3
 
 
 def test_csv_has_a_column_per_class_and_refuses_one_that_is_called_like_it() -> None:
