@@ -6,6 +6,7 @@ import msgspec
 from fastapi import FastAPI
 
 from augurium.access.keys import IssuedKey, KeyDraft
+from augurium.batch.report import Report
 from augurium.control.activity import Activity
 from augurium.control.batch_schedule_views import (
     BatchRunList,
@@ -100,6 +101,7 @@ STRUCTS = (
     Profile,
     Readiness,
     Reason,
+    Report,
     RolloutDetail,
     RolloutList,
     RolloutOrder,

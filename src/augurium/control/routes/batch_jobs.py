@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from augurium.access.principal import Principal
+from augurium.batch.report import Report
 from augurium.control.batch_jobs import Order
 from augurium.control.batch_progress import LOOK_EVERY_S
 from augurium.control.batch_views import (
@@ -142,7 +143,7 @@ async def batch_job_events(
     )
 
 
-@router.get("/batch-jobs/{job}/report", response_class=Response)
+@router.get("/batch-jobs/{job}/report", **described(Report))
 async def batch_job_report(job: str, services: ServicesOf, caller: CallerOf) -> Response:
     """The report of a job that has ended, as JSON."""
     found = await services.batch.report(await _seen(services, caller, job))
