@@ -135,17 +135,20 @@ def test_another_job_of_the_same_input_leaves_the_same_bytes(place: Outgrown) ->
 
 
 def test_workers_that_are_killed_fifty_times_change_nothing(place: Outgrown) -> None:
+    """At random moments, two for every partition: a job that cannot begin gets nowhere."""
     chance, kills, turn = random.Random(3), 0, 0
     while kills < KILLS:
         turn += 1
         with place.client() as client:
-            job = _submitted(client, place.store, f"workers-{turn}")
-            while not client.batch_job(job.id).ended:
-                time.sleep(chance.uniform(0.05, 0.6))
-                workers = workers_of(job.id)
-                if workers and kills < KILLS:
-                    kills += _killed(chance.choice(workers))
-            assert client.batch_job(job.id).state == "succeeded", client.batch_log(job.id)
+            job = _submitted(client, place.store, f"workers-{turn}").id
+            seen = client.batch_job(job)
+            while not seen.ended:
+                for _ in range(2):
+                    time.sleep(chance.uniform(0.0, 1.0))
+                    workers = workers_of(job)
+                    kills += bool(workers) and _killed(chance.choice(workers))
+                seen = _gone_on(client, job, seen.committed)
+            assert seen.state == "succeeded", client.batch_log(job)
         _check(place, f"workers-{turn}")
 
 
@@ -230,6 +233,15 @@ def _ended_in_the_end(client: Client, job: str) -> BatchJob:
                 return found
             assert time.monotonic() < deadline, found
         time.sleep(0.2)
+
+
+def _gone_on(client: Client, job: str, committed: int) -> BatchJob:
+    """The job once it has more partitions, or has ended."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := client.batch_job(job)).ended and found.committed <= committed:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+    return found
 
 
 def _killed(process: psutil.Process) -> int:
