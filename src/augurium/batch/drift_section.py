@@ -37,17 +37,17 @@ def _drift_table(caption: str, found: Sequence[FeatureDrift], pictures: bool) ->
         heads.insert(1, "distribution")
     rows = []
     for one in found:
-        name = markup(one.name) + (" <small>output</small>" if one.part == "output" else "")
+        part = " <small>output</small>" if one.part == "output" else ""
         said = f"Shares of {one.name}, job and training"
         rows.append(
             [
-                name,
+                f'<div class="name">{markup(one.name)}{part}</div>',
                 *([small_histogram(said, one.bars) if one.bars else ""] if pictures else []),
                 f'<span class="{one.status}">{STATUSES[one.status]}</span>',
                 f"{one.psi:.3f}",
                 f"{one.js:.3f}",
                 share(one.missing),
-                markup("; ".join(one.reasons)),
+                f'<div class="reasons">{markup("; ".join(one.reasons))}</div>',
             ]
         )
     return table(caption, heads, rows)

@@ -53,7 +53,8 @@ table {{ border-collapse: collapse; width: 100%; font-size: 13px;
 th, td {{ text-align: left; padding: 5px 14px 5px 0; border-bottom: 1px solid var(--line);
   vertical-align: middle; }}
 th {{ color: var(--dim); font-weight: 500; white-space: nowrap; }}
-caption {{ text-align: left; }}
+.name {{ min-width: 130px; max-width: 200px; overflow-wrap: anywhere; }}
+.reasons {{ min-width: 200px; }} caption {{ text-align: left; }}
 .unseen {{ position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }}
 summary {{ cursor: pointer; color: var(--dim); margin-top: 10px; }}
 @media print {{ body {{ max-width: none; }} section {{ break-inside: avoid; }} }}

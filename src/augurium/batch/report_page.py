@@ -2,17 +2,18 @@
 has it. Nothing in it runs and nothing is fetched.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from augurium.batch.answers_section import answers_section
 from augurium.batch.drift_section import drift_section
 from augurium.batch.number_texts import amount, count, counted, duration, share, size
 from augurium.batch.page_parts import STATUSES, head, table
-from augurium.batch.report import Report
+from augurium.batch.report import Rejects, Report
 from augurium.batch.report_plots import Length, bars, shares
 from augurium.core.drawing import markup
 
 MOST_NULLS = 12
+MOST_REJECTS = 12
 KINDS = {
     "malformed": "no row of the format",
     "wrong_type": "a value of another type",
@@ -135,25 +136,38 @@ def _rejects(report: Report) -> Iterator[str]:
     if not report.rejects:
         yield "<p>None.</p></section>"
         return
-    rows = [
-        [markup(KINDS.get(one.kind, one.kind)), markup(one.column), count(one.rows)]
-        for one in report.rejects
-    ]
-    yield table("Rows set aside, by reason", ["reason", "column", "rows"], rows)
+    shown, rest = report.rejects[:MOST_REJECTS], report.rejects[MOST_REJECTS:]
+    yield _reject_table("Rows set aside, by reason", shown)
+    if rest:
+        yield f"<details><summary>{len(rest)} more</summary>"
+        yield _reject_table("Other reasons", rest)
+        yield "</details>"
     if report.rejected_examples:
-        examples = [
-            [
-                f"<code>{markup(row.file)}</code>",
-                count(row.row),
-                markup(row.column),
-                markup(row.reason),
-            ]
-            for row in report.rejected_examples
-        ]
         yield "<details open><summary>Examples</summary>"
-        yield table("Examples", ["file", "row", "column", "why"], examples)
+        yield _examples(report)
         yield "</details>"
     yield "</section>"
+
+
+def _reject_table(caption: str, found: Sequence[Rejects]) -> str:
+    rows = [
+        [markup(KINDS.get(one.kind, one.kind)), markup(one.column), count(one.rows)]
+        for one in found
+    ]
+    return table(caption, ["reason", "column", "rows"], rows)
+
+
+def _examples(report: Report) -> str:
+    rows = [
+        [
+            f"<code>{markup(row.file)}</code>",
+            count(row.row),
+            markup(row.column),
+            markup(row.reason),
+        ]
+        for row in report.rejected_examples
+    ]
+    return table("Examples", ["file", "row", "column", "why"], rows)
 
 
 def _facts(report: Report) -> Iterator[str]:

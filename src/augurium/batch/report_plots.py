@@ -14,7 +14,7 @@ from augurium.core.drawing import cut, markup, round_step
 
 WIDTH = 640
 ROW, LABEL, VALUE = 22, 190, 130
-MOST_LABEL = 28
+MOST_LABEL = 25
 PLOT_HEIGHT, PLOT_LEFT, PLOT_RIGHT, PLOT_TOP, PLOT_FOOT = 190, 52, 12, 22, 24
 SMALL_WIDTH, SMALL_HEIGHT = 150, 40
 TICKS = 6
