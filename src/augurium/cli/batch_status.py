@@ -81,15 +81,26 @@ def report(
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Prints the report of a job that has ended, as JSON, or writes it as a page with plots."""
+    """Shows the report of a job that has ended, or writes it as a page with plots."""
     from augurium.client import Client
 
     with Client() as client:
-        if html is None or json:
-            print_json(client.batch_report(which))
         if html is not None:
             html.write_text(client.batch_report_page(which), "utf-8")
             remark(f"report written to {html}")
+        if json:
+            print_json(client.batch_report(which))
+        elif html is None:
+            _show(client.batch_report(which))
+
+
+def _show(report: dict[str, Any]) -> None:
+    import msgspec
+
+    from augurium.batch.report import Report
+    from augurium.cli.batch_report import report_lines
+
+    print_fields(report_lines(msgspec.convert(report, Report)))
 
 
 def _printed(client: "Client", job: str, after: int, json: bool) -> int:
