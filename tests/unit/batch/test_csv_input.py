@@ -240,9 +240,11 @@ def test_a_missing_column_is_told_before_any_work(tmp_path: Path) -> None:
         read(tmp_path, "amount,Age,x\n1,2,3\n")
 
 
-def test_a_first_row_without_an_end_is_told(tmp_path: Path) -> None:
+def test_a_first_row_that_is_no_header_is_told(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match="does not end within"):
         read(tmp_path, "x" * 3_000_000)
+    with pytest.raises(InvalidArgument, match="cannot be read as CSV: field larger"):
+        read(tmp_path, "x" * 200_000 + "\n")
 
 
 def test_a_used_name_that_two_columns_have_is_refused(tmp_path: Path) -> None:
