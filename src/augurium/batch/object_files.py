@@ -36,6 +36,10 @@ class ObjectFiles:
         self._lock = threading.Lock()
         self._buckets: dict[str, tuple[RemotePlace, RangeReader]] = {}
 
+    def check(self, location: str) -> None:
+        """Raises InvalidArgument for a URL that no object store can be asked for."""
+        checked_url(location)
+
     def find(self, location: str) -> StoredFile | None:
         bucket, key = self._bucket(location)
         with remote_errors(location):
