@@ -37,6 +37,7 @@ def checked(order: SubmissionOrder) -> SubmissionVerdict:
     be, each with what to do about it.
     """
     # here, not above: whoever has not installed them is told so, and not shown a traceback
+    from augurium.batch.code_confinement import check_reach
     from augurium.batch.input_plan import look_at_input
     from augurium.batch.model_choice import choose
     from augurium.batch.output_place import StoragePlace
@@ -48,6 +49,7 @@ def checked(order: SubmissionOrder) -> SubmissionVerdict:
         raise InvalidArgument("this server has no engine 'ray'; leave the engine out")
     storage = Storage(order.storage, roots=order.roots)
     choose(version, spec.runtime, spec.explain)
+    check_reach(spec, version)
     plan = look_at_input(spec.input, version.signature, storage)
     _check_columns(spec, plan, version)
     files = {part.file for each in plan.partitions for part in each.fragments}
