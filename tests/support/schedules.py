@@ -2,6 +2,7 @@
 that can be set.
 """
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -113,6 +114,7 @@ class Schedules:
         self.jobs = MemoryJobs(self.job_store)
         self.places = MemoryPlaces()
         self.told: list[BatchNotice] = []
+        self.deaf = False
         self.control = self.another_control()
 
     def another_control(self, ahead: timedelta = timedelta(0)) -> BatchSchedules:
@@ -124,9 +126,15 @@ class Schedules:
             self.store,
             BatchRuns(self.store, self.jobs, clock),
             BatchArrivals(self.store, self.places, clock),
-            self.told.append,
+            self.tell,
             clock,
         )
+
+    async def tell(self, notice: BatchNotice) -> None:
+        """Takes what receivers are told; while `deaf`, control ends before they have answered."""
+        self.told.append(notice)
+        if self.deaf:
+            raise asyncio.CancelledError
 
     async def create(self, **fields: Any) -> None:
         """The schedule `hourly`, with these fields instead of the usual ones."""

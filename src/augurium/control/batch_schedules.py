@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import functools
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 import structlog
@@ -41,7 +41,7 @@ class BatchSchedules:
         store: BatchScheduleStore,
         runs: BatchRuns,
         arrivals: BatchArrivals,
-        tell: Callable[[BatchNotice], None],
+        tell: Callable[[BatchNotice], Awaitable[None]],
         clock: Clock,
     ) -> None:
         self.store = store
@@ -52,6 +52,7 @@ class BatchSchedules:
         self._clock = clock
         self._watch = ClockWatch(clock)
         self._busy: dict[str, asyncio.Task[None]] = {}
+        self._telling: dict[str, asyncio.Task[None]] = {}
         self._problems: dict[str, str] = {}
         self._problem = ""
         self._ended: Counter[tuple[str, str]] = Counter()
@@ -64,7 +65,8 @@ class BatchSchedules:
 
     async def stop(self) -> None:
         """Leaves everything as it is; whoever starts next goes on."""
-        tasks = [*self._busy.values(), *([self._task] if self._task else [])]
+        tasks = [*self._busy.values(), *self._telling.values()]
+        tasks += [self._task] if self._task else []
         for task in tasks:
             task.cancel()
         for task in tasks:
@@ -163,8 +165,8 @@ class BatchSchedules:
 
     async def settled(self) -> None:
         """Returns when nothing of what earlier turns began goes on."""
-        while self._busy:
-            await asyncio.wait(self._busy.values())
+        while begun := [*self._busy.values(), *self._telling.values()]:
+            await asyncio.wait(begun)
 
     async def _run(self) -> None:
         while True:
@@ -236,15 +238,23 @@ class BatchSchedules:
         return found
 
     async def _tell_ends(self) -> None:
-        """Tells, then writes down that it did: a control that dies in between tells twice, under
-        the same id.
+        for run in await asyncio.to_thread(self.store.untold):
+            if run.id not in self._telling:
+                self._ended[run.schedule, run.state] += 1
+                task = self._telling[run.id] = asyncio.create_task(self._tell_end(run))
+                task.add_done_callback(functools.partial(self._told, run.id))
+
+    async def _tell_end(self, run: BatchRun) -> None:
+        """Tells, then writes down that it did: a control that dies in between, or another one that
+        looks in between, tells it too, under the same id.
         """
-        untold = await asyncio.to_thread(self.store.untold)
-        for run in untold:
-            self._tell(notice(run))
-            self._ended[run.schedule, run.state] += 1
-        if untold:
-            await asyncio.to_thread(self.store.tell, untold)
+        await self._tell(notice(run))
+        # what cannot be written down now is told again
+        with contextlib.suppress(AuguriumError):
+            await asyncio.to_thread(self.store.tell, [run])
+
+    def _told(self, run: str, task: asyncio.Task[None]) -> None:
+        self._telling.pop(run, None)
 
     async def _known(self, name: str) -> BatchSchedule | None:
         with contextlib.suppress(NotFound):

@@ -46,6 +46,22 @@ class Told(Protocol):
     def at(self) -> datetime: ...
 
 
+class _Sending:
+    """An event on its way to so many receivers."""
+
+    def __init__(self, event: Told, receivers: int) -> None:
+        self.event = event
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._left = receivers + 1
+        self.one_done()
+
+    def one_done(self) -> None:
+        """One more of them has it, or will not get it."""
+        self._left -= 1
+        if self._left == 0:
+            self.done.set_result(None)
+
+
 class Webhooks:
     """The receivers of this node. Belongs to one event loop."""
 
@@ -63,7 +79,7 @@ class Webhooks:
         self._secret = secret
         self._transport = transport
         self._sleep = sleep
-        self._queues = {url: asyncio.Queue[Told](settings.queue_size) for url in settings.urls}
+        self._queues = {url: asyncio.Queue[_Sending](settings.queue_size) for url in settings.urls}
         self._tasks: list[asyncio.Task[None]] = []
         self._client: httpx.AsyncClient | None = None
 
@@ -97,26 +113,36 @@ class Webhooks:
         for queue in self._queues.values():
             await queue.join()
 
-    def offer(self, event: Told) -> None:
-        """Puts an event in every queue that has room; never waits."""
-        if self._settings.kinds and event.kind not in self._settings.kinds:
-            return
-        for url, queue in self._queues.items():
+    def offer(self, event: Told) -> "asyncio.Future[None]":
+        """Puts an event in every queue that has room; never waits.
+
+        What it returns is done when every receiver has taken the event or was given up.
+        """
+        wanted = not self._settings.kinds or event.kind in self._settings.kinds
+        queues = self._queues if wanted else {}
+        sending = _Sending(event, len(queues))
+        for url, queue in queues.items():
             try:
-                queue.put_nowait(event)
+                queue.put_nowait(sending)
             except asyncio.QueueFull:
                 self.counts["dropped"] += 1
                 log.warning("webhook dropped", host=_host(url), message=event.message_id)
+                sending.one_done()
+        return sending.done
 
-    async def _serve(self, url: str, queue: asyncio.Queue[Told], client: httpx.AsyncClient) -> None:
+    async def _serve(
+        self, url: str, queue: "asyncio.Queue[_Sending]", client: httpx.AsyncClient
+    ) -> None:
         """Sends in order: a receiver sees the events of a rollout as they happened."""
         while True:
-            event = await queue.get()
+            sending = await queue.get()
+            event = sending.event
             outcome = await self._deliver(url, event, client)
             self.counts[outcome] += 1
             if outcome != "delivered":
                 log.warning("webhook given up", host=_host(url), message=event.message_id)
             queue.task_done()
+            sending.one_done()
 
     async def _deliver(self, url: str, event: Told, client: httpx.AsyncClient) -> str:
         pause = FIRST_PAUSE_S

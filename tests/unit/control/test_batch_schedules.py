@@ -59,6 +59,24 @@ async def test_how_a_job_ended_is_written_down_and_told_once(world: Schedules) -
     assert (failed.job, failed.start) == (world.submitted[1].id, TEN + HOUR)
 
 
+async def test_a_control_that_dies_before_a_receiver_has_answered_leaves_the_telling_to_the_next(
+    world: Schedules,
+) -> None:
+    await world.create()
+    await world.later(HOUR)
+    world.end(world.submitted[0])
+    world.deaf = True
+    await world.turns()
+    before = len(world.told)
+    world.deaf = False
+    await world.turns(world.another_control())
+    await world.turns(world.another_control())
+
+    assert before > 0
+    assert len(world.told) == before + 1
+    assert len({one.message_id for one in world.told}) == 1
+
+
 async def test_without_catch_up_only_the_newest_of_missed_intervals_runs_and_others_are_told(
     world: Schedules,
 ) -> None:

@@ -113,6 +113,28 @@ async def test_a_receiver_that_never_answers_is_given_up_after_its_attempts() ->
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
+async def test_it_is_known_when_every_receiver_took_an_event_or_was_given_up() -> None:
+    answered = asyncio.Event()
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "slow.test":
+            await answered.wait()
+        return httpx.Response(204 if request.url.host == "slow.test" else 410)
+
+    settings = WebhookSettings(urls=(URL, "http://slow.test/"), kinds=("rolled_back",))
+    hooks = Webhooks(settings, ManualClock(), transport=httpx.MockTransport(slow))
+    hooks.start()
+    sent = hooks.offer(an_event())
+    assert hooks.offer(an_event(kind="step")).done()
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert not sent.done()
+    answered.set()
+    async with asyncio.timeout(10):
+        await sent
+    await hooks.stop()
+
+
 async def test_a_redirect_is_not_followed() -> None:
     def elsewhere(request: httpx.Request) -> httpx.Response:
         assert request.url == URL
