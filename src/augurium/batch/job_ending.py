@@ -66,6 +66,8 @@ class JobEnding:
         publish(job.spec.output, self._place, _facts(job, plan), results)
         report = self._report.written(plan, results)
         self._store.move(job.id, job.token, "succeeded", report=report)
+        rows = sum(result.written_rows for result in results)
+        self._store.log(job.id, "info", f"{rows:,} answers are visible at {job.spec.output.path}")
 
     def _results(self) -> Iterator[PartitionResult]:
         after = -1

@@ -63,7 +63,9 @@ class JobSetup:
         pool.prepare(await asyncio.to_thread(self._load, version, source, files))
         if plan is not None:
             return plan
-        return await self._kept(JobPlan(source, model, await self._batch_size(source, pool)))
+        plan = await self._kept(JobPlan(source, model, await self._batch_size(source, pool)))
+        await asyncio.to_thread(self._store.log, job.id, "info", _told(plan))
+        return plan
 
     def _version(self) -> tuple[Version, DevicePolicy]:
         job = self._job
@@ -136,3 +138,13 @@ class JobSetup:
         return read_plan(
             await asyncio.to_thread(self._store.plan, job.id, job.token, plan.stored())
         )
+
+
+def _told(plan: JobPlan) -> str:
+    """What a person wants to know of a plan."""
+    source = plan.input
+    rows = "" if source.rows is None else f", {source.rows:,} rows"
+    return (
+        f"{source.files:,} files{rows}, cut into {len(source.partitions):,} partitions;"
+        f" {plan.model.runtime} scores {plan.batch_size:,} rows at a time"
+    )

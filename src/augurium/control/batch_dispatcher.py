@@ -157,6 +157,8 @@ class BatchDispatcher:
             raise
         self._starting[job.id] = self._clock.monotonic() + STARTS_WITHIN_S
         self.counts.follow(job)
+        what = "begins" if job.token == 1 else "goes on"
+        await self._note(job, "info", f"{what} on {self._holder}")
 
     async def _settle(self, ended: EndedProcess) -> None:
         """A process that did what it should has told the store; of others the job is queued."""
