@@ -68,6 +68,7 @@ bench: $(DEV) ## measure against Triton, mosec and FastAPI; needs wrk, h2load an
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.payloads
 	$(BIN)/python -m benchmarks.batch
+	$(BIN)/python -m benchmarks.batch_beside
 
 docs: $(DEV) ## write the reference pages that come from the code
 	$(BIN)/python tools/generate_docs.py

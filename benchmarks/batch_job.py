@@ -9,6 +9,7 @@ import msgspec
 import psutil
 
 from augurium.client import Client
+from augurium.client.batch_run import BatchRun
 from augurium.core.errors import Unprocessable
 from benchmarks.augurium_node import AuguriumNode
 from benchmarks.batch_peers import Run, answers_in
@@ -57,6 +58,23 @@ class JobNode:
     def mib(self) -> float:
         """The memory of the node itself, which has no job now."""
         return self._node.pss_bytes() / MIB
+
+    @property
+    def rest_port(self) -> int:
+        """Where the node answers predictions."""
+        return self._node.ports.rest
+
+    def serve(self, model: Path, name: str) -> None:
+        """Serves another model beside that of the jobs."""
+        self._node.register(model, name)
+
+    def begin(self, rows: Path, output: Path, **options: Any) -> BatchRun:
+        """Starts a job on a folder and returns when rows are scored."""
+        job = self._client.batch(MODEL, rows, output, **options)
+        for seen in job.looks(LOOK_S):
+            if seen.progress.read_rows:
+                return job
+        raise Unprocessable(f"the job ended before it was seen: {job.job.reason}")
 
     def run(self, rows: Path, output: Path, **options: Any) -> JobRun:
         """Scores a folder. Raises Unprocessable when the job fails or leaves rows out."""

@@ -34,8 +34,12 @@ class OpenLoad:
         return f"REST open {self.rate}/s"
 
     def send(self, server: RunningServer, seconds: float) -> Figures:
+        return self.send_to(server.ports.rest, seconds)
+
+    def send_to(self, port: int, seconds: float) -> Figures:
+        """The same to whoever listens on a port of this machine."""
         command = (
-            *(str(self._program()), str(server.ports.rest), INFER_PATH, str(self.workload.bodies)),
+            *(str(self._program()), str(port), INFER_PATH, str(self.workload.bodies)),
             *(str(self.rate), str(seconds), str(WARMUP_S), str(CONNECTIONS), str(SEED)),
         )
         return msgspec.json.decode(run_tool(command, seconds, os.environ), type=Figures)
