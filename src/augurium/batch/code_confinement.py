@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from augurium.batch.scorer import ModelFiles
+from augurium.batch.model_files import ModelFiles
 from augurium.batch.stored_file import is_url
 from augurium.batch.worker_start import Confinement
 from augurium.core.batch_job import BatchSpec

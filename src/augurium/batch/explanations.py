@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from augurium.batch.scorer import ModelFiles
+from augurium.batch.model_files import ModelFiles
 from augurium.core.errors import InvalidArgument, ModelFailed
 from augurium.core.tensors import Array
 

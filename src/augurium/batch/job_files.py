@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 
 from augurium.batch.model_choice import ModelChoice
-from augurium.batch.scorer import ModelFiles
+from augurium.batch.model_files import ModelFiles
 from augurium.core.device_policy import DevicePolicy
 from augurium.registry.artifacts import ArtifactStore
 from augurium.registry.records import Artifact, Version

@@ -7,10 +7,10 @@ from augurium.batch.code_confinement import check_reach, confinement_of, runs_co
 from augurium.batch.job_files import JobFiles
 from augurium.batch.job_plan import JobPlan, read_plan
 from augurium.batch.model_choice import ModelChoice, choose
+from augurium.batch.model_files import ModelFiles
 from augurium.batch.output_place import StoragePlace
 from augurium.batch.partition import InputPlan
 from augurium.batch.publication import check_output
-from augurium.batch.scorer import ModelFiles
 from augurium.batch.storage import Storage
 from augurium.batch.worker_messages import Convert, Converted, Load, Measure, Measured
 from augurium.batch.worker_pool import WorkerPool, cores

@@ -8,6 +8,7 @@ import msgspec
 
 from augurium.batch.batch_size import USUAL_BATCH, find_batch_size
 from augurium.batch.explanations import Explainer, load_contributions
+from augurium.batch.model_files import LARGEST_BATCH
 from augurium.batch.output_columns import columns_of_job
 from augurium.batch.output_place import StoragePlace
 from augurium.batch.partition import Partition, PartitionResult, RejectedRow
@@ -17,7 +18,7 @@ from augurium.batch.partition_writer import open_writer
 from augurium.batch.row_batches import RowBatch, cut
 from augurium.batch.row_counts import RowCounts
 from augurium.batch.row_scoring import RowScoring
-from augurium.batch.scorer import LARGEST_BATCH, Scorer
+from augurium.batch.scorer import Scorer
 from augurium.batch.stage_times import StageTimes
 from augurium.batch.storage import Storage
 from augurium.batch.summary_counter import SummaryCounter

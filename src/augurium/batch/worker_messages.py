@@ -6,8 +6,8 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct
 
+from augurium.batch.model_files import ModelFiles
 from augurium.batch.partition import InputPlan, Partition, PartitionResult, RejectedRow
-from augurium.batch.scorer import ModelFiles
 from augurium.core.batch_job import BatchSpec
 from augurium.core.errors import ErrorKind
 from augurium.core.settings import StorageSettings
