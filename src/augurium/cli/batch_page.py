@@ -69,6 +69,8 @@ def standing(job: "BatchJobSummary") -> str:
 
 def line(job: "BatchJobSummary") -> str:
     """How it stands, in one line."""
+    if job.state == "running" and job.partitions is None and job.wanted == "run":
+        return "starting"
     said = [standing(job), share(job), rows(job)]
     if not job.ended and job.progress.rows_per_s:
         said.append(f"{job.progress.rows_per_s:,.0f} rows/s")

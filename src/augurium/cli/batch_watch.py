@@ -62,8 +62,13 @@ def _tell(job: "BatchJob", json: bool) -> None:
         print_json(job)
         return
     print_fields(fields(job))
-    again = "" if job.state == "succeeded" else f"; go on with `augurium batch retry {job.id}`"
-    remark(f"Its report: `augurium batch report {job.id} --html FILE`{again}")
+    if job.state == "succeeded":
+        remark(f"Its report: `augurium batch report {job.id} --html FILE`.")
+    else:
+        remark(
+            f"What happened: `augurium batch logs {job.id}`. Once that is mended, it goes on with"
+            f" `augurium batch retry {job.id}`."
+        )
 
 
 def _bar(run: "BatchRun") -> None:
