@@ -19,10 +19,12 @@ from tests.support.models import Tabular
 from tests.support.node import AUGURIUM, Node, clean_environment, control_of
 from tests.support.scoring import (
     FILE_ROWS,
+    GROUP_ROWS,
     PATIENCE_S,
     ROWS,
     Scoring,
     answered,
+    awaited_process_of,
     begun,
     check_answers,
     deploy_scorer,
@@ -32,8 +34,9 @@ from tests.support.scoring import (
     scoring_of,
 )
 
+KILLS = 3
 # many small steps of one process: whoever is killed is in the middle of them
-SLOWLY: dict[str, Any] = {"partition_rows": 5_000, "workers": 1}
+SLOWLY: dict[str, Any] = {"partition_rows": GROUP_ROWS, "workers": 1}
 
 
 @pytest.fixture(scope="module")
@@ -182,16 +185,17 @@ def test_a_job_whose_process_is_killed_again_and_again_answers_every_row_once(
     client: Client, scoring: Scoring, tmp_path: Path
 ) -> None:
     run = client.batch("churn", scoring.rows, tmp_path / "out", keep=["id"], **SLOWLY)
-    for _ in range(3):
-        committed = begun(client, run.id).committed
-        process = process_of(run.id)
-        process.kill()
-        while (known := client.batch_job(run.id)).committed <= committed and not known.ended:
+    for _ in range(KILLS):
+        process = awaited_process_of(run.id)
+        committed = client.batch_job(run.id).committed
+        while (known := client.batch_job(run.id)).committed <= committed:
+            assert not known.ended
             time.sleep(0.02)
+        process.kill()
     run.wait(PATIENCE_S)
 
     deaths = [line for line in run.log() if "its process ended (SIGKILL)" in line.text]
-    assert len(deaths) == 3
+    assert len(deaths) == KILLS
     check_answers(tmp_path / "out", scoring)
 
 
@@ -243,7 +247,7 @@ def test_a_paused_job_rests_and_goes_on_where_it_was(
     run.pause()
     paused = next(job for job in run.looks() if job.state == "paused" or job.ended)
     assert paused.state == "paused"
-    assert 0 < paused.committed < ROWS / 5_000
+    assert 0 < paused.committed < ROWS / GROUP_ROWS
     run.resume()
     run.wait(PATIENCE_S)
 

@@ -14,6 +14,7 @@ from tests.support.node import Node
 from tests.support.postgres_server import PostgresServer, postgres_server
 from tests.support.s3_server import BUCKET, S3Server, s3, s3_server
 from tests.support.scoring import (
+    GROUP_ROWS,
     PATIENCE_S,
     begun,
     check_answers,
@@ -69,7 +70,7 @@ def test_a_job_between_object_stores_outlives_its_database(
             s3.url(f"{tmp_path.name}/rows/*.parquet"),
             s3.url(f"{tmp_path.name}/out"),
             keep=["id"],
-            partition_rows=5_000,
+            partition_rows=GROUP_ROWS,
             workers=1,
         )
         begun(client, run.id)

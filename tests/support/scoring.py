@@ -14,7 +14,7 @@ from augurium.client import Client
 from augurium.client.batch_results import BatchJob
 from tests.support.models import FEATURES, Tabular
 
-FILES, FILE_ROWS = 4, 50_000
+FILES, FILE_ROWS, GROUP_ROWS = 4, 50_000, 1_000
 ROWS = FILES * FILE_ROWS
 NAMES = [f"f{number}" for number in range(FEATURES)]
 PATIENCE_S = 120.0
@@ -33,7 +33,7 @@ def scoring_of(tabular: Tabular, folder: Path) -> Scoring:
     for number in range(FILES):
         some = slice(number * FILE_ROWS, (number + 1) * FILE_ROWS)
         columns = {"id": np.arange(ROWS)[some]} | dict(zip(NAMES, rows[some].T, strict=True))
-        pq.write_table(pa.table(columns), folder / f"{number}.parquet", row_group_size=5_000)
+        pq.write_table(pa.table(columns), folder / f"{number}.parquet", row_group_size=GROUP_ROWS)
     scores = tabular.model.predict_proba(rows)[:, 1]
     return Scoring(folder, dict(enumerate(scores.tolist())))
 
@@ -91,6 +91,17 @@ def process_of(job: str) -> psutil.Process:
     """The one that runs a job."""
     (found,) = processes_of(job)
     return found
+
+
+def awaited_process_of(job: str) -> psutil.Process:
+    """The one that runs a job, as soon as there is one again."""
+    give_up_at = time.monotonic() + PATIENCE_S
+    while time.monotonic() < give_up_at:
+        found = [process for process in processes_of(job) if not is_gone(process)]
+        if found:
+            return found[0]
+        time.sleep(0.02)
+    raise AssertionError(f"job {job} has no process")
 
 
 def is_gone(process: psutil.Process) -> bool:
