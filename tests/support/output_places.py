@@ -23,6 +23,10 @@ class MemoryPlace:
     def create(self, name: str) -> FileSink:
         return _MemorySink(self.files, name)
 
+    def check_writable(self, name: str) -> None:
+        self.put(name, b"")
+        self.delete([name])
+
     def put(self, name: str, content: bytes) -> None:
         self.files[name] = content
 
@@ -78,6 +82,10 @@ class FragilePlace:
     def create(self, name: str) -> FileSink:
         self._step()
         return self._place.create(name)
+
+    def check_writable(self, name: str) -> None:
+        self._step()
+        self._place.check_writable(name)
 
     def put(self, name: str, content: bytes) -> None:
         self._step()

@@ -39,6 +39,18 @@ class StoragePlace:
         most_bytes = MOST_OBJECT_BYTES if self._is_url else sys.maxsize
         return StorageSink(self._storage.create(self._location(name)), most_bytes)
 
+    def check_writable(self, name: str) -> None:
+        place = Path(self._url)
+        absent = (
+            [] if self._is_url else [one for one in (place, *place.parents) if not one.exists()]
+        )
+        self.put(name, b"")
+        self.delete([name])
+        for folder in absent:
+            # what another job has begun to fill meanwhile stays
+            with suppress(OSError):
+                folder.rmdir()
+
     def put(self, name: str, content: bytes) -> None:
         self._storage.put(self._location(name), content)
 

@@ -45,7 +45,7 @@ def check_output(spec: OutputSpec, place: OutputPlace, inputs: Collection[str] =
             "choose another folder for the output"
         )
     _check_mode(spec, place, own=())
-    _check_writable(place)
+    place.check_writable(f"{FOLDER}writable-{new_id()}")
 
 
 def publish(
@@ -131,12 +131,6 @@ def _check_mode(spec: OutputSpec, place: OutputPlace, own: Collection[str]) -> N
             "removes what jobs have written and nothing else; move it away, or choose another "
             "folder"
         )
-
-
-def _check_writable(place: OutputPlace) -> None:
-    name = f"{FOLDER}writable-{new_id()}"
-    place.put(name, b"")
-    place.delete([name])
 
 
 def _matters(spec: OutputSpec, name: str) -> bool:

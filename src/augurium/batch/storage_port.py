@@ -38,6 +38,11 @@ class OutputPlace(Protocol):
     def create(self, name: str) -> FileSink:
         """A file in pieces, whatever its size; takes the place of one that is there."""
 
+    def check_writable(self, name: str) -> None:
+        """Writes a file of this name and removes it, with all that was made for it. Raises what
+        keeps it from that.
+        """
+
     def put(self, name: str, content: bytes) -> None:
         """A small file, whole and safe from a power loss."""
 
