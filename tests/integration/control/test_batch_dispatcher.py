@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from augurium.registry.database import open_database, sqlite_url
 from augurium.registry.records import Artifact, VersionDraft
 from augurium.registry.sql_batch_jobs import SqlBatchJobs
 from augurium.registry.sql_registry import SqlRegistry
+from tests.support.frozen_process import freeze
 
 PATIENCE_S = 30.0
 SETTINGS = BatchSettings(lease_s=2, attempts=3, most_running=2)
@@ -101,13 +101,6 @@ class Desk:
         """What processes wrote down of this kind, in the order in which they did."""
         lines = self.notes.read_text().splitlines() if self.notes.exists() else []
         return [line.removeprefix(f"{what} ") for line in lines if line.startswith(what)]
-
-    def freeze(self, pid: int) -> None:
-        """Stops a process while it holds no lock of the database, which nobody could break."""
-        with contextlib.closing(sqlite3.connect(self.home / "registry.db")) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            kill(pid, signal.SIGSTOP)
-            connection.rollback()
 
     async def until(self, reached: Callable[[], bool]) -> None:
         """Goes on with turns until this is so."""
@@ -217,7 +210,7 @@ async def test_a_process_that_stands_still_is_ended_when_its_lease_is_over(
     job = desk.submit(partitions="3", waits_for=str(gate))
     await desk.until(lambda: desk.noted("partition") == ["0"])
     first = int(desk.noted("life")[0])
-    desk.freeze(first)
+    freeze(first, desk.home / "registry.db")
     await desk.until(lambda: len(desk.noted("life")) == 2)
     gate.touch()
     await desk.until_state(job, "succeeded")
