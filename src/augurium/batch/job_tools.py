@@ -61,15 +61,16 @@ class JobTools:
         load, times = self._load, StageTimes()
         writer = open_writer(load.spec.output, self._place, load.job, load.token, partition.number)
         summary = SummaryCounter(load.signature, load.plan, self._profile)
-        counts = RowCounts(writer, summary)
+        counts = RowCounts(writer, summary, tell)
         scoring = RowScoring(
             self._scorer, self._explainer, times, lambda batch: tell(_running(batch)), counts.reject
         )
         rows = self._rows(partition, counts.reject)
+        counts.follow(rows)
         run = PartitionRun(
             rows, scoring, load.plan.kept, self._columns, writer, summary, counts, times
         )
-        return run.run(partition.number, batch_size, deadly, tell)
+        return run.run(partition.number, batch_size, deadly)
 
     def measure(self, partition: Partition) -> Measured:
         """Finds the batch size with the first rows of a partition."""

@@ -1,7 +1,7 @@
 """One partition from its rows to its files: read, scored and written side by side."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -15,10 +15,6 @@ from augurium.batch.row_counts import RowCounts
 from augurium.batch.row_scoring import MODEL_FAILED, Answered, RowScoring
 from augurium.batch.stage_times import StageTimes
 from augurium.batch.summary_counter import SummaryCounter
-from augurium.batch.worker_messages import Counted, Note
-
-# how often it is told how far a partition is
-TOLD_EVERY_S = 0.2
 
 
 class PartitionRun:
@@ -46,16 +42,13 @@ class PartitionRun:
         self._counts = counts
         self._times = times
 
-    def run(
-        self, number: int, batch_size: int, deadly: Mapping[int, str], tell: Callable[[Note], None]
-    ) -> PartitionResult:
+    def run(self, number: int, batch_size: int, deadly: Mapping[int, str]) -> PartitionResult:
         """What the partition came to; its files wait. `deadly` are places of rows that end the
         process which scores them, with why they are set aside.
 
         Raises what reading and writing do; nothing is left of the files then.
         """
         cpu_before_s = time.process_time()
-        told_at = time.monotonic()
         try:
             with (
                 Ahead(self._read(), name="read") as blocks,
@@ -64,15 +57,12 @@ class PartitionRun:
                 self._write_nothing()
                 for answered in answers:
                     self._write(answered)
-                    if time.monotonic() - told_at > TOLD_EVERY_S:
-                        told_at = time.monotonic()
-                        tell(self._told())
             with self._times.of("store"):
                 files = self._writer.close()
         except BaseException:
             self._writer.abort()
             raise
-        counts = self._told()
+        counts = self._counts.counted
         return PartitionResult(
             number,
             files,
@@ -83,9 +73,6 @@ class PartitionRun:
             stage_s=self._times.seconds,
             summary=self._summary.summary(time.process_time() - cpu_before_s),
         )
-
-    def _told(self) -> Counted:
-        return self._counts.told(self._rows.read_rows, self._rows.filtered_rows)
 
     def _read(self) -> Iterator[RowBlock]:
         blocks = iter(self._rows)
@@ -118,4 +105,4 @@ class PartitionRun:
             rows = self._columns.batch(kept, answered.outputs, answered.more)
             self._writer.write(rows)
         self._summary.count_outputs(rows)
-        self._counts.written += rows.num_rows
+        self._counts.wrote(rows.num_rows)
