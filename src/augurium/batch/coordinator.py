@@ -1,23 +1,20 @@
 """One job from its claim to its end: planned, scored by workers, committed, published."""
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 
 import msgspec
 
 from augurium.batch.bad_row_limit import BadRowLimit
+from augurium.batch.engine import Engine
 from augurium.batch.job_ending import JobEnding
-from augurium.batch.job_plan import JobPlan
 from augurium.batch.job_progress import JobProgress
 from augurium.batch.job_setup import JobSetup
 from augurium.batch.lease_keeper import LeaseKeeper, Stopped
-from augurium.batch.partition import Partition, PartitionResult
-from augurium.batch.partition_scoring import PartitionScoring
+from augurium.batch.partition import PartitionResult
 from augurium.batch.worker_messages import Counted
-from augurium.batch.worker_pool import PooledWorker, WorkerPool
+from augurium.batch.worker_pool import WorkerPool
 from augurium.core.clock import Clock
 from augurium.core.errors import NotReady
 from augurium.registry.batch_records import BatchJob, BatchProgress
@@ -37,6 +34,7 @@ class Coordinator:
         setup: JobSetup,
         ending: JobEnding,
         pool: WorkerPool,
+        engine: Engine,
         lease_s: float,
         clock: Clock,
     ) -> None:
@@ -45,6 +43,7 @@ class Coordinator:
         self._setup = setup
         self._ending = ending
         self._pool = pool
+        self._engine = engine
         self._keeper = LeaseKeeper(store, job.id, job.token, lease_s, self._told, clock)
         self._clock = clock
         self._progress: JobProgress | None = None
@@ -75,28 +74,26 @@ class Coordinator:
         """Has all partitions scored that are not committed yet."""
         plan = await self._setup.prepare(self._pool)
         done = await asyncio.to_thread(self._ending.results)
-        progress = JobProgress(plan.input.rows, len(self._pool.workers), self._clock)
+        progress = JobProgress(plan.input.rows, self._engine.workers, self._clock)
         for result in done:
             progress.commit(result)
         self._progress = progress
         limit = BadRowLimit(self._job.spec.max_bad_rows, plan.input.rows)
         limit.check(progress.rejected)
         committed = {result.number for result in done}
-        waiting = deque(each for each in plan.input.partitions if each.number not in committed)
-        async with asyncio.TaskGroup() as tasks:
-            for worker in self._pool.workers:
-                line = _Line(self, worker, plan, progress, limit)
-                tasks.create_task(line.serve(waiting))
+        waiting = [each for each in plan.input.partitions if each.number not in committed]
+        await self._engine.score(plan, waiting, _Desk(self, progress, limit))
         counted = progress.counted
         limit.check_end(progress.rejected, counted.read_rows - counted.filtered_rows)
         # who asks afterwards shall not see it as it was a moment before its end
         with suppress(NotReady):
-            await asyncio.to_thread(
-                self._store.renew, self._job.id, self._job.token, progress.now()
-            )
+            await asyncio.to_thread(self._store.renew, self._job.id, self._job.token, self._told())
 
     def _told(self) -> BatchProgress:
-        return self._progress.now() if self._progress is not None else self._job.progress
+        if self._progress is None:
+            return self._job.progress
+        # of a cluster, it is known only when it answers
+        return msgspec.structs.replace(self._progress.now(), workers=self._engine.workers)
 
     async def commit(self, result: PartitionResult) -> None:
         """Makes a partition done for good; waits for a database that is away."""
@@ -118,32 +115,21 @@ class Coordinator:
             await asyncio.to_thread(self._store.log, self._job.id, "warning", text)
 
 
-class _Line:
-    """One worker, which scores one partition after another."""
+class _Desk:
+    """What is done about what an engine brings."""
 
-    def __init__(
-        self,
-        job: Coordinator,
-        worker: PooledWorker,
-        plan: JobPlan,
-        progress: JobProgress,
-        limit: BadRowLimit,
-    ) -> None:
+    def __init__(self, job: Coordinator, progress: JobProgress, limit: BadRowLimit) -> None:
         self._job = job
-        self._scoring = PartitionScoring(worker, plan.batch_size, job.warn)
         self._progress = progress
         self._limit = limit
+        self.warn = job.warn
 
-    async def serve(self, waiting: deque[Partition]) -> None:
-        """Until no partition waits any more."""
-        while waiting:
-            partition = waiting.popleft()
-            result = await self._scoring.score(partition, partial(self._hear, partition.number))
-            await self._job.commit(result)
-            self._progress.commit(result)
-            self._limit.check(self._progress.rejected)
+    async def take(self, result: PartitionResult) -> None:
+        await self._job.commit(result)
+        self._progress.commit(result)
+        self._limit.check(self._progress.rejected)
 
-    def _hear(self, number: int, counted: Counted) -> None:
+    def hear(self, number: int, counted: Counted) -> None:
         self._progress.runs(number, counted)
         self._limit.check(self._progress.rejected, counted.example)
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from augurium.batch.engine import Engine
 from augurium.batch.job_plan import JobPlan
 from augurium.batch.partition import PartitionResult
 from augurium.batch.report import ReportFacts, report_of
-from augurium.batch.worker_pool import WorkerPool
 from augurium.core.clock import Clock
 from augurium.core.errors import NotFound
 from augurium.registry.artifacts import ArtifactStore
@@ -17,7 +17,7 @@ from augurium.statistics.profiles import Profile
 
 
 class JobReport:
-    """Makes the report of one job, which `pool` has scored. `per_core_hour` is what an hour of a
+    """Makes the report of one job, which `engine` has scored. `per_core_hour` is what an hour of a
     core costs, 0 if that is not known.
     """
 
@@ -28,14 +28,14 @@ class JobReport:
         job: BatchJob,
         per_core_hour: float,
         clock: Clock,
-        pool: WorkerPool,
+        engine: Engine,
     ) -> None:
         self._registry = registry
         self._artifacts = artifacts
         self._job = job
         self._per_core_hour = per_core_hour
         self._clock = clock
-        self._pool = pool
+        self._engine = engine
 
     def written(self, plan: JobPlan, results: Sequence[PartitionResult]) -> bytes:
         """The report as JSON. Blocking."""
@@ -48,8 +48,9 @@ class JobReport:
             output=job.spec.output.path,
             wall_s=(now - (job.started_at or now)).total_seconds(),
             # a job that is published by another process than scored it has told how many there were
-            workers=job.progress.workers or len(self._pool.workers),
+            workers=job.progress.workers or self._engine.workers,
             batch_size=plan.batch_size,
+            engine="ray" if job.spec.engine == "ray" else "local",
             per_core_hour=self._per_core_hour,
         )
         return msgspec.json.encode(report_of(facts, plan.input, results, self._profile()))

@@ -12,6 +12,7 @@ from augurium.batch.job_files import JobFiles
 from augurium.batch.job_report import JobReport
 from augurium.batch.job_setup import JobSetup
 from augurium.batch.lease_keeper import Stopped
+from augurium.batch.local_engine import LocalEngine
 from augurium.batch.output_place import StoragePlace
 from augurium.batch.storage import Storage
 from augurium.batch.worker_pool import WorkerPool
@@ -46,12 +47,14 @@ async def run_job(
             return
         storage = Storage(settings.storage, roots=settings.batch.roots or None)
         price = settings.batch.cost_per_core_hour
-        report = JobReport(registry, artifacts, claimed, price, clock, pool)
+        engine = LocalEngine(pool)
+        report = JobReport(registry, artifacts, claimed, price, clock, engine)
         place = StoragePlace(storage, claimed.spec.output.path)
         ending = JobEnding(store, claimed, place, report)
         with JobFiles(artifacts, home.batch / job) as files:
             setup = JobSetup(store, registry, files, storage, settings, claimed)
-            work = Coordinator(store, claimed, setup, ending, pool, settings.batch.lease_s, clock)
+            lease_s = settings.batch.lease_s
+            work = Coordinator(store, claimed, setup, ending, pool, engine, lease_s, clock)
             outcome = await _outcome(work, stop)
         # what a worker was at may be swept now
         await pool.close()
