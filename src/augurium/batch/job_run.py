@@ -7,6 +7,7 @@ from contextlib import closing, suppress
 import structlog
 
 from augurium.batch.coordinator import Coordinator
+from augurium.batch.engine import Engine
 from augurium.batch.job_ending import JobEnding
 from augurium.batch.job_files import JobFiles
 from augurium.batch.job_report import JobReport
@@ -14,8 +15,11 @@ from augurium.batch.job_setup import JobSetup
 from augurium.batch.lease_keeper import Stopped
 from augurium.batch.local_engine import LocalEngine
 from augurium.batch.output_place import StoragePlace
+from augurium.batch.ray_engine import RayEngine
 from augurium.batch.storage import Storage
-from augurium.batch.worker_pool import WorkerPool
+from augurium.batch.worker_pool import WorkerPool, cores
+from augurium.core.batch_job import BatchSpec
+from augurium.core.batch_settings import BatchSettings
 from augurium.core.clock import SystemClock
 from augurium.core.errors import AuguriumError, NotReady
 from augurium.core.home import NodeConfig
@@ -47,7 +51,7 @@ async def run_job(
             return
         storage = Storage(settings.storage, roots=settings.batch.roots or None)
         price = settings.batch.cost_per_core_hour
-        engine = LocalEngine(pool)
+        engine = _engine(claimed.spec, settings.batch, pool)
         report = JobReport(registry, artifacts, claimed, price, clock, engine)
         place = StoragePlace(storage, claimed.spec.output.path)
         ending = JobEnding(store, claimed, place, report)
@@ -61,6 +65,13 @@ async def run_job(
         if outcome is not None:
             with suppress(LeaseLost):
                 await asyncio.to_thread(_tell, store, claimed, ending, outcome)
+
+
+def _engine(spec: BatchSpec, settings: BatchSettings, pool: WorkerPool) -> Engine:
+    if spec.engine != "ray":
+        return LocalEngine(pool)
+    workers = spec.workers or settings.workers or (0 if settings.ray_address else cores())
+    return RayEngine(pool, workers, settings.ray_address)
 
 
 async def _outcome(work: Coordinator, stop: asyncio.Event) -> Stopped | AuguriumError | None:

@@ -89,6 +89,9 @@ class JobSetup:
         return plan
 
     def _workers(self) -> int:
+        if self._job.spec.engine == "ray":
+            # it only finds out how, see `RayEngine`
+            return 1
         return self._job.spec.workers or self._settings.batch.workers or cores()
 
     async def _model_files(

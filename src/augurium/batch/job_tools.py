@@ -59,7 +59,9 @@ class JobTools:
     ) -> PartitionResult:
         """Scores a partition; its files wait. Raises what reading and writing do."""
         load, times = self._load, StageTimes()
-        writer = open_writer(load.spec.output, self._place, load.job, load.token, partition.number)
+        writer = open_writer(
+            load.spec.output, self._place, load.job, load.token, partition.number, load.mark
+        )
         summary = SummaryCounter(load.signature, load.plan, self._profile)
         counts = RowCounts(writer, summary, tell)
         scoring = RowScoring(

@@ -76,30 +76,39 @@ class PartFiles:
     """Opens the files of one partition."""
 
     def __init__(
-        self, place: OutputPlace, form: OutputFormat, job: str, token: int, partition: int
+        self,
+        place: OutputPlace,
+        form: OutputFormat,
+        job: str,
+        token: int,
+        partition: int,
+        mark: str,
     ) -> None:
         self._place = place
         self._form = form
         self._job = job
         self._token = token
         self._partition = partition
+        self._mark = mark
 
     def open(self, schema: "pa.Schema", folder: str = "", sequel: int = 0) -> OutputFile:
         """A file of answers in `folder`, which is empty or ends in `/`."""
         name = folder + part_name(self._job, self._partition, sequel, self._form.suffix)
-        staged = staged_name(self._job, self._token, name)
+        staged = staged_name(self._job, self._token, name, self._mark)
         return OutputFile(self._place, self._form, schema, staged, name)
 
     def open_rejected(self, schema: "pa.Schema") -> OutputFile:
         """The file of rows that were set aside."""
         name = rejected_name(self._job, self._partition, self._form.suffix)
-        staged = staged_name(self._job, self._token, name)
+        staged = staged_name(self._job, self._token, name, self._mark)
         return OutputFile(self._place, self._form, schema, staged, name, rejected=True)
 
 
 def open_writer(
-    spec: OutputSpec, place: OutputPlace, job: str, token: int, partition: int
+    spec: OutputSpec, place: OutputPlace, job: str, token: int, partition: int, mark: str = ""
 ) -> PartitionWriter:
-    """The writer of a partition, for the holder of the job who has `token`."""
-    files = PartFiles(place, output_format(spec), job, token, partition)
+    """The writer of a partition, for the holder of the job who has `token`; `mark` as in
+    `staged_name`.
+    """
+    files = PartFiles(place, output_format(spec), job, token, partition, mark)
     return PartitionWriter(files, spec.partition_by)

@@ -11,12 +11,12 @@ def job_folder(job: str) -> str:
     return f"{FOLDER}{job}/"
 
 
-def staged_name(job: str, token: int, name: str) -> str:
+def staged_name(job: str, token: int, name: str, mark: str = "") -> str:
     """What the file that will be `name` is called while it waits, with what one holder of the job
-    has written apart from what others have. No pattern for data such as `*.parquet` matches it,
-    because some readers look into every folder.
+    has written apart from what others have; `mark` tells those apart who write for one holder. No
+    pattern for data such as `*.parquet` matches it, because some readers look into every folder.
     """
-    return f"{job_folder(job)}{token}/{name}.staged"
+    return f"{job_folder(job)}{token}{f'-{mark}' if mark else ''}/{name}.staged"
 
 
 def manifest_name(job: str) -> str:

@@ -12,9 +12,10 @@ from pathlib import Path
 import msgspec
 
 from augurium.batch.partition import InputPlan
+from augurium.batch.ray_engine import check_installed
 from augurium.batch.submission import NOT_INSTALLED, Refusal, SubmissionOrder, SubmissionVerdict
 from augurium.core.batch_job import BatchSpec
-from augurium.core.errors import AuguriumError, ErrorKind, InvalidArgument, PermissionDenied
+from augurium.core.errors import AuguriumError, ErrorKind, PermissionDenied
 from augurium.registry.records import Version
 
 LOWEST_PRIORITY = 19
@@ -46,7 +47,7 @@ def checked(order: SubmissionOrder) -> SubmissionVerdict:
 
     spec, version = order.spec, order.version
     if spec.engine == "ray":
-        raise InvalidArgument("this server has no engine 'ray'; leave the engine out")
+        check_installed()
     storage = Storage(order.storage, roots=order.roots)
     choose(version, spec.runtime, spec.explain)
     check_reach(spec, version)

@@ -1,5 +1,6 @@
 """What a worker does about each order. Imports pyarrow."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,13 +44,21 @@ class WorkerDesk:
                 return Converted(str(path), options)
             case Load():
                 self._tools = JobTools(order)
+                if order.scratch:
+                    # of a worker that is confined, the empty folder stays
+                    shutil.rmtree(order.scratch, ignore_errors=True)
             case Measure():
                 return self._loaded.measure(order.partition)
             case Score(partition, batch_size, deadly):
                 return Scored(self._loaded.score(partition, batch_size, deadly, self._tell))
             case Probe():
                 self._loaded.probe(order, self._tell)
+            case _:
+                raise InvalidArgument(f"a worker does not do {type(order).__name__}")
         return Done()
+
+    def leave(self) -> None:
+        """Nobody else does anything for it."""
 
     @property
     def _loaded(self) -> JobTools:

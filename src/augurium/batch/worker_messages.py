@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from augurium.batch.model_files import ModelFiles
 from augurium.batch.partition import InputPlan, Partition, PartitionResult, RejectedRow
+from augurium.batch.worker_start import WorkerStart
 from augurium.core.batch_job import BatchSpec
 from augurium.core.errors import ErrorKind
 from augurium.core.settings import StorageSettings
@@ -18,7 +19,9 @@ LENGTH = struct.Struct("<I")
 
 class Load(Struct, frozen=True, tag="load", kw_only=True):
     """Load a model, and be ready for partitions of a job, which has this token. The plan comes
-    without its partitions; `profile` is the file of the version's training profile.
+    without its partitions; `profile` is the file of the version's training profile. `mark` tells
+    the staged files of those apart who have the same token. The folder `scratch` is removed as soon
+    as all is loaded.
     """
 
     job: str
@@ -31,6 +34,8 @@ class Load(Struct, frozen=True, tag="load", kw_only=True):
     storage: StorageSettings
     roots: tuple[str, ...] | None = None
     profile: str | None = None
+    mark: str = ""
+    scratch: str = ""
 
 
 class Import(Struct, frozen=True, tag="import"):
@@ -74,7 +79,21 @@ class Probe(Struct, frozen=True, tag="probe"):
     deadly: tuple[int, ...] = ()
 
 
-Order = Load | Import | Convert | Measure | Score | Probe
+class ScoreAll(Struct, frozen=True, tag="score_all"):
+    """Score partitions on a Ray cluster: at `address`, with so many of them at a time, 0 for one
+    per processor; empty: on one of this machine alone. Workers there are as confined as those that
+    begin so here.
+    """
+
+    load: Load
+    how: WorkerStart
+    partitions: tuple[Partition, ...]
+    batch_size: int
+    scorers: int
+    address: str
+
+
+Order = Load | Import | Convert | Measure | Score | Probe | ScoreAll
 
 
 class Done(Struct, frozen=True, tag="done"):
@@ -112,6 +131,31 @@ class Counted(Struct, frozen=True, tag="counted"):
     example: RejectedRow | None = None
 
 
+class Scoring(Struct, frozen=True, tag="scoring"):
+    """How far one of several partitions is."""
+
+    number: int
+    counted: Counted
+
+
+class Finished(Struct, frozen=True, tag="finished"):
+    """One of several partitions is scored."""
+
+    result: PartitionResult
+
+
+class Gathered(Struct, frozen=True, tag="gathered"):
+    """So many partitions will be scored at a time, if the cluster has room for them."""
+
+    scorers: int
+
+
+class Noticed(Struct, frozen=True, tag="noticed"):
+    """Something that a person may want to know."""
+
+    text: str
+
+
 class Failed(Struct, frozen=True, tag="failed"):
     """An order that could not be carried out, and why."""
 
@@ -119,8 +163,9 @@ class Failed(Struct, frozen=True, tag="failed"):
     message: str
 
 
-Note = Running | Counted
+Note = Running | Counted | Gathered | Scoring | Finished | Noticed
 Reply = Done | Converted | Measured | Scored | Failed
+Tell = Callable[[Note | Reply], None]
 
 encode = msgspec.msgpack.Encoder().encode
 decode_order: Callable[[bytes], Order] = msgspec.msgpack.Decoder(Order).decode

@@ -22,15 +22,15 @@ class PooledWorker:
     def __init__(self, how: WorkerStart) -> None:
         self._how = how
         self._process = WorkerProcess(how)
-        self._load: Load | None = None
+        self._load: Callable[[], Load] | None = None
         self._is_loaded = False
 
     async def start(self) -> None:
         """Starts a process, which has nothing to do yet."""
         await self._process.start()
 
-    def prepare(self, load: Load) -> None:
-        """What is to be loaded by whatever process comes."""
+    def prepare(self, load: Callable[[], Load]) -> None:
+        """What says what is to be loaded, to whatever process comes."""
         self._load = load
         self._is_loaded = False
 
@@ -40,7 +40,7 @@ class PooledWorker:
         Raises ModelFailed when the model cannot be loaded, and what the worker says went wrong.
         """
         if self._load is not None and not self._is_loaded:
-            await self.ask_again(self._load)
+            await self.ask_again(self._load())
             self._is_loaded = True
         return await self._once(order, heard)
 
@@ -85,6 +85,12 @@ class WorkerPool:
     def __init__(self, how: WorkerStart) -> None:
         self._how = how
         self.workers: list[PooledWorker] = []
+        self.load: Load | None = None
+
+    @property
+    def how(self) -> WorkerStart:
+        """How its workers begin."""
+        return self._how
 
     async def resize(self, number: int) -> None:
         """Starts workers, or ends those that are too many."""
@@ -108,9 +114,10 @@ class WorkerPool:
         await asyncio.gather(*orders)
 
     def prepare(self, load: Load) -> None:
-        """What all of them are to load."""
+        """What all of them are to load, and whoever else scores partitions of the job."""
+        self.load = load
         for worker in self.workers:
-            worker.prepare(load)
+            worker.prepare(lambda: load)
 
     async def close(self) -> None:
         """Ends all of them."""

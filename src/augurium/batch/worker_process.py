@@ -1,9 +1,10 @@
 """A worker as the job's process sees it: a child that carries out orders, and may die of one."""
 
 import asyncio
+import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 
 import msgspec
@@ -20,9 +21,9 @@ from augurium.batch.worker_messages import (
     framed,
 )
 from augurium.batch.worker_start import WorkerStart
-from augurium.core.errors import CLASS_BY_KIND
+from augurium.core.errors import CLASS_BY_KIND, Internal
 
-COMMAND = (sys.executable, "-m", "augurium.batch.worker")
+WORKER = "augurium.batch.worker"
 # who closes its pipes is about to end
 EXIT_S = 5.0
 # a result has sums of its rows and the names of its files, which may be many
@@ -46,20 +47,28 @@ class WorkerDied(Exception):
 
 
 class WorkerProcess:
-    """One process. An order is answered before the next one is given."""
+    """One process, of the module `program`, with `variables` beside those of this process. An order
+    is answered before the next one is given.
+    """
 
-    def __init__(self, how: WorkerStart) -> None:
-        self._begins = how
+    def __init__(
+        self,
+        how: WorkerStart,
+        program: str = WORKER,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        self._command = (sys.executable, "-m", program, msgspec.json.encode(how).decode())
+        self._environment = {**os.environ, **(variables or {})}
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         """Starts the process, which loads what it needs while there is nothing to do yet."""
         self._process = await asyncio.create_subprocess_exec(
-            *COMMAND,
-            msgspec.json.encode(self._begins).decode(),
+            *self._command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=LARGEST_MESSAGE,
+            env=self._environment,
         )
 
     @property
@@ -73,20 +82,34 @@ class WorkerProcess:
 
         Raises WorkerDied, and what the worker says went wrong.
         """
+        answer: Reply | None = None
+        async for message in self.said(order):
+            if isinstance(message, Reply):
+                answer = message
+            elif isinstance(message, Counted) and heard is not None:
+                heard(message)
+        if answer is None:
+            raise Internal(f"a worker has no answer to {type(order).__name__}")
+        return answer
+
+    async def said(self, order: Order) -> AsyncGenerator[Note | Reply]:
+        """All that is said about an order; its answer comes last.
+
+        Raises WorkerDied, and what the worker says went wrong.
+        """
         running: Running | None = None
         try:
             await self._send(order)
             while True:
                 match await self._next():
-                    case Running() as running:
-                        continue
-                    case Counted() as counted:
-                        if heard is not None:
-                            heard(counted)
                     case Failed(kind, message):
                         raise CLASS_BY_KIND[kind](message)
-                    case reply:
-                        return reply
+                    case Running() as running:
+                        yield running
+                    case said:
+                        yield said
+                        if isinstance(said, Reply):
+                            return
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             raise WorkerDied(await self._how(), running) from error
 
@@ -97,6 +120,16 @@ class WorkerProcess:
         with suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
+
+    async def close(self, patience_s: float) -> None:
+        """Lets go of it, and ends it only if it does not end by itself in that time."""
+        if self._process is None or self._process.stdin is None:
+            return
+        self._process.stdin.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                await self._process.wait()
+        await self.end()
 
     async def _send(self, order: Order) -> None:
         if self._process is None or self._process.stdin is None:

@@ -81,13 +81,14 @@ class BatchSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     batch_size: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
     """Rows that are scored at once; None: what is measured to be fastest."""
     workers: Annotated[int, Meta(ge=1, le=1024)] | None = None
-    """Processes; None: one per core."""
+    """Processes; None: one per core, of the machine or of the cluster."""
     partition_rows: Annotated[int, Meta(ge=1, le=100_000_000)] = 500_000
     """About so many rows are committed together."""
     seed: int = 0
     priority: Annotated[int, Meta(ge=0, le=100)] = 50
     """Of those that wait, jobs with a higher one begin first."""
     engine: BatchEngine = "auto"
+    """Where: `local`, processes of one machine, or `ray`, those of a Ray cluster; `auto`: local."""
     runtime: str = ""
     """What runs the model; empty: what is fastest for many rows."""
     explain: bool = False

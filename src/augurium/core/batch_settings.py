@@ -30,6 +30,10 @@ class BatchSettings(Section, frozen=True):
     wants to, so online traffic does not notice them; `low` ones get a little of a machine that is
     always busy as well; `normal` is for machines that do nothing but batch jobs.
     """
+    ray_address: str = ""
+    """The Ray cluster of jobs with `engine = "ray"`, such as `auto` where this machine is a node of
+    it, or `10.0.0.1:6379`; empty: a cluster of this machine alone for each of them.
+    """
     lease_s: Annotated[float, Meta(ge=2, le=3600)] = 15.0
     """A job whose process was silent for so long is taken over; it goes on behind the last
     partition that was committed.
