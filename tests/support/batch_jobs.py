@@ -81,11 +81,13 @@ class BatchHome:
             raise AssertionError("no job waits")
         return job
 
-    def claim_again(self) -> BatchJob:
-        """The next job, whose holder does not show that it lives."""
-        # the first look only notes how the lease stands
-        self._claimed()
-        return self.claim()
+    def take_over(self, job: BatchJob) -> BatchJob:
+        """The job with another token, though its holder may live."""
+        others = {other.id for other in self.jobs.find()} - {job.id}
+        # a look notes how the lease stands, and the next one finds whether it stands so still
+        while (found := self._claimed(others)) is None:
+            continue
+        return found
 
     def start(self, job: BatchJob) -> "subprocess.Popen[bytes]":
         """The process of a job that was claimed."""
@@ -95,10 +97,7 @@ class BatchHome:
 
     def finish(self, job: BatchJob) -> BatchJob:
         """A job that waits, run to its end."""
-        others = {other.id for other in self.jobs.find()} - {job.id}
-        claimed = self._claimed(others) or self._claimed(others)
-        assert claimed is not None
-        return self._ended(self.start(claimed), job.id)
+        return self._ended(self.start(self.take_over(job)), job.id)
 
     def run(self, spec: BatchSpec) -> BatchJob:
         """A job from its submission to its end."""

@@ -84,7 +84,9 @@ def _floats(feature: Feature, column: Any) -> Values:
         narrowed = pc.cast(column, target, safe=False)
         faults += _out_of_range(feature, column, narrowed)
     if spec.nullable:
-        return Values(narrowed.fill_null(float("nan")), tuple(faults))
+        # Arrow copies them whether any is null or not
+        filled = narrowed.fill_null(float("nan")) if narrowed.null_count else narrowed
+        return Values(filled, tuple(faults))
     missing = _missing_floats(narrowed)
     if len(missing):
         faults.append(Fault(missing, "missing", lambda _: absent()))

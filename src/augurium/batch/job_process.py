@@ -18,6 +18,8 @@ from augurium.core.logs import configure_logging
 from augurium.core.stopping import NO_LIFELINE, stop_requested
 
 OK, FAILED, BAD_CALL = 0, 1, 2
+# workers that are started before it is known how many there is work for
+MOST_EARLY = 4
 log = structlog.get_logger()
 
 
@@ -65,7 +67,7 @@ async def _run(config: NodeConfig, options: _Options) -> None:
     pool = WorkerPool(WorkerStart(settings.scheduling))
     try:
         # they load what every job needs while this process does
-        await pool.resize(settings.workers or cores())
+        await pool.resize(min(settings.workers or cores(), MOST_EARLY))
         from augurium.batch.job_run import run_job
 
         await run_job(config, options.job, options.token, pool, stop)

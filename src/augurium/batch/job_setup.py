@@ -51,12 +51,12 @@ class JobSetup:
         stored = await asyncio.to_thread(self._store.planned, job.id)
         plan = read_plan(stored) if stored else None
         model = plan.model if plan else choose(version, job.spec.runtime, job.spec.explain)
-        await pool.resize(1 if device.on_cuda else self._workers())
         importing = asyncio.create_task(pool.import_runtime(model.runtime))
         try:
             source = plan.input if plan else await asyncio.to_thread(self._planned, version)
         finally:
             await importing
+        await pool.resize(1 if device.on_cuda else self._workers(source))
         files = await self._model_files(version, model, device, pool)
         if runs_code(version):
             await pool.confine(confinement_of(job.spec, files))
@@ -88,11 +88,13 @@ class JobSetup:
         check_output(spec.output, place, files)
         return plan
 
-    def _workers(self) -> int:
+    def _workers(self, source: InputPlan) -> int:
+        """As many as are wanted, and have something to do."""
         if self._job.spec.engine == "ray":
             # it only finds out how, see `RayEngine`
             return 1
-        return self._job.spec.workers or self._settings.batch.workers or cores()
+        wanted = self._job.spec.workers or self._settings.batch.workers or cores()
+        return max(1, min(wanted, len(source.partitions) - self._job.committed))
 
     async def _model_files(
         self, version: Version, model: ModelChoice, device: DevicePolicy, pool: WorkerPool

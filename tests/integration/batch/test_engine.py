@@ -23,7 +23,6 @@ from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
 from augurium.registry.batch_records import BatchJob
 from tests.support.batch_jobs import BatchHome
-from tests.support.frozen_process import freeze
 from tests.support.models import picky_model
 
 FEATURES = 6
@@ -331,10 +330,7 @@ def test_a_process_whose_job_is_another_holders_stops_and_changes_nothing(
 
     stale = home.start(home.claim())
     home.wait(waiting.id, lambda job: job.partitions is not None)
-    freeze(stale.pid, home.home.database)
-    home.claim_again()
-    process = home.start(home.jobs.get(waiting.id))
-    stale.send_signal(signal.SIGCONT)
+    process = home.start(home.take_over(waiting))
 
     assert stale.wait(10) == 0
     assert process.wait(60) == 0
