@@ -10,8 +10,8 @@ USUAL_BATCH = 1024
 # fewer rows are as good if they are nearly as fast: less memory, and sooner at a stop
 NEARLY = 0.97
 # what one size may take, and how often it is tried within that
-SPENT_S = 0.15
-TRIES = 3
+SPENT_S = 0.2
+TRIES = 5
 # a batch that takes so long is long enough: a stop waits for it
 LONG_S = 0.5
 

@@ -7,6 +7,7 @@ told goes to standard output.
 import faulthandler
 import os
 import queue
+import struct
 import sys
 import threading
 import traceback
@@ -55,9 +56,10 @@ def carry_out(open_desk: "Callable[[Tell], OrderDesk]") -> NoReturn:
     told = os.fdopen(os.dup(1), "wb", buffering=0)
     # whatever a framework prints must not be taken for an answer
     os.dup2(2, 1)
-    orders = _Orders(sys.stdin.buffer)
-    from augurium.batch.worker_messages import Failed, decode_order, framed
+    from augurium.batch.worker_messages import LENGTH, Failed, decode_order, framed
 
+    # behind what it needs: modules that two threads load at once may find each other half loaded
+    orders = _Orders(sys.stdin.buffer, LENGTH)
     lock = threading.Lock()
 
     def tell(message: "Note | Reply") -> None:
@@ -89,8 +91,9 @@ def _confine(confinement: Confinement) -> None:
 class _Orders:
     """Takes orders as they come, and ends the process when there will be no more."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, length: struct.Struct) -> None:
         self.desk: OrderDesk | None = None
+        self._length = length
         self._orders: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         threading.Thread(target=self._listen, args=(stream,), daemon=True).start()
 
@@ -99,10 +102,8 @@ class _Orders:
         return self._orders.get()
 
     def _listen(self, stream: BinaryIO) -> None:
-        from augurium.batch.worker_messages import LENGTH
-
-        while head := stream.read(LENGTH.size):
-            (length,) = LENGTH.unpack(head)
+        while head := stream.read(self._length.size):
+            (length,) = self._length.unpack(head)
             self._orders.put(stream.read(length))
         if self.desk is not None:
             self.desk.leave()
