@@ -5,6 +5,7 @@ Nothing else of batch imports Ray.
 """
 
 import logging
+import os
 import socket
 import tempfile
 import threading
@@ -75,13 +76,15 @@ class RayDesk:
         options: dict[str, Any] = {"address": order.address}
         if not order.address:
             size = sum(content.nbytes for content in files.values())
+            # Ray would keep its logs for ever, and scorers that are killed keep their files
+            folder = self._cluster.enter_context(_temporary_folder())
+            os.environ["TMPDIR"] = folder
             options = {
                 "address": "local",
                 "num_cpus": order.scorers,
                 "include_dashboard": False,
                 "object_store_memory": STORE_BYTES + 2 * size,
-                # Ray would keep its logs for ever
-                "_temp_dir": self._cluster.enter_context(_temporary_folder()),
+                "_temp_dir": folder,
             }
         self._cluster.callback(ray.shutdown)
         try:
@@ -109,7 +112,7 @@ class RayDesk:
         except RayError as error:
             raise Unprocessable(
                 f"Ray cannot score partitions: {_last_line(error)}; every node of the cluster needs"
-                f" `pip install 'augurium[batch,ray]=={releases()['augurium']}'`, and what the"
+                f" `pip install 'augurium[ray]=={releases()['augurium']}'`, and what the"
                 " model needs"
             ) from error
         return Done()

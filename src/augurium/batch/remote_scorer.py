@@ -36,7 +36,7 @@ from augurium.batch.worker_messages import (
 from augurium.batch.worker_pool import PooledWorker
 from augurium.batch.worker_start import Confinement, WorkerStart
 from augurium.core.device_policy import CUDA, DevicePolicy
-from augurium.core.errors import AuguriumError, InvalidArgument, ModelFailed
+from augurium.core.errors import AuguriumError, ErrorKind, InvalidArgument, ModelFailed
 
 # files of a version as they travel
 Shipped = dict[str, npt.NDArray[np.uint8]]
@@ -94,8 +94,10 @@ class RemoteScorer:
         said: Note | Reply
         try:
             said = Finished(self._runner.run(self._score(partition)))
-        except AuguriumError as error:
-            said = Failed(error.kind, f"{error} (on the node {socket.gethostname()})")
+        except (AuguriumError, OSError) as error:
+            # a node without room on its disk may have some for the next attempt
+            kind = error.kind if isinstance(error, AuguriumError) else ErrorKind.NOT_READY
+            said = Failed(kind, f"{error} (on the node {socket.gethostname()})")
         return {"said": encode(said)}
 
     def close(self) -> None:

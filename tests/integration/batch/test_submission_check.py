@@ -29,11 +29,14 @@ from augurium.core.tensors import TensorSpec
 from augurium.registry.records import Artifact, Version
 
 MODEL = Artifact("ab" * 32, 1)
-WITHOUT_PYARROW = (
-    sys.executable,
-    "-c",
-    "import sys; sys.modules['pyarrow'] = None\n"
-    "from augurium.batch.submission_check import main; main()",
+WITHOUT_PYARROW, WITHOUT_RAY = (
+    (
+        sys.executable,
+        "-c",
+        f"import sys; sys.modules['{library}'] = None\n"
+        "from augurium.batch.submission_check import main; main()",
+    )
+    for library in ("pyarrow", "ray")
 )
 VERSION = Version(
     model="churn",
@@ -115,7 +118,6 @@ async def test_a_job_that_can_be_is_told_what_it_will_read(rows: Path) -> None:
         ({"output": {"path": "{rows}/.."}}, (Conflict, InvalidArgument), "{parent}"),
         ({"explain": True}, InvalidArgument, "contributions"),
         ({"runtime": "abacus"}, InvalidArgument, "abacus"),
-        ({"engine": "ray"}, InvalidArgument, "ray"),
     ],
 )
 async def test_a_job_that_cannot_be_is_refused_with_what_to_do(
@@ -151,6 +153,12 @@ async def test_a_server_without_the_libraries_says_how_to_get_them(rows: Path) -
         await verdict(order(rows), WITHOUT_PYARROW)
 
     assert str(refused.value) == NOT_INSTALLED
+
+
+async def test_a_server_without_ray_says_how_to_get_it(rows: Path) -> None:
+    assert (await verdict(order(rows, engine="local"), WITHOUT_RAY)).rows == 3
+    with pytest.raises(InvalidArgument, match=r"pip install 'augurium\[ray\]'"):
+        await verdict(order(rows, engine="ray"), WITHOUT_RAY)
 
 
 async def test_a_look_that_takes_too_long_is_ended(rows: Path) -> None:

@@ -105,6 +105,17 @@ def test_a_node_with_another_release_says_what_to_install(load: Load) -> None:
     assert "pip install pyarrow==1.2.3" in found.message
 
 
+def test_a_node_whose_disk_fails_is_named_and_the_job_waits(load: Load) -> None:
+    class Full(FakeHome):
+        def begun(self, number: int) -> int:
+            raise OSError(28, "No space left on device")
+
+    found = refusal(load, Full(), releases())
+
+    assert found.kind is ErrorKind.NOT_READY
+    assert "No space left on device (on the node " in found.message
+
+
 def test_a_partition_whose_scorers_are_lost_again_and_again_is_given_up(load: Load) -> None:
     found = refusal(load, FakeHome(begun=MOST_DEATHS + 1), releases())
 
