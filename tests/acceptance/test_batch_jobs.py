@@ -129,7 +129,6 @@ def test_files_are_scored_on_the_command_line(
         (["{rows}", "{out}", "--outputs", "price"], "price"),
         (["{rows}", "{out}", "--partition-by", "id"], "id"),
         (["{rows}", "{out}", "--runtime", "abacus"], "abacus"),
-        (["{rows}", "{out}", "--engine", "ray"], "ray"),
     ],
 )
 def test_a_job_that_cannot_be_is_refused_before_it_begins(

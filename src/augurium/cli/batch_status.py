@@ -100,7 +100,13 @@ def _show(report: dict[str, Any]) -> None:
     from augurium.batch.report import Report
     from augurium.cli.batch_report import report_lines
 
-    print_fields(report_lines(msgspec.convert(report, Report)))
+    try:
+        known = msgspec.convert(report, Report)
+    except msgspec.ValidationError:
+        # of a server that is newer than this command
+        print_json(report)
+    else:
+        print_fields(report_lines(known))
 
 
 def _printed(client: "Client", job: str, after: int, json: bool) -> int:

@@ -232,7 +232,7 @@ def test_the_report_is_printed_when_there_is_one(augurium: Augurium, other: Othe
     job = other.begin()
     early = augurium("batch", "report", "churn")
     other.finish(job)
-    late = augurium("batch", "report", "churn")
+    late = augurium("batch", "report", "churn", "--json")
 
     assert early.exit_code == 1
     assert "no report" in early.stderr
