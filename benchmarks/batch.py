@@ -59,7 +59,9 @@ def _measured(chosen: argparse.Namespace) -> Mapping[str, object]:
     shutil.rmtree(folder / "node", ignore_errors=True)
     with JobNode(folder / "node", model) as node:
         found: dict[str, object] = {
-            "settings": {name: str(value) for name, value in vars(chosen).items()},
+            "settings": {
+                name: value for name, value in vars(chosen).items() if not isinstance(value, Path)
+            },
             **_compared(chosen, model, node),
         }
         if chosen.csv_rows:
