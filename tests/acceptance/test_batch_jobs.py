@@ -28,7 +28,7 @@ from tests.support.scoring import (
     begun,
     check_answers,
     deploy_scorer,
-    is_gone,
+    ends,
     process_of,
     processes_of,
     scoring_of,
@@ -176,7 +176,7 @@ def test_a_job_outlives_the_control_that_began_it(
 
     assert done.state == "succeeded"
     assert seen <= {process}
-    assert is_gone(process)
+    assert ends(process)
     check_answers(tmp_path / "out", scoring)
 
 
@@ -208,7 +208,7 @@ def test_a_node_that_is_stopped_goes_on_with_its_jobs_when_it_is_started(
         nodes.restart()
     with nodes.node.client() as client:
         run = client.batch_run(job)
-        assert is_gone(process)
+        assert ends(process)
         assert run.wait(PATIENCE_S).state == "succeeded"
         # to be stopped is no failure
         assert [line for line in run.log() if "process ended" in line.text] == []

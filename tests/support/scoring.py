@@ -104,6 +104,17 @@ def awaited_process_of(job: str) -> psutil.Process:
     raise AssertionError(f"job {job} has no process")
 
 
+def ends(process: psutil.Process, patience_s: float = 30.0) -> bool:
+    """Whether it ends within that time: a job has ended a moment before its process."""
+    deadline = time.monotonic() + patience_s
+    while not (gone := is_gone(process)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return gone
+
+
 def is_gone(process: psutil.Process) -> bool:
     """Also of one whose parent is gone and whom nobody asked for its exit code."""
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -65,9 +65,10 @@ class JobEnding:
         plan, results = read_plan(stored), self.results()
         publish(job.spec.output, self._place, _facts(job, plan), results)
         report = self._report.written(plan, results)
-        self._store.move(job.id, job.token, "succeeded", report=report)
         rows = sum(result.written_rows for result in results)
+        # before the end, with which those leave who follow the log
         self._store.log(job.id, "info", f"{rows:,} answers are visible at {job.spec.output.path}")
+        self._store.move(job.id, job.token, "succeeded", report=report)
 
     def _results(self) -> Iterator[PartitionResult]:
         after = -1
