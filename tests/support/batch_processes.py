@@ -9,16 +9,14 @@ import psutil
 
 from augurium.client import Client
 from augurium.client.batch_results import BatchJob
+from tests.support.scoring import processes_of
 
-JOB, WORKER = "augurium.batch", "augurium.batch.worker"
+WORKER = "augurium.batch.worker"
 
 
 def job_process(job: str) -> psutil.Process | None:
     """The process of a job, if it has one now."""
-    for process in psutil.process_iter():
-        if job in _command(process) and JOB in _command(process):
-            return process
-    return None
+    return next(iter(processes_of(job)), None)
 
 
 def workers_of(job: str) -> Sequence[psutil.Process]:
