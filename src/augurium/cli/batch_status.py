@@ -95,14 +95,13 @@ def report(
 
 
 def _show(report: dict[str, Any]) -> None:
-    import msgspec
-
-    from augurium.batch.report import Report
+    from augurium.batch.report import read_report
     from augurium.cli.batch_report import report_lines
+    from augurium.core.errors import InvalidArgument
 
     try:
-        known = msgspec.convert(report, Report)
-    except msgspec.ValidationError:
+        known = read_report(report)
+    except InvalidArgument:
         # of a server that is newer than this command
         print_json(report)
     else:
