@@ -1,6 +1,7 @@
 """What a job needs before its first row: a version, a plan, a model, and workers."""
 
 import asyncio
+from contextlib import suppress
 
 from augurium.batch.batch_size import USUAL_BATCH
 from augurium.batch.code_confinement import check_reach, confinement_of, runs_code
@@ -16,7 +17,7 @@ from augurium.batch.worker_messages import Convert, Converted, Load, Measure, Me
 from augurium.batch.worker_pool import WorkerPool, cores
 from augurium.batch.worker_process import WorkerDied
 from augurium.core.device_policy import DevicePolicy
-from augurium.core.errors import Internal, NotFound
+from augurium.core.errors import Internal, NotFound, NotReady
 from augurium.core.settings import Settings
 from augurium.registry.batch_records import BatchJob
 from augurium.registry.batch_store import BatchStore
@@ -64,7 +65,9 @@ class JobSetup:
         if plan is not None:
             return plan
         plan = await self._kept(JobPlan(source, model, await self._batch_size(source, pool)))
-        await asyncio.to_thread(self._store.log, job.id, "info", _told(plan))
+        # a line that is lost is no reason to begin again
+        with suppress(NotReady):
+            await asyncio.to_thread(self._store.log, job.id, "info", _told(plan))
         return plan
 
     def _version(self) -> tuple[Version, DevicePolicy]:
