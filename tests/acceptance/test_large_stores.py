@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from augurium.client import Client
 from augurium.core.errors import AuguriumError, NotReady
 from tests.support.fault_proxy import FaultProxy, fault_proxy
 from tests.support.models import simple_model
-from tests.support.node import Node
+from tests.support.node import Node, control_of
 from tests.support.postgres_server import PostgresServer, postgres_server
 from tests.support.s3_server import S3Server, s3, s3_server
 
@@ -74,7 +73,7 @@ def test_control_killed_in_the_middle_of_an_upload_leaves_nothing_of_it(
     outgrown: Node, s3: S3Server, tmp_path: Path
 ) -> None:
     staging = tmp_path / "home/cache/staging"
-    control = _control(outgrown)
+    control = control_of(outgrown)
 
     def killed_half_way() -> Iterator[bytes]:
         yield os.urandom(4 * MB)
@@ -117,11 +116,6 @@ def _model(folder: Path) -> Path:
     file = folder / "simple.onnx"
     file.write_bytes(simple_model())
     return file
-
-
-def _control(node: Node) -> psutil.Process:
-    children = psutil.Process(node.process.pid).children()
-    return next(one for one in children if "augurium.control" in one.cmdline())
 
 
 def _until_ready(client: Client) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from augurium.core.errors import AuguriumError
 from tests.support.models import picky_model, simple_model, slow_model
-from tests.support.node import AUGURIUM, Node, clean_environment
+from tests.support.node import AUGURIUM, Node, clean_environment, control_of
 
 ONES = {"shape": [1, 16], "datatype": "INT32", "data": [1] * 16}
 SIMPLE = {"inputs": [{"name": "INPUT0", **ONES}, {"name": "INPUT1", **ONES}]}
@@ -55,7 +55,10 @@ def wait_for(what: Callable[[], Any], seconds: float = 20) -> None:
 
 
 def alive(process_id: int) -> bool:
-    return process_id in psutil.pids() and bool(psutil.Process(process_id).status() != "zombie")
+    try:
+        return bool(psutil.Process(process_id).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def descendants(node: Node) -> list[int]:
@@ -126,11 +129,7 @@ def test_an_engine_that_comes_back_takes_no_request_before_it_can_answer(
 
 
 def test_serving_goes_on_without_control_and_after_a_restart_without_it(own: Node) -> None:
-    (control,) = (
-        child.pid
-        for child in psutil.Process(own.process.pid).children()
-        if "augurium.control" in child.cmdline()
-    )
+    control = control_of(own).pid
     engine = own.children()["engine-0"]
     os.kill(control, signal.SIGSTOP)  # there, but not answering; nobody restarts it
     try:

@@ -4,8 +4,6 @@ published Triton clients.
 
 import contextlib
 import json
-import os
-import signal
 import socket
 import threading
 from collections import Counter
@@ -15,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import psutil
 import pytest
 import tritonclient.grpc as over_grpc
 import tritonclient.http as over_rest
@@ -23,7 +20,7 @@ from tritonclient.utils import InferenceServerException
 
 from tests.acceptance.test_lifecycle import SIMPLE, SLOW, metrics, wait_for
 from tests.support.models import picky_model, simple_model, slow_model
-from tests.support.node import Node
+from tests.support.node import Node, control_of
 
 SLOW_ROWS = 256
 
@@ -320,9 +317,7 @@ def test_there_are_no_traces_and_no_shared_memory(client: Any) -> None:
 
 def test_predictions_go_on_while_control_is_away(three: Node, rest: Any) -> None:
     before = count(statistics(rest, "simple"), "success")
-    for child in psutil.Process(three.process.pid).children():
-        if "augurium.control" in child.cmdline():
-            os.kill(child.pid, signal.SIGKILL)
+    control_of(three).kill()
     refused = []
 
     def away() -> bool:

@@ -19,7 +19,7 @@ import pytest
 
 from augurium.client.results import ModelScaling
 from augurium.core.errors import AuguriumError
-from tests.support.node import Node
+from tests.support.node import Node, control_of
 
 BODY = json.dumps({"instances": [{"x": 1.5}]})
 SETTINGS = """
@@ -176,11 +176,7 @@ def test_control_that_comes_back_keeps_the_number(scaled: Node) -> None:
     decide(scaled, least=2, most=2)
     replicas(scaled, 2)
     pids = {process(scaled)}
-    control = next(
-        child
-        for child in psutil.Process(scaled.process.pid).children()
-        if "augurium.control" in child.cmdline()
-    )
+    control = control_of(scaled)
     with Callers(scaled, "replicated", 4) as callers:
         control.kill()
         until(lambda: control.pid not in psutil.pids() and ready(scaled))

@@ -24,7 +24,7 @@ import tritonclient.grpc as triton
 from augurium.client.results import Scaling
 from augurium.core.errors import AuguriumError
 from tests.support.models import simple_model
-from tests.support.node import AUGURIUM, Node, clean_environment
+from tests.support.node import AUGURIUM, Node, clean_environment, control_of
 
 ONES = {"shape": [1, 16], "datatype": "INT32", "data": [1] * 16}
 BODY = json.dumps({"inputs": [{"name": "INPUT0", **ONES}, {"name": "INPUT1", **ONES}]})
@@ -241,11 +241,7 @@ def test_without_control_the_number_stays_and_the_log_comes_back(scaled: Node) -
         traffic.rate = BUSY
         before = until(scaled, serving(2))
         engines = scaled.children()
-        control = next(
-            child
-            for child in psutil.Process(scaled.process.pid).children()
-            if "augurium.control" in child.cmdline()
-        )
+        control = control_of(scaled)
         control.suspend()
         # long enough for the down window to pass twice, with nothing to answer
         traffic.rate = QUIET

@@ -15,7 +15,6 @@ import grpc
 import httpx
 import msgspec
 import onnx
-import psutil
 import pytest
 
 from augurium.client import AsyncClient, Client
@@ -25,7 +24,7 @@ from augurium.core.traffic_slots import SlotRun
 from augurium.protocols.generated import inference_pb2 as pb
 from augurium.traffic.assignment import Assignment
 from tests.support.models import table_model
-from tests.support.node import Node
+from tests.support.node import Node, control_of
 from tests.support.traffic import Question, Traffic
 
 MODEL = "split"
@@ -187,7 +186,7 @@ def test_a_variant_stays_through_restarts_of_engines_and_of_control(
 ) -> None:
     client.set_traffic(MODEL, two(40, 60))
     expected = assigned(client)
-    control, old = _control(splitting), splitting.children()
+    control, old = control_of(splitting), splitting.children()
 
     control.kill()
     while_away = [ask_rest(splitting, unit(name)).variant for name in UNITS[:50]]
@@ -208,7 +207,7 @@ def test_an_engine_that_starts_while_control_is_away_knows_the_policy(
 ) -> None:
     client.set_traffic(MODEL, two(40, 60))
     expected = assigned(client)
-    control, engines = _control(splitting), splitting.children()
+    control, engines = control_of(splitting), splitting.children()
 
     control.suspend()
     try:
@@ -318,15 +317,6 @@ def _explicit(chance: random.Random) -> Question:
 def _as_told(policy: TrafficPolicy) -> dict[str, object]:
     told: dict[str, object] = msgspec.json.decode(msgspec.json.encode(policy))
     return told
-
-
-def _control(node: Node) -> psutil.Process:
-    (found,) = [
-        child
-        for child in psutil.Process(node.process.pid).children(recursive=True)
-        if "augurium.control" in " ".join(child.cmdline())
-    ]
-    return found
 
 
 def _is_back(node: Node, slot: str, before: int) -> bool:

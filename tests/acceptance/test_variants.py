@@ -4,12 +4,11 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import onnx
-import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -19,6 +18,7 @@ from augurium.client.series_calls import VariantTotals
 from augurium.core.errors import AuguriumError
 from tests.support.models import table_model
 from tests.support.node import Node
+from tests.support.processes import children_that_run
 
 MODEL = "fraud"
 SPLIT = {"split": [{"version": 1, "weight": 50}, {"version": 2, "weight": 50, "name": "rival"}]}
@@ -120,10 +120,8 @@ def wait_until(holds: Callable[[], bool]) -> None:
     pytest.fail("it did not come to pass in time")
 
 
-def processes(node: Node, module: str) -> Iterator[int]:
-    for child in psutil.Process(node.process.pid).children():
-        if module in child.cmdline():
-            yield child.pid
+def control_processes(node: Node) -> list[int]:
+    return [one.pid for one in children_that_run("augurium.control", node.process.pid)]
 
 
 def test_counts_are_what_was_sent_while_engines_and_control_come_and_go(split: Node) -> None:
@@ -151,11 +149,11 @@ def test_counts_are_what_was_sent_while_engines_and_control_come_and_go(split: N
     assert told(totals(split).values()) == callers.sent
     wait_until(lambda: kept(split) == callers.sent)
 
-    (control,) = processes(split, "augurium.control")
+    (control,) = control_processes(split)
     os.kill(control, signal.SIGTERM)
-    wait_until(lambda: control not in processes(split, "augurium.control"))
+    wait_until(lambda: control not in control_processes(split))
     callers.ask_rest(20)
-    wait_until(lambda: list(processes(split, "augurium.control")) not in ([], [control]))
+    wait_until(lambda: control_processes(split) not in ([], [control]))
     with split.client() as client:
         wait_until(lambda: client.ready().ready)
     callers.ask(20)

@@ -9,6 +9,7 @@ import psutil
 
 from augurium.client import Client
 from augurium.client.batch_results import BatchJob
+from tests.support.processes import children_that_run
 from tests.support.scoring import processes_of
 
 WORKER = "augurium.batch.worker"
@@ -22,11 +23,7 @@ def job_process(job: str) -> psutil.Process | None:
 def workers_of(job: str) -> Sequence[psutil.Process]:
     """The processes that score rows of a job now."""
     process = job_process(job)
-    try:
-        children = process.children() if process is not None else []
-    except psutil.NoSuchProcess:
-        return []
-    return [child for child in children if WORKER in _command(child)]
+    return children_that_run(WORKER, process.pid) if process is not None else ()
 
 
 def ended_job(client: Client, job: str, patience_s: float) -> BatchJob:
@@ -49,11 +46,3 @@ def digests(files: Sequence[Path]) -> dict[str, str]:
 def _place(file: Path) -> str:
     number = file.name[: len("part-00000")]
     return f"{file.parent.name}/{number}" if file.parent.name == "_rejected" else number
-
-
-def _command(process: psutil.Process) -> Sequence[str]:
-    try:
-        words: Sequence[str] = process.cmdline()
-    except psutil.Error:
-        return ()
-    return words

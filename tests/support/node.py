@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from augurium.client import Client
+from tests.support.processes import children_that_run
 
 START_TIMEOUT_S = 90
 AUGURIUM = str(Path(sys.executable).parent / "augurium")
@@ -98,12 +99,10 @@ class Node:
 
 
 def control_of(node: Node) -> psutil.Process:
-    """The control process: the child that listens on the management port."""
-    port = int(node.management.rpartition(":")[2])
-    for child in psutil.Process(node.process.pid).children(recursive=True):
-        if any(one.laddr.port == port for one in child.net_connections() if one.laddr):
-            return child
-    raise AssertionError("no control process")
+    """Its control process; an AssertionError while it has none."""
+    found = children_that_run("augurium.control", node.process.pid)
+    assert found, "no control process"
+    return found[0]
 
 
 def clean_environment() -> dict[str, str]:

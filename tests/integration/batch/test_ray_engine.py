@@ -12,7 +12,6 @@ import numpy as np
 import onnx
 import onnx.helper as oh
 import onnx.numpy_helper
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -23,6 +22,7 @@ from augurium.core.signature import Signature
 from augurium.core.tensors import Array, TensorSpec
 from tests.support.batch_jobs import BatchHome
 from tests.support.models import graph
+from tests.support.processes import children_that_run
 from tests.support.s3_server import S3Server, free_port
 
 NODES = 3
@@ -194,11 +194,7 @@ def test_a_driver_that_is_killed_is_replaced_by_one_that_does_the_rest(
 
     process = home.start(home.claim())
     home.wait(waiting.id, lambda job: job.committed >= 3 or job.ended)
-    driver = next(
-        child
-        for child in psutil.Process(process.pid).children()
-        if "augurium.batch.ray_driver" in child.cmdline()
-    )
+    (driver,) = children_that_run("augurium.batch.ray_driver", process.pid)
     driver.kill()
     assert process.wait(120) == 0
 
