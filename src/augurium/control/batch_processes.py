@@ -81,7 +81,9 @@ class JobProcesses:
                 self._command(job, self._lifeline),
                 pass_fds=[self._lifeline],
                 stdin=subprocess.DEVNULL,
-                start_new_session=True,
+                # a group, so that it can be ended as a whole; not a session:
+                # see docs/decisions/0021-one-session.md
+                process_group=0,
             )
         except OSError as error:
             raise NotReady(f"no process can be started for job {job.id}: {error}") from error

@@ -1,5 +1,6 @@
 """The limits a process puts on itself, before it reads anything that came from outside."""
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -34,7 +35,7 @@ def confine(limits: Confinement) -> Isolation:
     It may write its working folder and read the folder above. To be called while the process has
     one thread: the kernel refuses a new user namespace otherwise.
     """
-    os.nice(LOWEST_PRIORITY)
+    _lower_priority()
     # a second between the limits, so that the signal tells why: SIGXCPU comes first, then SIGKILL
     _lower(resource.RLIMIT_CPU, limits.cpu_s, limits.cpu_s + 1)
     if sys.platform == "linux":
@@ -64,6 +65,17 @@ def isolate(*, readable: Sequence[Path], writable: Sequence[Path], file_bytes: i
     # also where there is no own network, and against the sockets that lie in the file system
     no_sockets = forbid_calls()
     return Isolation(own_network or no_sockets, confined)
+
+
+def _lower_priority() -> None:
+    """Of this process and of its session, which is its own: where the scheduler shares the
+    processors between sessions, the priority of a process counts only within its session.
+
+    Source: sched(7), "The autogroup feature".
+    """
+    os.nice(LOWEST_PRIORITY)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(LOWEST_PRIORITY))
 
 
 def _lower(limit: int, soft: int, hard: int) -> None:

@@ -107,7 +107,9 @@ class Child:
                 env={**os.environ, **command.environment},
                 pass_fds=(read_end, *command.descriptors),
                 stdin=asyncio.subprocess.DEVNULL,
-                start_new_session=True,
+                # a group of its own, for Ctrl-C is meant for the node alone; not a session:
+                # see docs/decisions/0021-one-session.md
+                process_group=0,
             )
         finally:
             os.close(read_end)
