@@ -109,6 +109,10 @@ class Coordinator:
             else:
                 return
 
+    def hurry(self) -> None:
+        """Has the store told at once how far the job is."""
+        self._keeper.hurry()
+
     async def warn(self, text: str) -> None:
         """Leaves a line in the job's log, if the database takes it."""
         with suppress(NotReady):
@@ -130,6 +134,8 @@ class _Desk:
         self._limit.check(self._progress.rejected)
 
     def hear(self, number: int, counted: Counted) -> None:
+        if not self._progress.began:
+            self._job.hurry()
         self._progress.runs(number, counted)
         self._limit.check(self._progress.rejected, counted.example)
 

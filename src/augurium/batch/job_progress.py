@@ -45,6 +45,11 @@ class JobProgress:
         self._running.pop(number, None)
 
     @property
+    def began(self) -> bool:
+        """Whether anything is known of any row."""
+        return bool(self._running) or self._committed is not NOTHING
+
+    @property
     def counted(self) -> Counted:
         """All rows so far."""
         return _sum([self._committed, *self._running.values()])

@@ -43,6 +43,11 @@ class LeaseKeeper:
         self._lease_s = lease_s
         self._progress = progress
         self._clock = clock
+        self._hurry = asyncio.Event()
+
+    def hurry(self) -> None:
+        """There is progress that somebody waits for."""
+        self._hurry.set()
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Until the job has to stop: raises Stopped then.
@@ -62,6 +67,8 @@ class LeaseKeeper:
                 # the database is away; work goes on as long as nobody else can have the job
                 pass
             await self._wait(stop)
+            if stop.is_set():
+                raise Stopped("drain")
 
     def _renew(self) -> None:
         try:
@@ -72,9 +79,11 @@ class LeaseKeeper:
             raise Stopped(job.wanted)
 
     async def _wait(self, stop: asyncio.Event) -> None:
+        """Until the next beat is due."""
+        events = [asyncio.create_task(each.wait()) for each in (stop, self._hurry)]
         try:
-            async with asyncio.timeout(BEAT_S):
-                await stop.wait()
-        except TimeoutError:
-            return
-        raise Stopped("drain")
+            await asyncio.wait(events, timeout=BEAT_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for event in events:
+                event.cancel()
+        self._hurry.clear()

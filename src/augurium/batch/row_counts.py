@@ -17,8 +17,8 @@ TOLD_EVERY_S = 0.2
 class RowCounts:
     """Rows of one partition that were written, and those that were set aside. For any thread.
 
-    `tell` hears of them, and of the first row that is set aside at once: for many jobs that one is
-    too many.
+    `tell` hears of them from time to time, and at once of the first that are written, and of the
+    first that is set aside: for many jobs that one is too many.
     """
 
     def __init__(
@@ -51,8 +51,9 @@ class RowCounts:
     def wrote(self, rows: int) -> None:
         """Rows are answered, and on their way to a file."""
         with self._lock:
+            first = not self._written
             self._written += rows
-        self._tell_in_time()
+        self._tell_in_time(at_once=first)
 
     @property
     def counted(self) -> Counted:

@@ -5,6 +5,7 @@ from typing import NoReturn
 
 import pytest
 
+from augurium.batch import lease_keeper
 from augurium.batch.lease_keeper import LeaseKeeper, Stopped
 from augurium.core.batch_job import BatchSpec, InputSpec, OutputSpec
 from augurium.core.clock import ManualClock
@@ -72,6 +73,23 @@ async def test_the_store_hears_how_far_the_job_is_until_it_has_to_stop(
     assert await why(keeper(store, job, clock), stop) == "drain"
     renewed = store.get(job.id)
     assert (renewed.progress, renewed.beat) == (PROGRESS, job.beat + 1)
+
+
+async def test_progress_that_somebody_waits_for_is_told_at_once(
+    store: MemoryBatchJobs, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease_keeper, "BEAT_S", 60.0)
+    job, stop = claimed(store, clock), asyncio.Event()
+    keeping = keeper(store, job, clock)
+    task = asyncio.create_task(why(keeping, stop))
+    async with asyncio.timeout(10):
+        for beats in (1, 2):
+            while store.get(job.id).beat < job.beat + beats:  # noqa: ASYNC110 - renewed by a thread
+                await asyncio.sleep(0.01)
+            keeping.hurry()
+    stop.set()
+
+    assert await task == "drain"
 
 
 @pytest.mark.parametrize("wanted", ["pause", "cancel"])
