@@ -15,7 +15,10 @@ import pytest
 
 from augurium.client import Client
 from augurium.core.errors import Conflict
-from tests.support.models import Tabular
+from augurium.core.processors import USABLE, kept_on
+from augurium.node.processor_split import split_of
+from tests.support.batch_processes import workers_of
+from tests.support.models import FEATURES, Tabular
 from tests.support.node import AUGURIUM, Node, clean_environment, control_of
 from tests.support.scoring import (
     FILE_ROWS,
@@ -36,6 +39,7 @@ from tests.support.scoring import (
 
 KILLS = 3
 # many small steps of one process: whoever is killed is in the middle of them
+ONE_ROW = {"instances": [[0.0] * FEATURES]}
 SLOWLY: dict[str, Any] = {"partition_rows": GROUP_ROWS, "workers": 1}
 
 
@@ -162,6 +166,30 @@ def test_an_output_that_is_in_the_way_is_refused_unless_it_is_added_to(
     )
 
     assert len(answered(output)) == 2 * FILE_ROWS
+
+
+def test_a_job_keeps_off_the_processors_that_predictions_need(
+    nodes: Nodes, client: Client, scoring: Scoring, tmp_path: Path
+) -> None:
+    splits = [split_of(USABLE, needed) for needed in range(1, len(USABLE) + 1)]
+    engine = nodes.node.children()["engine-0"]
+    assert kept_on(engine) == USABLE
+    run = client.batch("churn", scoring.rows, tmp_path / "out", keep=["id"], **SLOWLY)
+    begun(client, run.id)
+    (worker,) = workers_of(run.id)
+
+    deadline = time.monotonic() + PATIENCE_S
+    while (kept_on(engine), kept_on(worker.pid)) not in splits and len(USABLE) > 1:
+        assert time.monotonic() < deadline
+        assert not client.batch_job(run.id).ended
+        for _ in range(20):
+            assert nodes.node.ask("/v1/models/churn:predict", ONE_ROW).status == 200
+
+    assert run.wait(PATIENCE_S).state == "succeeded"
+    check_answers(tmp_path / "out", scoring)
+    while kept_on(engine) != USABLE:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_a_job_outlives_the_control_that_began_it(

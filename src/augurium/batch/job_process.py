@@ -10,8 +10,10 @@ import msgspec
 import structlog
 
 from augurium.batch.left_out import PANDAS, leave_out_packages
-from augurium.batch.worker_pool import WorkerPool, cores
+from augurium.batch.own_processors import keep_apart
+from augurium.batch.worker_pool import WorkerPool
 from augurium.batch.worker_start import WorkerStart
+from augurium.core import processors
 from augurium.core.errors import AuguriumError
 from augurium.core.home import Home, NodeConfig, read_config
 from augurium.core.logs import configure_logging
@@ -64,12 +66,15 @@ def _options(arguments: Sequence[str]) -> _Options:
 async def _run(config: NodeConfig, options: _Options) -> None:
     stop = await stop_requested(options.lifeline)
     settings = config.settings.batch
+    kept_apart = asyncio.create_task(keep_apart(config.home)) if settings.keeps_apart else None
     pool = WorkerPool(WorkerStart(settings.scheduling))
     try:
         # they load what every job needs while this process does
-        await pool.resize(min(settings.workers or cores(), MOST_EARLY))
+        await pool.resize(min(settings.workers or len(processors.USABLE), MOST_EARLY))
         from augurium.batch.job_run import run_job
 
         await run_job(config, options.job, options.token, pool, stop)
     finally:
+        if kept_apart is not None:
+            kept_apart.cancel()
         await pool.close()

@@ -17,7 +17,8 @@ from augurium.batch.local_engine import LocalEngine
 from augurium.batch.output_place import StoragePlace
 from augurium.batch.ray_engine import RayEngine
 from augurium.batch.storage import Storage
-from augurium.batch.worker_pool import WorkerPool, cores
+from augurium.batch.worker_pool import WorkerPool
+from augurium.core import processors
 from augurium.core.batch_job import BatchSpec
 from augurium.core.batch_settings import BatchSettings
 from augurium.core.clock import SystemClock
@@ -70,7 +71,8 @@ async def run_job(
 def _engine(spec: BatchSpec, settings: BatchSettings, pool: WorkerPool) -> Engine:
     if spec.engine != "ray":
         return LocalEngine(pool)
-    workers = spec.workers or settings.workers or (0 if settings.ray_address else cores())
+    here = 0 if settings.ray_address else len(processors.USABLE)
+    workers = spec.workers or settings.workers or here
     return RayEngine(pool, workers, settings.ray_address)
 
 

@@ -14,8 +14,9 @@ from augurium.batch.partition import InputPlan
 from augurium.batch.publication import check_output
 from augurium.batch.storage import Storage
 from augurium.batch.worker_messages import Convert, Converted, Load, Measure, Measured
-from augurium.batch.worker_pool import WorkerPool, cores
+from augurium.batch.worker_pool import WorkerPool
 from augurium.batch.worker_process import WorkerDied
+from augurium.core import processors
 from augurium.core.device_policy import DevicePolicy
 from augurium.core.errors import Internal, NotFound, NotReady
 from augurium.core.settings import Settings
@@ -96,7 +97,7 @@ class JobSetup:
         if self._job.spec.engine == "ray":
             # it only finds out how, see `RayEngine`
             return 1
-        wanted = self._job.spec.workers or self._settings.batch.workers or cores()
+        wanted = self._job.spec.workers or self._settings.batch.workers or len(processors.USABLE)
         return max(1, min(wanted, len(source.partitions) - self._job.committed))
 
     async def _model_files(

@@ -1,7 +1,6 @@
 """The workers of a job: processes that start early, load the same model, and are replaced."""
 
 import asyncio
-import os
 from collections.abc import Callable
 
 import msgspec
@@ -122,10 +121,3 @@ class WorkerPool:
     async def close(self) -> None:
         """Ends all of them."""
         await self.resize(0)
-
-
-def cores() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

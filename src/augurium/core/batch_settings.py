@@ -28,7 +28,8 @@ class BatchSettings(Section, frozen=True):
     scheduling: Scheduling = "idle"
     """How workers stand beside everything else on the machine: `idle` ones run when nothing else
     wants to, so online traffic does not notice them; `low` ones get a little of a machine that is
-    always busy as well; `normal` is for machines that do nothing but batch jobs.
+    always busy as well; `normal` is for machines that do nothing but batch jobs. While predictions
+    come, `idle` ones keep off the processors that predictions need.
     """
     ray_address: str = ""
     """The Ray cluster of jobs with `engine = "ray"`, such as `auto` where this machine is a node of
@@ -50,3 +51,8 @@ class BatchSettings(Section, frozen=True):
     """How long jobs are remembered after their end; 0: for ever. Their files stay."""
     cost_per_core_hour: Annotated[float, Meta(ge=0)] = 0.0
     """What an hour of a core costs, in whatever currency, for the estimate in reports; 0: none."""
+
+    @property
+    def keeps_apart(self) -> bool:
+        """Whether jobs and predictions have processors of their own while both have work."""
+        return self.enabled and self.scheduling == "idle"

@@ -132,6 +132,16 @@ class Home(msgspec.Struct, frozen=True):
         return self.state / "load-overrides.json"
 
     @property
+    def batch_lock(self) -> Path:
+        """Held by every process of a batch job, in common: so it is known whether there is one."""
+        return self.run / "batch.lock"
+
+    @property
+    def batch_processors(self) -> Path:
+        """The numbers of the processors on which batch jobs are kept; missing: they may use all."""
+        return self.run / "batch-processors.json"
+
+    @property
     def supervisor_socket(self) -> Path:
         """Where the supervisor and control tell each other how things stand."""
         return short_socket_path(self.run / "supervisor.sock")

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from augurium.core import processors
 from augurium.core.errors import Conflict, InsufficientStorage, InvalidArgument
 from augurium.core.home import Home, NodeConfig
 from augurium.core.settings import CacheSettings, NodeSettings, Settings
@@ -31,10 +32,7 @@ def resolve(settings: Settings) -> NodeConfig:
     node = settings.node
     server_tls(settings.tls)
     ports = _ports(node)
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    engines = _engines(settings) or min(cores, MOST_ENGINES_BY_DEFAULT)
+    engines = _engines(settings) or min(len(processors.USABLE), MOST_ENGINES_BY_DEFAULT)
     resolved = msgspec.structs.replace(
         node,
         engines=engines,

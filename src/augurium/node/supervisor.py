@@ -12,6 +12,7 @@ import structlog
 
 from augurium import __version__
 from augurium.control.supervision import Report
+from augurium.core import processors
 from augurium.core.clock import SystemClock
 from augurium.core.errors import AuguriumError, NotReady
 from augurium.core.files import write_atomically
@@ -25,6 +26,7 @@ from augurium.node.commands import Commands
 from augurium.node.control_window import ControlWindow
 from augurium.node.engine_fleet import EngineFleet
 from augurium.node.preflight import check_storage, locked_home, resolve
+from augurium.node.processor_split import ProcessorSplit
 from augurium.scaling.node_policy import node_policy
 from augurium.serving.runner_place import sweep
 from augurium.serving.runner_suspects import forget_suspects
@@ -68,6 +70,7 @@ class Supervisor:
         self._engines = EngineFleet(
             config, lambda slot: Child(slot, functools.partial(commands.engine, slot), grace_s)
         )
+        self._processors = ProcessorSplit(config.home, lambda: self._engines.processes.values())
         self._window = ControlWindow(config.home.supervisor_socket)
 
     async def run(self) -> int:
@@ -77,9 +80,12 @@ class Supervisor:
         self._listen_for_signals(stop)
         control = asyncio.create_task(self._control.run())
         self._engines.start()
-        attending = asyncio.create_task(self._attend(started))
+        attending = [asyncio.create_task(self._attend(started))]
+        if processors.CAN_BE_CHOSEN and self._config.settings.batch.keeps_apart:
+            attending.append(asyncio.create_task(self._processors.run()))
         await stop.wait()
-        attending.cancel()
+        for task in attending:
+            task.cancel()
         # batch jobs write down how far they are, while the others finish
         os.close(self._hold_on_jobs)
         # engines first: they answer what they accepted; control stays to take their last counters

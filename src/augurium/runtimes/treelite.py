@@ -3,13 +3,13 @@
 Options: `answers` and `classes`, see `tree_answers.py`. The file is Treelite's own binary format.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import treelite
 
+from augurium.core import processors
 from augurium.core.errors import ModelFailed
 from augurium.core.tensors import Array
 from augurium.runtimes.tree_answers import matrix_of, meaning_of, picked
@@ -20,8 +20,7 @@ class TreeliteModel:
 
     def __init__(self, path: Path, options: Mapping[str, str], threads: int = 1) -> None:
         self._meaning = meaning_of(options)
-        # Treelite refuses more than there are CPUs
-        self._threads = min(threads, _cpus())
+        self._threads = threads
         try:
             self._model = treelite.Model.deserialize(str(path))
             self._dtype = np.dtype(self._model.input_type)
@@ -36,16 +35,14 @@ class TreeliteModel:
                 f"rows of {matrix.shape[1:]} features, expected {self._model.num_feature}"
             )
         try:
-            raw = treelite.gtil.predict(self._model, matrix, nthread=self._threads)
+            raw = treelite.gtil.predict(self._model, matrix, nthread=self._most_threads())
         except (treelite.TreeliteError, TypeError, ValueError) as error:
             raise ModelFailed(f"the model failed: {_first_line(error)}") from error
         return picked(self._meaning.answers(raw), outputs)
 
-
-def _cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    def _most_threads(self) -> int:
+        """Treelite refuses more than the calling thread has processors, which change."""
+        return self._threads if self._threads == 1 else min(self._threads, processors.usable_now())
 
 
 def _first_line(error: Exception) -> str:

@@ -25,7 +25,7 @@ class RunnerOrder(msgspec.Struct, frozen=True, kw_only=True):
 
     It ends `idle_s` after the last engine left, and when loading takes more than `load_timeout_s`.
     Versions may come that are not known yet where it is `shared`. A run has so many `threads`, and
-    all of them together these `cpus`, or any.
+    all of them together these `cpus`.
     """
 
     listener: int

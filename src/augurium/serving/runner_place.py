@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from augurium.core import nvidia_files
+from augurium.core import nvidia_files, processors
 from augurium.core.errors import ModelFailed
 from augurium.core.files import remove_folder
 from augurium.core.home import short_socket_path
@@ -141,7 +141,8 @@ class RunnerPlace:
             load_timeout_s=self._settings.load_timeout_s,
             shared=self.placement.shared,
             threads=self.placement.threads,
-            cpus=self.placement.cpus,
+            # all, if it is not to be certain ones: this engine may be kept on some for a while
+            cpus=self.placement.cpus or tuple(sorted(processors.USABLE)),
         )
         # a process that died before it read this is found out by its closed socket
         if process.stdin is not None:
@@ -207,12 +208,12 @@ def sweep(folder: Path) -> int:
 def _check_cpus(cpus: Sequence[int]) -> None:
     if not cpus:
         return
-    if not hasattr(os, "sched_getaffinity"):
+    if not processors.CAN_BE_CHOSEN:
         raise ModelFailed(
             "its placement names CPUs, which this system does not let a process choose; take them"
             " away: augurium serving NAME --cpus ''"
         )
-    there = os.sched_getaffinity(0)
+    there = processors.USABLE
     missing = sorted(set(cpus) - there)
     if missing:
         raise ModelFailed(

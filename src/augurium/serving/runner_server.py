@@ -1,7 +1,6 @@
 """The loop of a runner: engines come and go, and versions with them."""
 
 import contextlib
-import os
 import selectors
 import socket
 import threading
@@ -10,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from augurium.core import processors
 from augurium.serving import runner_wire as wire
 from augurium.serving.runner_channel import Channel
 from augurium.serving.runner_conversation import Attendant, Conversation
@@ -234,10 +234,7 @@ class RunnerServer:
 
 def _most_runs() -> int:
     """As many at a time as there are CPUs for this process."""
-    cpus = os.cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):
-        cpus = len(os.sched_getaffinity(0))
-    return max(FEWEST_RUNS, min(MOST_RUNS, cpus))
+    return max(FEWEST_RUNS, min(MOST_RUNS, len(processors.USABLE)))
 
 
 def _say_loading(visitor: Visitor) -> None:
