@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,17 +18,23 @@ CONNECTIONS = 256
 WARMUP_S = 0.5  # new connections are slow at first
 SEED = 1
 COMPILE_TIMEOUT_S = 60.0
+REAL_TIME = ("chrt", "--fifo", "1")
 
 
 @dataclass(frozen=True)
 class OpenLoad:
-    """`rate` requests a second on average, with Poisson arrivals; the program lies in `bench`."""
+    """`rate` requests a second on average, with Poisson arrivals; the program lies in `bench`.
+
+    With `at_once` it has real-time priority: it stands for other machines, which wait for nothing
+    that happens on this one.
+    """
 
     workload: Workload
     bench: Path
     rate: int = 10_000
     protocol: str = REST
     tool: str = "gcc"
+    at_once: bool = False
 
     @property
     def name(self) -> str:
@@ -39,6 +46,7 @@ class OpenLoad:
     def send_to(self, port: int, seconds: float) -> Figures:
         """The same to whoever listens on a port of this machine."""
         command = (
+            *(REAL_TIME if self.at_once else ()),
             *(str(self._program()), str(port), INFER_PATH, str(self.workload.bodies)),
             *(str(self.rate), str(seconds), str(WARMUP_S), str(CONNECTIONS), str(SEED)),
         )
@@ -46,6 +54,14 @@ class OpenLoad:
 
     def score(self, measurement: Measurement) -> float:
         return -measurement.figures.p99_ms
+
+    @staticmethod
+    def can_be_at_once() -> bool:
+        """Whether this user may have real-time priority."""
+        try:
+            return subprocess.run((*REAL_TIME, "true"), capture_output=True).returncode == 0
+        except OSError:
+            return False
 
     def _program(self) -> Path:
         """Compiled once for each state of its source."""
