@@ -155,12 +155,6 @@ def read_report(content: Mapping[str, Any]) -> Report:
         raise InvalidArgument(f"the report cannot be read: {error}") from error
 
 
-def written_report(report: Report) -> dict[str, Any]:
-    """The report as it is kept: plain values of JSON."""
-    found: dict[str, Any] = msgspec.to_builtins(report)
-    return found
-
-
 class _ResultSums:
     """What the results of partitions add up to."""
 

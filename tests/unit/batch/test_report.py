@@ -20,7 +20,7 @@ from augurium.batch.partition import (
     RejectedRow,
     WrittenFile,
 )
-from augurium.batch.report import Report, ReportFacts, read_report, report_of, written_report
+from augurium.batch.report import Report, ReportFacts, read_report, report_of
 from augurium.batch.report_page import report_page
 from augurium.batch.summary_counter import SummaryCounter
 from augurium.core.errors import InvalidArgument
@@ -224,7 +224,7 @@ def test_a_job_that_found_no_row_has_a_report() -> None:
 
 def test_a_report_comes_back_from_json() -> None:
     report = a_report(result(1, rejects=2))
-    content = msgspec.json.decode(msgspec.json.encode(written_report(report)))
+    content = msgspec.json.decode(msgspec.json.encode(report))
     assert read_report(content) == report
 
 
