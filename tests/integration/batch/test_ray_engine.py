@@ -50,7 +50,13 @@ def s3(s3_server: S3Server) -> Iterator[S3Server]:
 @pytest.fixture(scope="module")
 def cluster(s3: S3Server) -> Iterator[Cluster]:
     """A head that runs nothing, and nodes of one processor."""
-    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        # where it notes its address, and expects the folder to be there
+        patch.setenv("RAY_TMPDIR", folder)
+        (Path(folder) / "ray").mkdir()
         found = Cluster(shutdown_at_exit=True)
         plain: dict[str, Any] = {"object_store_memory": STORE_BYTES, "include_dashboard": False}
         found.add_node(num_cpus=0, temp_dir=folder, **plain)

@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-import structlog
 
 from augurium.control.app import create_app
 from augurium.control.assembly import assembled
@@ -43,6 +42,7 @@ from augurium.serving.metrics import EngineMetrics
 from augurium.serving.open_questions import OpenQuestions
 from augurium.serving.questions import Answer, Question
 from augurium.serving.snapshot import Snapshot, VersionState
+from tests.support.logs import log_to_stderr
 
 PATIENCE_S = 20.0
 
@@ -160,7 +160,7 @@ def logging_restored() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
+    log_to_stderr()
 
 
 @pytest.fixture

@@ -245,9 +245,13 @@ def touchy(inputs: Any) -> Any:
     if inputs["x"][0] == 14:
         ctypes.PyDLL(None).pause()
     if inputs["x"][0] == 15:
-        began = time.monotonic()
-        math.factorial(400_000)
-        return inputs["x"] * 0 + time.monotonic() - began
+        number, took = 200_000, 0.0
+        # in one call, whatever the machine: between two the lock is given away
+        while took < 1.5:
+            began = time.monotonic()
+            math.factorial(number)
+            number, took = number * 3 // 2, time.monotonic() - began
+        return inputs["x"] * 0 + took
     if inputs["x"][0] == 16:
         time.sleep(2.5)
     return inputs["x"]

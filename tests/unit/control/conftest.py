@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 import pytest
-import structlog
 
 from augurium.access.memory_key_store import MemoryKeyStore
 from augurium.control.access_keeper import AccessKeeper
@@ -63,6 +62,7 @@ from augurium.registry.memory_rollouts import MemoryRollouts
 from augurium.registry.memory_variant_series import MemoryVariantSeries
 from augurium.registry.records import Artifact, VersionDraft
 from augurium.registry.signing import SigningKeys
+from tests.support.logs import log_to_stderr
 
 MAX_ARTIFACT_BYTES = 3 * 1024 * 1024
 
@@ -75,7 +75,7 @@ def logging_restored() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
+    log_to_stderr()
 
 
 @pytest.fixture
