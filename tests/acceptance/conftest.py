@@ -1,6 +1,8 @@
 """A running node with real models, shared by the acceptance tests; each test leaves it serving."""
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -68,9 +70,9 @@ def mixed() -> Mixed:
     return Mixed(model, table, rows)
 
 
-@pytest.fixture(scope="session")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Node]]:
-    """Starts nodes; they are stopped at the end."""
+@contextmanager
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Node]]:
+    """Starts nodes, which are stopped at the end."""
     nodes: list[Node] = []
 
     def start(home: Path | None = None, *flags: str, prefix: Sequence[str] = ()) -> Node:
@@ -79,28 +81,38 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., No
         return nodes[-1]
 
     yield start
-    for node in nodes:
-        node.stop()
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(Node.stop, nodes))
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Node]]:
+    """Starts nodes for the tests of one file: many that nobody needs any more slow others down."""
+    with started(tmp_path_factory) as start:
+        yield start
 
 
 @pytest.fixture(scope="session")
-def node(start: Callable[..., Node], tabular: Tabular, mixed: Mixed) -> Node:
+def node(
+    tmp_path_factory: pytest.TempPathFactory, tabular: Tabular, mixed: Mixed
+) -> Iterator[Node]:
     """The shared node with every model deployed."""
-    node = start()
     onnx_models = {
         "simple": simple_model(),
         "text": text_model(),
         "picky": picky_model(),
         "slow": slow_model(),
     }
-    with node.client() as client:
-        client.register(tabular.model, name="tabular")
-        client.register(mixed.model, name="mixed", data=mixed.table)
-        for name, content in onnx_models.items():
-            client.register(onnx.load_from_string(content), name=name)
-        for model in client.models():
-            client.deploy(model.name, 1)
-    return node
+    with started(tmp_path_factory) as start:
+        node = start()
+        with node.client() as client:
+            client.register(tabular.model, name="tabular")
+            client.register(mixed.model, name="mixed", data=mixed.table)
+            for name, content in onnx_models.items():
+                client.register(onnx.load_from_string(content), name=name)
+            for model in client.models():
+                client.deploy(model.name, 1)
+        yield node
 
 
 @pytest.fixture(autouse=True)
