@@ -80,12 +80,15 @@ class ProcessorSplit:
     async def run(self) -> None:
         """Looks again and again, until it is cancelled."""
         self._home.batch_processors.unlink(missing_ok=True)
+        problem = ""
         while True:
             await asyncio.sleep(INTERVAL_S)
             try:
                 await asyncio.to_thread(self.look)
             except OSError as error:
-                log.warning("processors cannot be split", reason=str(error))
+                if str(error) != problem:
+                    log.warning("processors cannot be split", reason=str(error))
+                problem = str(error)
 
     def look(self) -> None:
         """Measures what predictions use, and changes the split when it has to. Blocking."""
