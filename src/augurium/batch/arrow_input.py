@@ -49,7 +49,7 @@ class ArrowInput:
                 schema = readable(reader.schema)
             source.seek(0)
             # the number of rows of a batch is known when any of its columns is read
-            with ipc.open_file(source, options=_options([_smallest(schema)])) as reader:
+            with ipc.open_file(source, options=_options(_smallest(schema))) as reader:
                 return Layout(schema, tuple(_pieces(file, reader)))
 
     def blocks(
@@ -98,9 +98,10 @@ def _options(places: list[int]) -> Any:
     return ipc.IpcReadOptions(use_threads=False, included_fields=places)
 
 
-def _smallest(schema: Any) -> int:
-    """The place of the column that is read with the least work."""
-    return min(range(len(schema)), key=lambda place: _width_bits(schema.field(place).type))
+def _smallest(schema: Any) -> list[int]:
+    """The place of the column that is read with the least work, if there is any."""
+    places = range(len(schema))
+    return sorted(places, key=lambda place: _width_bits(schema.field(place).type))[:1]
 
 
 def _width_bits(kind: Any) -> int:

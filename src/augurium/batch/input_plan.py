@@ -99,6 +99,11 @@ def _columns(
     spec: InputSpec, signature: Signature, reader: FileFormat, found: Sequence[_Found]
 ) -> tuple[BlockColumns, pa.Schema]:
     """The columns of the first file that has any, which all others have to have as well."""
+    for one in found:
+        if one.layout.pieces and not len(one.layout.schema):
+            raise InvalidArgument(
+                f"{one.file.location} has no columns; give files with the features of the model"
+            )
     schemas = [
         (one.file, with_folders(one.layout.schema, one.file, signature, spec))
         for one in found

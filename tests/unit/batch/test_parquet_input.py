@@ -312,6 +312,14 @@ def test_a_damaged_file_is_told_by_its_name(tmp_path: Path, ending: str, damage:
         read_input(AMOUNT, tmp_path)
 
 
+@pytest.mark.parametrize("ending", ["arrow", "arrows"])
+def test_rows_without_columns_are_refused(tmp_path: Path, ending: str) -> None:
+    file = tmp_path / f"a.{ending}"
+    write(table(100).select([]), file, rows=30)
+    with pytest.raises(InvalidArgument, match=rf"a.{ending} has no columns"):
+        read_input(AMOUNT, file, keep=("*",))
+
+
 @pytest.mark.parametrize("ending", ["parquet", "arrow", "arrows"])
 @settings(max_examples=150, deadline=None)
 @given(place=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255), cut=st.integers(0, 4))
