@@ -27,8 +27,8 @@ class Model:
     ("call_s", "row_s", "expected"),
     [
         # what a call costs does not matter among many rows
-        (1e-4, 1e-6, 4096),
-        (1e-3, 1e-6, 16_384),
+        (1e-4, 1e-6, 16_384),
+        (1e-3, 1e-6, 65_536),
         # a slow model: a row more is never cheaper
         (0.0, 1e-3, 64),
     ],
