@@ -3,9 +3,9 @@
 import os
 from collections.abc import Collection, Iterator, Set
 from contextlib import suppress
-from pathlib import Path
 
-PROCESSES = Path("/proc")
+from augurium.core.process_files import PROCESSES, stat_fields
+
 CAN_BE_CHOSEN = hasattr(os, "sched_setaffinity")
 # fields of /proc/PID/stat after the name, see proc_pid_stat(5)
 USER_FIELD, SYSTEM_FIELD = 11, 12
@@ -46,11 +46,9 @@ def cpu_seconds(process: int) -> float:
     Linux only.
     """
     try:
-        text = (PROCESSES / str(process) / "stat").read_text(errors="replace")
+        fields = stat_fields(process)
     except OSError:
         return 0.0
-    # the name may hold blanks and brackets; the fields begin after its last bracket
-    fields = text.rpartition(")")[2].split()
     return (int(fields[USER_FIELD]) + int(fields[SYSTEM_FIELD])) / os.sysconf("SC_CLK_TCK")
 
 

@@ -7,10 +7,10 @@ import signal
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
-PROCESSES = Path("/proc")
+from augurium.core.process_files import PROCESSES, stat_fields
+
 # fields of /proc/PID/stat after the name, see proc_pid_stat(5)
 PARENT_FIELD = 1
 RSS_FIELD = 21
@@ -51,10 +51,10 @@ def _processes() -> Iterator[Process]:
     page_bytes = resource.getpagesize()
     for folder in PROCESSES.glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            # the name may hold blanks and brackets; the fields begin after its last bracket
-            fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
+            process = int(folder.name)
+            fields = stat_fields(process)
             rss_bytes = int(fields[RSS_FIELD]) * page_bytes
-            yield Process(int(folder.name), int(fields[PARENT_FIELD]), rss_bytes)
+            yield Process(process, int(fields[PARENT_FIELD]), rss_bytes)
 
 
 def _processes_by_ps() -> Iterator[Process]:
