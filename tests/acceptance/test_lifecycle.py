@@ -4,8 +4,10 @@ import contextlib
 import http.client
 import json
 import os
+import select
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -19,7 +21,7 @@ import pytest
 
 from augurium.core.errors import AuguriumError
 from tests.support.models import picky_model, simple_model, slow_model
-from tests.support.node import AUGURIUM, Node, clean_environment, control_of
+from tests.support.node import AUGURIUM, START_TIMEOUT_S, Node, clean_environment, control_of
 
 ONES = {"shape": [1, 16], "datatype": "INT32", "data": [1] * 16}
 SIMPLE = {"inputs": [{"name": "INPUT0", **ONES}, {"name": "INPUT1", **ONES}]}
@@ -282,3 +284,42 @@ def pending(node: Node) -> float:
         line for line in metrics(node).splitlines() if line.startswith("augurium_pending_requests{")
     ]
     return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+ON_A_TERMINAL = """
+import os, sys, termios
+terminal = os.open(sys.argv[1], os.O_RDWR)
+modes = termios.tcgetattr(terminal)
+modes[3] |= termios.TOSTOP
+termios.tcsetattr(terminal, termios.TCSANOW, modes)
+for descriptor in (0, 1, 2):
+    os.dup2(terminal, descriptor)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def test_on_a_terminal_that_stops_background_output_a_node_starts_and_ends_with_ctrl_c(
+    tmp_path: Path,
+) -> None:
+    leader, terminal = os.openpty()
+    command = [AUGURIUM, "serve", "--home", str(tmp_path / "home"), "--engines", "1"]
+    command += ["--port", "0", "--grpc-port", "0", "--control-port", "0"]
+    # the first terminal that a session opens is its own
+    serving = subprocess.Popen(
+        [sys.executable, "-c", ON_A_TERMINAL, os.ttyname(terminal), *command],
+        start_new_session=True,
+        env=clean_environment(),
+    )
+    try:
+        said, deadline = b"", time.monotonic() + START_TIMEOUT_S
+        while b"is ready" not in said:
+            assert time.monotonic() < deadline, said
+            assert select.select([leader], [], [], START_TIMEOUT_S)[0], said
+            said += os.read(leader, 4096)
+        os.write(leader, b"\x03")
+        assert serving.wait(60) == 0
+    finally:
+        serving.kill()
+        serving.wait()
+        os.close(terminal)
+        os.close(leader)

@@ -76,6 +76,8 @@ class Supervisor:
     async def run(self) -> int:
         """Starts everything, says when it is ready, and stops everything when told to."""
         started = time.monotonic()
+        # all processes of the node may write to a terminal that stops who does so in the background
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
         stop = asyncio.Event()
         self._listen_for_signals(stop)
         control = asyncio.create_task(self._control.run())
