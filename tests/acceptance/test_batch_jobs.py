@@ -18,6 +18,7 @@ from augurium.core.errors import Conflict
 from augurium.core.processors import USABLE, kept_on
 from augurium.node.processor_split import split_of
 from tests.support.batch_processes import workers_of
+from tests.support.frozen_process import freeze
 from tests.support.models import FEATURES, Tabular
 from tests.support.node import AUGURIUM, Node, clean_environment, control_of
 from tests.support.scoring import (
@@ -192,12 +193,15 @@ def test_a_job_keeps_off_the_processors_that_predictions_need(
         time.sleep(0.1)
 
 
+@pytest.mark.parametrize("stands_still", [False, True])
 def test_a_job_outlives_the_control_that_began_it(
-    nodes: Nodes, client: Client, scoring: Scoring, tmp_path: Path
+    nodes: Nodes, client: Client, scoring: Scoring, home: Path, tmp_path: Path, stands_still: bool
 ) -> None:
     run = client.batch("churn", scoring.rows, tmp_path / "out", keep=["id"], **SLOWLY)
     begun(client, run.id)
     process = process_of(run.id)
+    if stands_still:
+        freeze(process.pid, home / "registry.db")
     control_of(nodes.node).kill()
     seen: set[psutil.Process] = set()
     done = run.wait(PATIENCE_S, lambda job: seen.update(processes_of(job.id)))

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,6 +36,8 @@ def main(arguments: Sequence[str]) -> int:
     except (OSError, msgspec.MsgspecError) as error:
         print(f"augurium batch: the node's configuration: {error}", file=sys.stderr)  # noqa: T201
         return BAD_CALL
+    # a job that stands still when control dies is hung up, see setpgid(2) on orphaned groups
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     configure_logging(config.settings.log, f"batch-{options.job[:8]}")
     leave_out_packages(*PANDAS)
     try:
