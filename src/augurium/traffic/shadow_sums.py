@@ -92,9 +92,11 @@ class Example(msgspec.Struct, frozen=True):
     request_id: str = ""
 
     @property
-    def rank(self) -> tuple[float, float, str, str]:
-        """What is kept before what: the largest difference, of equal ones the latest."""
-        return self.difference, self.at, self.input, self.shadow
+    def rank(self) -> tuple[float | str, ...]:
+        """What is kept before what: the largest difference, of equal ones the latest; all values
+        count, so that it does not matter which sums are added first.
+        """
+        return msgspec.structs.astuple(self)
 
 
 class ShadowSums(msgspec.Struct):
