@@ -1,7 +1,5 @@
 """Processes as the machine sees them: one may end at any moment, and be a zombie for another."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import psutil

@@ -7,14 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
-import structlog
 
 from augurium.core import processors
 from augurium.core.home import Home
 
 INTERVAL_S = 0.25
-
-log = structlog.get_logger()
 
 
 async def keep_apart(home: Home) -> None:
