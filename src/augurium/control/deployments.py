@@ -80,14 +80,14 @@ class Deployments:
 
         `anew` says that how it batches has changed: engines that hold it load it again.
 
-        Raises NotFound, Unprocessable when an engine cannot load it, NotReady without engines,
-        DeadlineExceeded; the deployed versions and the default are as before then.
+        Raises NotFound, Unprocessable when an engine cannot load it, NotReady when none is there or
+        comes, DeadlineExceeded; the deployed versions and the default are as before then.
         """
         started = time.monotonic()
         async with self._turns.of(model):
             version = await asyncio.to_thread(self._loadable, model, number)
             watch = LoadWatch(self._hub, model, number, self._stopping)
-            watch.require_engines()
+            await watch.until_somebody()
             try:
                 await self._load(version, watch, actor, anew)
                 if default:

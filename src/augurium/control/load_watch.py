@@ -1,10 +1,14 @@
 """Watches the engines load one version, and says why they did not."""
 
 import asyncio
+import contextlib
 
 from augurium.control.engine_link import FAILED, READY, EngineLink
 from augurium.control.link_hub import LinkHub
 from augurium.core.errors import DeadlineExceeded, NotReady, Unprocessable
+
+# engines that are just coming back, or that have not found a control which is, take about a second
+PATIENCE_S = 5.0
 
 
 class LoadWatch:
@@ -21,8 +25,18 @@ class LoadWatch:
         self._stopping = stopping
         self._seen: dict[EngineLink, None] = {}
 
-    def require_engines(self) -> None:
-        """Raises NotReady when there is nobody to load it, or when control is told to stop."""
+    async def until_somebody(self) -> None:
+        """Returns once an engine is connected; as a rule, at once.
+
+        Raises NotReady when none comes within `PATIENCE_S`, or when control is told to stop.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_S):
+                while not self._hub.links() and not self._stopping.is_set():
+                    await self._hub.change()
+        self._require_engines()
+
+    def _require_engines(self) -> None:
         if self._stopping.is_set():
             raise NotReady("the server is stopping; nothing was deployed")
         if not self._hub.links():
@@ -51,7 +65,7 @@ class LoadWatch:
         self._seen |= dict.fromkeys(self._hub.links())
         for link in self._seen:
             self._raise_if_failed(link, revision)
-        self.require_engines()
+        self._require_engines()
         return not self._pending(revision)
 
     def _raise_if_failed(self, link: EngineLink, revision: int) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from augurium.control import load_watch
 from augurium.control.deployments import Deployments
 from augurium.control.services import Services
 from augurium.control.snapshots import Snapshots
@@ -101,9 +102,23 @@ async def test_an_engine_that_joins_a_running_deployment_is_waited_for(
     assert default_before_the_late_one is None
 
 
-async def test_nothing_can_be_deployed_without_engines(
-    api: httpx.AsyncClient, register: Fixture
+async def test_a_deployment_waits_for_engines_that_are_coming_back(
+    api: httpx.AsyncClient, connect_engine: Fixture, register: Fixture
 ) -> None:
+    await register("iris")
+
+    deployment = asyncio.create_task(_deploy(api, "iris", 1))
+    await asyncio.sleep(0.2)
+    assert not deployment.done()
+    await connect_engine("engine-0")
+
+    assert (await deployment).status_code == 200
+
+
+async def test_nothing_can_be_deployed_without_engines(
+    api: httpx.AsyncClient, register: Fixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_watch, "PATIENCE_S", 0.1)
     await register("iris")
 
     reply = await _deploy(api, "iris", 1)
