@@ -40,8 +40,10 @@ async def run(config: NodeConfig, slot: str, lifeline: int) -> None:
     engine = Engine(config, slot)
     bodies = BodyBudget(config.settings.limits.max_bytes_in_flight)
     joining = await _others_answer(node.host, node.port)
+    # before it listens: who is told that there is no such model believes it
+    engine.load()
     if joining:
-        engine.start()
+        engine.connect()
         await _either(engine.plane.loaded, stop, leave)
         if stop.is_set() or leave.is_set():
             # it never listened, and need not begin
@@ -50,7 +52,8 @@ async def run(config: NodeConfig, slot: str, lifeline: int) -> None:
     async with _rest(config, engine, bodies) as rest, _grpc(config, engine, bodies) as grpc:
         hosts += (rest, grpc)
         if not joining:
-            engine.start()
+            # who is told that the node is ready must be able to reach it
+            engine.connect()
         await _either(stop, leave)
         # who asks again meanwhile is told to do that elsewhere, so that nobody is cut off later
         rest.turn_away()

@@ -115,14 +115,17 @@ class Engine:
             self._shadowing,
         )
 
-    def start(self) -> None:
-        """Loads what the last run served, without waiting for control, and connects to control."""
+    def load(self) -> None:
+        """Knows from now on what the last run served, and loads it without waiting for control."""
         sweep(self._run_folder)
         self._loader.sweep()
         self._load_traffic()
         self._take(self._keeper.load(), proven=True)
         if self._neighbours is not None:
             self._neighbours.start()
+
+    def connect(self) -> None:
+        """Connects to control, whose word counts from then on."""
         self._link.start()
         self._tasks = [
             asyncio.create_task(self._note_residents()),

@@ -37,7 +37,8 @@ async def hub(config: NodeConfig) -> AsyncIterator[LinkHub]:
     hub = LinkHub(config.home.link_socket)
     await hub.start()
     engine = Engine(config, "engine-0")
-    engine.start()
+    engine.load()
+    engine.connect()
     yield hub
     await engine.stop()
     await hub.stop()
