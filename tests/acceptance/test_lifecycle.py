@@ -22,6 +22,7 @@ import pytest
 from augurium.core.errors import AuguriumError
 from tests.support.models import picky_model, simple_model, slow_model
 from tests.support.node import AUGURIUM, START_TIMEOUT_S, Node, clean_environment, control_of
+from tests.support.processes import children_that_run
 
 ONES = {"shape": [1, 16], "datatype": "INT32", "data": [1] * 16}
 SIMPLE = {"inputs": [{"name": "INPUT0", **ONES}, {"name": "INPUT1", **ONES}]}
@@ -144,6 +145,26 @@ def test_an_engine_that_comes_back_takes_no_request_before_it_can_answer(
         wait_for(lambda: client.ready().ready)
         time.sleep(0.5)
     assert statuses == {200}
+
+
+def test_an_engine_that_knows_of_no_models_says_so_until_control_has_told_it(
+    own: Node, tmp_path: Path
+) -> None:
+    control = control_of(own)
+    control.suspend()
+    try:
+        (tmp_path / "home" / "state" / "engine-0.snapshot").write_bytes(b"of another release")
+        (engine,) = children_that_run("augurium.node.engine", own.process.pid)
+        engine.kill()
+        wait_for(lambda: own.ask("/v2/health/live").status == 200)
+        reply = own.ask("/v2/models/simple/infer", SIMPLE)
+        assert (reply.status, own.ask("/v2/health/ready").status) == (503, 503)
+        assert "does not know yet which models there are" in reply.json["error"]
+        assert reply.headers["retry-after"] == "1"
+    finally:
+        control.resume()
+    wait_for(lambda: own.ask("/v2/health/ready").status == 200)
+    assert own.ask("/v2/models/simple/infer", SIMPLE).status == 200
 
 
 def test_serving_goes_on_without_control_and_after_a_restart_without_it(own: Node) -> None:

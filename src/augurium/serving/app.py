@@ -116,11 +116,15 @@ class Engine:
         )
 
     def load(self) -> None:
-        """Knows from now on what the last run served, and loads it without waiting for control."""
+        """Loads what the last run served, without waiting for control. Where that is not known, it
+        is not ready, and says so of every model, until control has told it what there is.
+        """
         sweep(self._run_folder)
         self._loader.sweep()
         self._load_traffic()
-        self._take(self._keeper.load(), proven=True)
+        kept = self._keeper.load()
+        if kept is not None:
+            self._take(kept, proven=True)
         if self._neighbours is not None:
             self._neighbours.start()
 

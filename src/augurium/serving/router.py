@@ -17,6 +17,7 @@ V = TypeVar("V")
 
 # why a version does not answer that will, as far as anyone knows
 BEING_LOADED = "it is being loaded"
+NOT_TOLD = "this engine has just started and does not know yet which models there are"
 
 
 def unknown_model(name: str) -> NotFound:
@@ -62,12 +63,14 @@ class Router(Generic[V]):
 
     def __init__(self) -> None:
         self._models: Mapping[str, ModelRoutes[V]] = {}
+        self._told = False
         self._defaults: dict[str, V] = {}
         # few models have one: those who ask nothing of it pay nothing for it
         self.policies: Mapping[str, CompiledPolicy] = {}
 
     def replace(self, models: Mapping[str, ModelRoutes[V]]) -> None:
         """Takes a new table."""
+        self._told = True
         self._models = models
         self._defaults = {
             name: routes.ready[routes.default_version]
@@ -88,10 +91,12 @@ class Router(Generic[V]):
             yield from routes.ready.values()
 
     def routes(self, name: str) -> ModelRoutes[V]:
-        """Raises NotFound for an unknown model."""
+        """Raises NotFound for an unknown model, NotReady before the first table."""
         try:
             return self._models[name]
         except KeyError:
+            if not self._told:
+                raise NotReady(NOT_TOLD) from None
             raise unknown_model(name) from None
 
     def is_split(self, model: ModelRef) -> bool:

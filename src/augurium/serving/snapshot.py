@@ -9,7 +9,7 @@ import msgspec
 
 from augurium.access.access import Access
 from augurium.core.device_policy import CPU, DevicePolicy
-from augurium.core.errors import AuguriumError
+from augurium.core.errors import AuguriumError, NotFound
 from augurium.core.files import write_atomically
 from augurium.core.serving_policy import PlacementPolicy, ServingPolicy
 from augurium.core.signature import Signature
@@ -134,12 +134,12 @@ def save_snapshot(file: Path, snapshot: Snapshot) -> None:
 
 
 def load_snapshot(file: Path) -> Snapshot:
-    """The snapshot of an earlier run; an empty one if there is none. Raises AuguriumError if the
-    file is damaged.
+    """The snapshot of an earlier run. Raises NotFound if there is none, AuguriumError if the file
+    is damaged.
     """
     try:
         return _decoder.decode(file.read_bytes())
     except FileNotFoundError:
-        return Snapshot()
+        raise NotFound(f"there is no snapshot {file.name}") from None
     except (OSError, msgspec.MsgspecError) as error:
         raise AuguriumError(f"snapshot {file.name} cannot be read: {error}") from error

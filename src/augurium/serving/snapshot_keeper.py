@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from augurium.core.errors import AuguriumError
+from augurium.core.errors import AuguriumError, NotFound
 from augurium.serving.snapshot import Snapshot, load_snapshot, save_snapshot
 
 log = structlog.get_logger()
@@ -29,12 +29,15 @@ class SnapshotKeeper:
         self._written = 0
         self.kept = Snapshot()
 
-    def load(self) -> Snapshot:
-        """What was kept by an earlier run; an empty one if that is damaged or nothing."""
+    def load(self) -> Snapshot | None:
+        """What was kept by an earlier run; None if that is nothing, or damaged."""
         try:
             self.kept = load_snapshot(self._file)
+        except NotFound:
+            return None
         except AuguriumError as error:
             log.error("last snapshot ignored", reason=str(error))
+            return None
         return self.kept
 
     @property

@@ -63,7 +63,8 @@ async def until_kept(config: NodeConfig, hub: LinkHub, access: Access) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not hub.links():
             await hub.change()
-        while load_snapshot(config.home.state / "engine-0.snapshot").access != access:
+        file = config.home.snapshot("engine-0")
+        while not file.exists() or load_snapshot(file).access != access:
             # until the engine has answered what came before
             await hub.collect()
 

@@ -28,6 +28,7 @@ class Streams:
 
     def __init__(self, ledger: Ledger) -> None:
         router: Router[Any] = Router()
+        router.replace({})
         self._gateway = Gateway(ledger, patience=Patience(free=10_000))
         self._api = GrpcApi(DataPlane(router, 10, 30.0), self._gateway)
 

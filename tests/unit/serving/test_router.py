@@ -53,6 +53,15 @@ def test_what_cannot_answer_says_why(
         router.resolve(model_ref(text))
 
 
+def test_before_the_first_table_nobody_is_told_that_there_is_no_such_model() -> None:
+    router: Router[str] = Router()
+    with pytest.raises(NotReady, match="does not know yet which models there are"):
+        router.resolve(model_ref("x"))
+    router.replace({})
+    with pytest.raises(NotFound):
+        router.resolve(model_ref("x"))
+
+
 @pytest.mark.parametrize(
     ("text", "number"),
     [
