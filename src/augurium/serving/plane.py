@@ -118,7 +118,7 @@ class DataPlane:
         Raises NotFound, NotReady, InvalidArgument, Overloaded, DeadlineExceeded, ModelFailed.
         """
         started = time.perf_counter()
-        if chosen is None and self._router.policies:
+        if chosen is None and request.model.name in self._router.policies:
             chosen = self._chosen(request)
         try:
             version = self._router.resolve(request.model) if chosen is None else chosen.version
