@@ -16,7 +16,8 @@ log = structlog.get_logger()
 class SnapshotKeeper:
     """One file. Lives on an event loop; writing, which waits for the disk, is on a thread.
 
-    `written` is called after each writing; what changes during one is written once, with the next.
+    `written` is called when all is written that was due; what changes during a writing is written
+    once, with the next.
     """
 
     def __init__(self, file: Path, written: Callable[[], None] = lambda: None) -> None:
@@ -59,7 +60,9 @@ class SnapshotKeeper:
         while True:
             await self._due.wait()
             await self._write_due()
-            self._tell()
+            # who is told of what came meanwhile relies on it to be kept
+            if not self.due:
+                self._tell()
 
     async def finish(self) -> None:
         """Writes what is due still."""
