@@ -70,7 +70,7 @@ async def _run(config: NodeConfig, options: _Options) -> None:
     stop = await stop_requested(options.lifeline)
     settings = config.settings.batch
     kept_apart = asyncio.create_task(keep_apart(config.home)) if settings.keeps_apart else None
-    pool = WorkerPool(WorkerStart(settings.scheduling))
+    pool = WorkerPool(WorkerStart(settings.scheduling, run_timeout_s=settings.run_timeout_s))
     try:
         # they load what every job needs while this process does
         await pool.resize(min(settings.workers or len(processors.USABLE), MOST_EARLY))

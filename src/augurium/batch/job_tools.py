@@ -1,7 +1,9 @@
 """What a worker has at hand for the partitions of its job. Imports pyarrow."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -22,7 +24,7 @@ from augurium.batch.scorer import Scorer
 from augurium.batch.stage_times import StageTimes
 from augurium.batch.storage import Storage
 from augurium.batch.summary_counter import SummaryCounter
-from augurium.batch.worker_messages import Load, Measured, Note, Probe, Running
+from augurium.batch.worker_messages import Load, Measured, Note, Probe, Ran, Running
 from augurium.core.errors import ModelFailed
 from augurium.statistics.profiles import Profile
 
@@ -65,7 +67,7 @@ class JobTools:
         summary = SummaryCounter(load.signature, load.plan, self._profile)
         counts = RowCounts(writer, summary, tell)
         scoring = RowScoring(
-            self._scorer, self._explainer, times, lambda batch: tell(_running(batch)), counts.reject
+            self._scorer, self._explainer, times, partial(_told, tell), counts.reject
         )
         rows = self._rows(partition, counts.reject)
         counts.follow(rows)
@@ -74,14 +76,14 @@ class JobTools:
         )
         return run.run(partition.number, batch_size, deadly)
 
-    def measure(self, partition: Partition) -> Measured:
+    def measure(self, partition: Partition, tell: Callable[[Note], None]) -> Measured:
         """Finds the batch size with the first rows of a partition."""
         block = next(iter(self._rows(partition, _forget)), None)
         if block is None or not len(block.rows):
             return Measured(USUAL_BATCH, 0.0)
         (first,) = cut([block], len(block.rows))
         widest = max(1, BATCH_BYTES // max(1, block.columns.nbytes // len(block.rows)))
-        scoring = self._trying(_forget_batch)
+        scoring = self._trying(tell)
         try:
             size, rate = find_batch_size(
                 lambda size: scoring.run(first.slice(0, size)),
@@ -95,15 +97,16 @@ class JobTools:
 
     def probe(self, order: Probe, tell: Callable[[Note], None]) -> None:
         """Scores some rows in halves, for nothing but to see whether this process lives on."""
-        scoring = self._trying(lambda batch: tell(_running(batch)))
+        scoring = self._trying(tell)
         for batch in cut(self._rows(order.partition, _forget), LARGEST_BATCH):
             rows = batch.between(order.start, order.stop).without(order.deadly)
             for half in rows.halves() if len(rows) > 1 else (rows,):
                 if len(half):
                     _try(scoring, half)
 
-    def _trying(self, begins: Callable[[RowBatch], None]) -> RowScoring:
-        return RowScoring(self._scorer, self._explainer, StageTimes(), begins, _forget)
+    def _trying(self, tell: Callable[[Note], None]) -> RowScoring:
+        during = partial(_told, tell)
+        return RowScoring(self._scorer, self._explainer, StageTimes(), during, _forget)
 
     def _rows(self, partition: Partition, reject: Callable[[RejectedRow], None]) -> PartitionRows:
         load = self._load
@@ -112,8 +115,14 @@ class JobTools:
         )
 
 
-def _running(batch: RowBatch) -> Running:
-    return Running(int(batch.places[0]), int(batch.places[-1]) + 1)
+@contextmanager
+def _told(tell: Callable[[Note], None], batch: RowBatch) -> Iterator[None]:
+    """While the model runs on a batch, it is known on which."""
+    tell(Running(int(batch.places[0]), int(batch.places[-1]) + 1))
+    try:
+        yield
+    finally:
+        tell(Ran())
 
 
 def _try(scoring: RowScoring, batch: RowBatch) -> None:
@@ -126,10 +135,6 @@ def _try(scoring: RowScoring, batch: RowBatch) -> None:
 
 def _forget(_: RejectedRow) -> None:
     """Rows that cannot be read are set aside when their partition is scored."""
-
-
-def _forget_batch(_: RowBatch) -> None:
-    """Nobody is told of batches that are scored to measure."""
 
 
 def _profile(file: str | None) -> Profile | None:

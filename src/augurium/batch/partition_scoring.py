@@ -78,7 +78,9 @@ class PartitionScoring:
         while True:
             rows = running.stop - running.start
             try:
-                await self._worker.ask(Probe(partition, running.start, running.stop, known))
+                await self._worker.ask(
+                    Probe(partition, running.start, running.stop, self._batch_size, known)
+                )
             except WorkerDied as died:
                 if died.running is None or (rows > 1 and not _narrows(running, died.running)):
                     return None

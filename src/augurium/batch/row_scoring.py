@@ -1,6 +1,7 @@
 """Batches to answers. Rows that the model fails on are found by halving, and set aside alone."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -26,8 +27,8 @@ class Answered(NamedTuple):
 
 
 class RowScoring:
-    """Scores batches one after another. `begins` hears of every batch before the model runs on it,
-    `reject` of every row that is set aside.
+    """Scores batches one after another. `during` makes of a batch what the model runs on it within,
+    `reject` hears of every row that is set aside.
     """
 
     def __init__(
@@ -35,13 +36,13 @@ class RowScoring:
         scorer: Scorer,
         explainer: Explainer | None,
         times: StageTimes,
-        begins: Callable[[RowBatch], None],
+        during: Callable[[RowBatch], AbstractContextManager[None]],
         reject: Callable[[RejectedRow], None],
     ) -> None:
         self._scorer = scorer
         self._explainer = explainer
         self._times = times
-        self._begins = begins
+        self._during = during
         self._reject = reject
 
     def answers(self, batch: RowBatch) -> Iterator[Answered]:
@@ -67,8 +68,7 @@ class RowScoring:
         """The answers to a batch. Raises ModelFailed."""
         with self._times.of("prepare"):
             inputs = self._scorer.inputs(batch.columns)
-        self._begins(batch)
-        with self._times.of("predict"):
+        with self._during(batch), self._times.of("predict"):
             outputs = self._scorer.answers(inputs)
             more = {}
             if self._explainer is not None:

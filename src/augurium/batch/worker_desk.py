@@ -48,7 +48,7 @@ class WorkerDesk:
                     # of a worker that is confined, the empty folder stays
                     shutil.rmtree(order.scratch, ignore_errors=True)
             case Measure():
-                return self._loaded.measure(order.partition)
+                return self._loaded.measure(order.partition, self._tell)
             case Score(partition, batch_size, deadly):
                 return Scored(self._loaded.score(partition, batch_size, deadly, self._tell))
             case Probe():

@@ -70,12 +70,14 @@ class Score(Struct, frozen=True, tag="score"):
 
 class Probe(Struct, frozen=True, tag="probe"):
     """Score the rows of a partition from one place up to another in halves, for nothing but to see
-    which of them can be scored; those that are known to be `deadly` are left out.
+    which of them can be scored; those that are known to be `deadly` are left out. They were among
+    `batch_size` rows that were scored at once.
     """
 
     partition: Partition
     start: int
     stop: int
+    batch_size: int
     deadly: tuple[int, ...] = ()
 
 
@@ -121,6 +123,10 @@ class Running(Struct, frozen=True, tag="running"):
     stop: int
 
 
+class Ran(Struct, frozen=True, tag="ran"):
+    """The model runs no more."""
+
+
 class Counted(Struct, frozen=True, tag="counted"):
     """How far a partition is; `example` is the first row of it that was set aside."""
 
@@ -163,7 +169,7 @@ class Failed(Struct, frozen=True, tag="failed"):
     message: str
 
 
-Note = Running | Counted | Gathered | Scoring | Finished | Noticed
+Note = Running | Ran | Counted | Gathered | Scoring | Finished | Noticed
 Reply = Done | Converted | Measured | Scored | Failed
 Tell = Callable[[Note | Reply], None]
 

@@ -15,6 +15,8 @@ from augurium.batch.worker_messages import (
     Failed,
     Note,
     Order,
+    Probe,
+    Ran,
     Reply,
     Running,
     decode_said,
@@ -26,6 +28,8 @@ from augurium.core.errors import CLASS_BY_KIND, Internal
 WORKER = "augurium.batch.worker"
 # who closes its pipes is about to end
 EXIT_S = 5.0
+# of a part of a batch at least, whose model may have to be made ready once more
+LEAST_RUN_S = 60.0
 # a result has sums of its rows and the names of its files, which may be many
 LARGEST_MESSAGE = 256 * 1024 * 1024
 
@@ -59,6 +63,7 @@ class WorkerProcess:
     ) -> None:
         self._command = (sys.executable, "-m", program, msgspec.json.encode(how).decode())
         self._environment = {**os.environ, **(variables or {})}
+        self._run_timeout_s = how.run_timeout_s
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -98,20 +103,28 @@ class WorkerProcess:
         Raises WorkerDied, and what the worker says went wrong.
         """
         running: Running | None = None
+        patience_s, until = _patience_s(order, self._run_timeout_s), None
         try:
             await self._send(order)
             while True:
-                match await self._next():
+                match await self._next(until):
                     case Failed(kind, message):
                         raise CLASS_BY_KIND[kind](message)
                     case Running() as running:
+                        until = asyncio.get_running_loop().time() + patience_s
                         yield running
+                    case Ran():
+                        until = None
                     case said:
                         yield said
                         if isinstance(said, Reply):
                             return
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             raise WorkerDied(await self._how(), running) from error
+        except TimeoutError as error:
+            await self._abort()
+            how = f"its model ran longer than {patience_s:g} s, see batch.run_timeout_s"
+            raise WorkerDied(how, running) from error
 
     async def end(self) -> None:
         """Kills it: what it was at is done again by whoever is given it."""
@@ -137,11 +150,22 @@ class WorkerProcess:
         self._process.stdin.write(framed(order))
         await self._process.stdin.drain()
 
-    async def _next(self) -> Note | Reply:
+    async def _next(self, until: float | None) -> Note | Reply:
+        """Raises TimeoutError if there is nothing `until` then, by the clock of the loop."""
         if self._process is None or self._process.stdout is None:
             raise ConnectionError("the worker was not started")
-        (length,) = LENGTH.unpack(await self._process.stdout.readexactly(LENGTH.size))
-        return decode_said(await self._process.stdout.readexactly(length))
+        async with asyncio.timeout_at(until):
+            (length,) = LENGTH.unpack(await self._process.stdout.readexactly(LENGTH.size))
+            return decode_said(await self._process.stdout.readexactly(length))
+
+    async def _abort(self) -> None:
+        """Ends it; where it is at stands in the log then, as that of a crash does."""
+        if self._process is not None:
+            with suppress(ProcessLookupError, TimeoutError):
+                self._process.send_signal(signal.SIGABRT)
+                async with asyncio.timeout(EXIT_S):
+                    await self._process.wait()
+        await self.end()
 
     async def _how(self) -> str:
         if self._process is None:
@@ -157,3 +181,11 @@ class WorkerProcess:
         with suppress(ValueError):
             return signal.Signals(-status).name
         return f"signal {-status}"
+
+
+def _patience_s(order: Order, run_timeout_s: float) -> float:
+    """How long the model may run for an order: on a part of a batch, as much less."""
+    if not isinstance(order, Probe):
+        return run_timeout_s
+    share = (order.stop - order.start) / order.batch_size
+    return min(run_timeout_s, max(LEAST_RUN_S, run_timeout_s * share))

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from augurium.core.batch_settings import Scheduling
+from augurium.core.batch_settings import RUN_TIMEOUT_S, Scheduling
 
 
 class Confinement(Struct, frozen=True):
@@ -13,7 +13,10 @@ class Confinement(Struct, frozen=True):
 
 
 class WorkerStart(Struct, frozen=True):
-    """How it stands beside other processes, and what it is kept from if its model runs code."""
+    """How it stands beside other processes, what it is kept from if its model runs code, and how
+    long the model may run on one batch.
+    """
 
     scheduling: Scheduling = "idle"
     confinement: Confinement | None = None
+    run_timeout_s: float = RUN_TIMEOUT_S

@@ -7,6 +7,7 @@ from msgspec import Meta
 from augurium.core.settings_section import Count, Section
 
 Scheduling = Literal["idle", "low", "normal"]
+RUN_TIMEOUT_S = 600.0
 
 
 class BatchSettings(Section, frozen=True):
@@ -42,6 +43,10 @@ class BatchSettings(Section, frozen=True):
     attempts: Annotated[int, Meta(ge=1, le=100)] = 5
     """A job whose process dies so often in succession, without a partition committed in between,
     fails.
+    """
+    run_timeout_s: Annotated[float, Meta(gt=0, le=86_400)] = RUN_TIMEOUT_S
+    """How long the model may run on one batch of rows. A worker whose model takes longer is ended;
+    the row on which it hangs is found, and set aside as one that ends workers.
     """
     check_timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 60.0
     """How long it may take to look at the input and the output of a job that is submitted; what

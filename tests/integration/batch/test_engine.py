@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -100,8 +101,12 @@ def plan_of(home: BatchHome, of: BatchJob) -> JobPlan:
     return read_plan(stored)
 
 
-def doubled(wait_s: float = 0.0, deadly: float | None = None) -> bytes:
-    """A function that answers twice its input, and may take a while, or end its process."""
+def doubled(
+    wait_s: float = 0.0, deadly: float | None = None, endless: float | None = None
+) -> bytes:
+    """A function that answers twice its input, and may take a while, end its process at a value, or
+    come to no end at one, while it keeps the interpreter from all others.
+    """
 
     def function(inputs: dict[str, Array]) -> dict[str, Array]:
         import ctypes
@@ -110,6 +115,8 @@ def doubled(wait_s: float = 0.0, deadly: float | None = None) -> bytes:
         time.sleep(wait_s)
         if deadly is not None and (inputs["x"] == deadly).any():
             ctypes.string_at(0)
+        if endless is not None and (inputs["x"] == endless).any():
+            ctypes.PyDLL(None).sleep(3600)
         return {"y": inputs["x"] * 2}
 
     content: bytes = cloudpickle.dumps(function)
@@ -225,6 +232,22 @@ def test_a_row_that_ends_the_process_is_found_and_set_aside(
     (bad,) = rejected(tmp_path / "out")
     assert (Path(bad["file"]).name, bad["row"], bad["kind"]) == ("2.parquet", 111, "model_failed")
     assert "SIGSEGV" in bad["reason"]
+
+
+def test_a_row_on_which_the_model_hangs_is_found_and_set_aside(tmp_path: Path) -> None:
+    settings = {"batch": {"scheduling": "normal", "run_timeout_s": 1.5}}
+    with closing(BatchHome(tmp_path / "home", settings)) as home:
+        home.register_runtime(doubled(endless=777.0), "m", "python", NUMBERS)
+        source = numbers(tmp_path / "in", np.arange(1000))
+
+        done = home.run(job("m", source, tmp_path / "out", max_bad_rows=SOME_BAD, batch_size=16))
+
+        assert (done.state, done.reason) == ("succeeded", "")
+        expected = [2.0 * n for n in range(1000) if n != 777]
+        assert answers(tmp_path / "out").column("y").to_pylist() == expected
+        (bad,) = rejected(tmp_path / "out")
+        assert (Path(bad["file"]).name, bad["row"]) == ("2.parquet", 111)
+        assert "its model ran longer than 1.5 s, see batch.run_timeout_s" in bad["reason"]
 
 
 def test_workers_that_are_killed_at_any_time_change_no_byte(

@@ -1,5 +1,7 @@
 """Rows of Arrow columns to the tensors of a model, and its answers back."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -102,9 +104,17 @@ def test_rows_that_the_model_fails_on_are_set_aside_and_the_others_answered_in_o
 ) -> None:
     places = [99 if row in bad else row for row in range(8)]
     rejected: list[RejectedRow] = []
-    begun: list[RowBatch] = []
+    ran: list[RowBatch] = []
+
+    @contextmanager
+    def during(batch: RowBatch) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            ran.append(batch)
+
     model = scorer(tmp_path, picky_model(), PICKY, place="place")
-    scoring = RowScoring(model, None, StageTimes(), begun.append, rejected.append)
+    scoring = RowScoring(model, None, StageTimes(), during, rejected.append)
 
     found = list(scoring.answers(batch_of(places)))
 
@@ -112,12 +122,13 @@ def test_rows_that_the_model_fails_on_are_set_aside_and_the_others_answered_in_o
     assert answers == [10.0 * row for row in range(8) if row not in bad]
     assert [row.row for row in rejected] == [row + 1 for row in bad]
     assert {row.kind for row in rejected} <= {"model_failed"}
-    assert len(begun[0]) == 8
+    # also where the model fails
+    assert len(ran[0]) == 8
 
 
 def test_a_batch_that_is_only_tried_fails_as_a_whole(tmp_path: Path) -> None:
     model = scorer(tmp_path, picky_model(), PICKY, place="place")
-    scoring = RowScoring(model, None, StageTimes(), lambda _: None, lambda _: None)
+    scoring = RowScoring(model, None, StageTimes(), lambda _: nullcontext(), lambda _: None)
 
     with pytest.raises(ModelFailed, match="out of"):
         scoring.run(batch_of([1, 99]))
