@@ -76,7 +76,7 @@ def control(home: Path, database_url: str = "") -> Iterator[tuple[str, psutil.Pr
         node=NodeSettings(home=str(home), control_port=port),
         storage=StorageSettings(database_url=database_url),
     )
-    node = NodeConfig(settings, (), ())
+    node = NodeConfig(settings, ())
     node.home.create()
     node.home.config.write_bytes(msgspec.json.encode(node))
     command = [sys.executable, "-m", "augurium.control", str(node.home.config)]
@@ -100,7 +100,7 @@ def one_round(file: Path, folder: Path, url: str, process: psutil.Process) -> di
     found = {"sha256sum": timed(lambda: run("sha256sum", str(file)))}
     found["cp"] = timed(lambda: run("cp", str(file), str(copy)))
     copy.unlink()
-    found["cp + sync"] = timed(lambda: (run("cp", str(file), str(copy)), run("sync", str(copy))))
+    found["cp + sync"] = timed(lambda: copy_synced(file, copy))
     copy.unlink()
     with watched(process) as largest:
         seconds, client_kb = upload(url, file)
@@ -109,6 +109,11 @@ def one_round(file: Path, folder: Path, url: str, process: psutil.Process) -> di
     # what is stored is stored again in the next round, under the same name
     shutil.rmtree(folder / "home" / "artifacts" / "sha256")
     return found
+
+
+def copy_synced(file: Path, copy: Path) -> None:
+    run("cp", str(file), str(copy))
+    run("sync", str(copy))
 
 
 def upload(url: str, file: Path) -> tuple[float, float]:

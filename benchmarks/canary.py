@@ -14,7 +14,7 @@ from augurium.core.canary_plan import CanaryPlan
 from augurium.statistics.stratified_difference import StratifiedDifference
 from augurium.traffic.canary import Canary, CanaryState, advance
 from augurium.traffic.canary_evidence import CanaryTick
-from benchmarks.canary_runs import Runs, alarms, checked, drawn
+from benchmarks.canary_runs import Floats, Runs, alarms, checked, drawn
 from benchmarks.saved import print_and_save
 
 HOUR_S = 3600
@@ -23,6 +23,8 @@ PLAN = CanaryPlan(2)
 # of the baseline's latencies, which are log-normal
 MEDIAN_MS, P99_MS = 10, 40
 Z99 = 2.3263
+
+Pair = tuple[float, float]
 
 
 def measure() -> dict[str, object]:
@@ -74,7 +76,7 @@ def _without_difference() -> list[dict[str, object]]:
 
 def _detections() -> list[dict[str, object]]:
     rng, count, found = np.random.default_rng(2), 200, []
-    cases: list[tuple[str, float, float, tuple[float, float], tuple[float, float]]] = [
+    cases: list[tuple[str, float, float, Pair, Pair]] = [
         ("errors 1 % to 5 %", 50, 950, (0.01, 0.05), (0, 0)),
         ("errors 0.1 % to 0.5 %", 50, 950, (0.001, 0.005), (0, 0)),
         ("errors 0.1 % to 0.2 %", 50, 950, (0.001, 0.002), (0, 0)),
@@ -107,7 +109,16 @@ def _beyond(slo_ms: float, slower: float, tail: float = 1) -> float:
     return float(ndtr(-np.log(slo_ms / MEDIAN_MS / slower) / sigma))
 
 
-def _changed(rng, count, tick_s, rates, errors, breaches, good_s, lasts_s) -> Runs:
+def _changed(
+    rng: np.random.Generator,
+    count: int,
+    tick_s: float,
+    rates: Pair,
+    errors: Pair,
+    breaches: Pair,
+    good_s: float,
+    lasts_s: float,
+) -> Runs:
     """Runs whose candidate goes from the first to the second rate at the end of a tick."""
     before = round(good_s / tick_s)
     shape = (before + round(lasts_s / tick_s), count)
@@ -141,7 +152,7 @@ def _times(runs: Runs, before: int, runs_judged: int) -> dict[str, object]:
     }
 
 
-def _seconds(times: np.ndarray, share: float) -> float | None:
+def _seconds(times: Floats, share: float) -> float | None:
     found = np.sort(times)[int(np.ceil(share * len(times))) - 1]
     return round(float(found), 1) if np.isfinite(found) else None
 
@@ -168,16 +179,16 @@ def _promotions() -> list[dict[str, object]]:
     return found
 
 
-def _minutes(rng, plan: CanaryPlan, rate: float) -> list[float] | None:
+def _minutes(rng: np.random.Generator, plan: CanaryPlan, rate: float) -> list[float] | None:
     canary, ages = Canary(), []
     for _ in range(8 * 360):
         share = plan.steps[canary.step] / 100
-        arms = [
+        baseline, candidate = (
             ArmCounts(n, int(rng.binomial(n, rate)), 0, 0, {400: n})
             for n in (round(RATE * 10 * (1 - share)), round(RATE * 10 * share))
-        ]
+        )
         step, before_s = canary.step, canary.step_s
-        canary, _ = advance(canary, plan, CanaryTick(10, *arms), 0)
+        canary, _ = advance(canary, plan, CanaryTick(10, baseline, candidate), 0)
         if canary.step > step or canary.state is CanaryState.PROMOTED:
             ages.append((before_s + 10) / 60)
         if canary.ended:
@@ -187,7 +198,8 @@ def _minutes(rng, plan: CanaryPlan, rate: float) -> list[float] | None:
 
 def _let_through() -> list[dict[str, object]]:
     """Shares of candidates that are worse by just the margin, and pass once within an hour."""
-    rng, margin, found = np.random.default_rng(4), PLAN.margin_pp / 100, []
+    rng, margin = np.random.default_rng(4), PLAN.margin_pp / 100
+    found: list[dict[str, object]] = []
     for rate in (0.0, 0.001, 0.01):
         passed, count = 0, 300
         for _ in range(count):

@@ -5,9 +5,11 @@ Arrays have the shape [ticks, runs]. The judge itself says the same of the first
 """
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from augurium.core.arm_counts import ArmCounts
 from augurium.core.canary_plan import CanaryPlan
@@ -21,13 +23,17 @@ from augurium.traffic.canary_limits import LIMIT_ALPHA
 # bins of a histogram that are within, and beyond, any objective
 FAST, SLOW = 100, 900
 
+Counts = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
 
 class Arm(NamedTuple):
     """Counts of one arm."""
 
-    requests: np.ndarray
-    errors: np.ndarray
-    breaches: np.ndarray
+    requests: Counts
+    errors: Counts
+    breaches: Counts
 
     def at(self, tick: int, run: int) -> ArmCounts:
         n, slow = int(self.requests[tick, run]), int(self.breaches[tick, run])
@@ -43,13 +49,19 @@ class Runs(NamedTuple):
     baseline: Arm
 
 
-def drawn(rng, tick_s: float, requests, errors, breaches) -> Arm:
+def drawn(
+    rng: np.random.Generator,
+    tick_s: float,
+    requests: Floats,
+    errors: Floats | float,
+    breaches: Floats | float,
+) -> Arm:
     """Requests by Poisson with these means, and events among them with these rates."""
     n = rng.poisson(requests)
     return Arm(n, rng.binomial(n, errors), rng.binomial(n, breaches))
 
 
-def alarms(runs: Runs, plan: CanaryPlan, from_tick: int = 0) -> np.ndarray:
+def alarms(runs: Runs, plan: CanaryPlan, from_tick: int = 0) -> Counts:
     """The first tick from this one on after which each run is rolled back; -1 for never."""
     first = np.full(runs.candidate.requests.shape[1], -1)
     parts = [_sequential(runs, plan, "errors"), _sequential(runs, plan, "breaches")]
@@ -59,7 +71,7 @@ def alarms(runs: Runs, plan: CanaryPlan, from_tick: int = 0) -> np.ndarray:
     return first
 
 
-def checked(runs: Runs, plan: CanaryPlan, found: np.ndarray, count: int = 3) -> bool:
+def checked(runs: Runs, plan: CanaryPlan, found: Counts, count: int = 3) -> bool:
     """Whether the judge rolls the first few runs back at the same ticks."""
     return all(_judged(runs, plan, run) == found[run] for run in range(count))
 
@@ -67,14 +79,14 @@ def checked(runs: Runs, plan: CanaryPlan, found: np.ndarray, count: int = 3) -> 
 def _judged(runs: Runs, plan: CanaryPlan, run: int) -> int:
     evidence = Evidence()
     for tick in range(len(runs.candidate.requests)):
-        arms = (arm.at(tick, run) for arm in (runs.baseline, runs.candidate))
-        evidence = evidence.compared(plan, CanaryTick(runs.tick_s, *arms))
+        baseline, candidate = (arm.at(tick, run) for arm in (runs.baseline, runs.candidate))
+        evidence = evidence.compared(plan, CanaryTick(runs.tick_s, baseline, candidate))
         if judge(plan, evidence, 0).action is Action.ROLL_BACK:
             return tick
     return -1
 
 
-def _sequential(runs: Runs, plan: CanaryPlan, events: str):
+def _sequential(runs: Runs, plan: CanaryPlan, events: str) -> Iterator[Flags]:
     """Whether each run's evidence and difference are large enough, tick by tick."""
     mine, other = getattr(runs.candidate, events), getattr(runs.baseline, events)
     n, m = runs.candidate.requests, runs.baseline.requests
@@ -95,12 +107,12 @@ def _sequential(runs: Runs, plan: CanaryPlan, events: str):
         yield (log_evidence(logs, begun) >= threshold) & (now | ever)
 
 
-def _large(plan: CanaryPlan, rate, before):
+def _large(plan: CanaryPlan, rate: Floats, before: Floats) -> Flags:
     more = rate - before
     return (more >= plan.absolute_pp / 100) & (more >= plan.relative_percent / 100 * before)
 
 
-def _limits(runs: Runs, plan: CanaryPlan):
+def _limits(runs: Runs, plan: CanaryPlan) -> Iterator[Flags]:
     errors = windows(runs.candidate.errors, runs.tick_s)
     requests = windows(runs.candidate.requests, runs.tick_s)
     limit = plan.error_limit_percent / 100
@@ -112,10 +124,11 @@ def _limits(runs: Runs, plan: CanaryPlan):
         yield broken
 
 
-def windows(counts: np.ndarray, tick_s: float) -> np.ndarray:
+def windows(counts: Counts, tick_s: float) -> Counts:
     """Sums over the last one or two blocks of half a minute, as the judge keeps them."""
     block = math.ceil(WINDOW_S / tick_s)
     upto = np.concatenate((np.zeros((1, counts.shape[1]), counts.dtype), np.cumsum(counts, axis=0)))
     ends = np.arange(1, len(counts) + 1)
     starts = np.maximum(0, (ends - 1) // block - 1) * block
-    return upto[ends] - upto[starts]
+    sums: Counts = upto[ends] - upto[starts]
+    return sums

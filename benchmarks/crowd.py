@@ -150,7 +150,8 @@ def _right(connection: http.client.HTTPConnection, number: int) -> bool:
     headers = {"content-type": "application/json"}
     connection.request("POST", f"/v2/models/{name_of(number)}/infer", BODY, headers)
     answer = json.loads(connection.getresponse().read())
-    return abs(answer["outputs"][0]["data"][0] - expected(number)) < 1e-6
+    found: float = answer["outputs"][0]["data"][0]
+    return abs(found - expected(number)) < 1e-6
 
 
 def _first_hits(node: AuguriumNode, crowd: Crowd) -> FirstHits:
@@ -269,7 +270,8 @@ class _Memory:
         half = self.sizes[len(self.sizes) // 2 :]
         if len(half) < 2:
             return 0.0
-        return float(np.polyfit(*zip(*half, strict=True), 1)[0])
+        times, sizes = zip(*half, strict=True)
+        return float(np.polyfit(times, sizes, 1)[0])
 
 
 if __name__ == "__main__":

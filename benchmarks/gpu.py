@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -32,9 +32,10 @@ RESULTS = Path(__file__).parent / "results"
 SAMPLE_S = 0.1
 WARM_UP_RUNS = 20
 AIM_PER_S, AIM_UTILIZATION = 10_000, 0.8
+Compile = Literal["off", "graphs", "inductor", "inductor_graphs"]
 
 
-class Encoder(torch.nn.Module):
+class Encoder(torch.nn.Module):  # type: ignore[misc]
     """A transformer encoder with a head of ten classes over the mean of the tokens."""
 
     def __init__(self, layers: int, width: int) -> None:
@@ -115,7 +116,7 @@ def _answers(path: Path, options: argparse.Namespace) -> Any:
     return TorchModel(path, {}).run({"x": _rows(options)["x"][:8]})[0]
 
 
-def _measured(path: Path, how: str, options: argparse.Namespace, expected: Any) -> Row | None:
+def _measured(path: Path, how: Compile, options: argparse.Namespace, expected: Any) -> Row | None:
     # what the CPU can do of it walks the same path: recordings are calls there
     policy = DevicePolicy(name=options.device, compile=how)
     began = time.perf_counter()
@@ -183,8 +184,8 @@ def _utilization(options: argparse.Namespace) -> Iterator[float]:
         if options.device == "cpu":
             continue
         readings = accelerators.read()
-        if number < len(readings) and readings[number].utilization is not None:
-            yield readings[number].utilization
+        if number < len(readings) and (used := readings[number].utilization) is not None:
+            yield used
 
 
 def _table(rows: list[Row], parameters: int, options: argparse.Namespace) -> Iterator[str]:
@@ -214,7 +215,8 @@ def _table(rows: list[Row], parameters: int, options: argparse.Namespace) -> Ite
 def _device_name(options: argparse.Namespace) -> str:
     if options.device == "cpu":
         return f"the CPU ({os.cpu_count()} cores): a check of this script, no figure of a GPU"
-    return torch.cuda.get_device_name(torch.device(options.device))
+    name: str = torch.cuda.get_device_name(torch.device(options.device))
+    return name
 
 
 if __name__ == "__main__":

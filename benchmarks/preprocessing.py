@@ -13,14 +13,17 @@ import json
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxmltools
 import onnxruntime as ort
 import xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType
 
+from augurium.core.tensors import Array
 from augurium.preprocessing import Impute, OneHot, Preprocessing, Standardize
 from augurium.preprocessing.compiler import compiled
 from augurium.preprocessing.merging import merged
@@ -31,10 +34,14 @@ TEXTS = [f"text{i}" for i in range(4)]
 BATCHES = (1, 64, 1024)
 ROUND_S = 0.15
 
+Feeds = Mapping[str, Array]
 
-def training_table():
+
+def training_table() -> dict[str, Array]:
     rng = np.random.default_rng(0)
-    table = {name: rng.normal(50, 20, ROWS).astype(np.float32) for name in NUMBERS}
+    table: dict[str, Array] = {
+        name: rng.normal(50, 20, ROWS).astype(np.float32) for name in NUMBERS
+    }
     for name in NUMBERS[:3]:
         table[name][rng.random(ROWS) < 0.05] = np.nan
     levels = np.array([f"level {i}" for i in range(10)], np.object_)
@@ -42,7 +49,7 @@ def training_table():
     return table
 
 
-def session(model, profile=""):
+def session(model: onnx.ModelProto, profile: str = "") -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
@@ -54,7 +61,7 @@ def session(model, profile=""):
     )
 
 
-def models():
+def models() -> tuple[dict[str, onnx.ModelProto], Callable[[int], dict[str, Feeds]]]:
     """The three graphs by name, and a function that gives their inputs for so many rows."""
     table = training_table()
     declared = Preprocessing((Impute(NUMBERS), Standardize(NUMBERS), OneHot(TEXTS)))
@@ -68,7 +75,7 @@ def models():
         trees, initial_types=[("features", FloatTensorType([None, len(names)]))]
     )
 
-    def inputs(rows):
+    def inputs(rows: int) -> dict[str, Feeds]:
         raw = {name: table[name][:rows].reshape(-1, 1) for name in (*NUMBERS, *TEXTS)}
         return {"alone": {"features": matrix[:rows]}, "merged": raw, "preprocessing": raw}
 
@@ -76,7 +83,7 @@ def models():
     return {**graphs, "preprocessing": compiled(fitted)}, inputs
 
 
-def once_us(run, feeds):
+def once_us(run: Callable[[None, Feeds], object], feeds: Feeds) -> float:
     count, started = 0, time.perf_counter()
     while (took := time.perf_counter() - started) < ROUND_S:
         run(None, feeds)
@@ -84,14 +91,14 @@ def once_us(run, feeds):
     return took / count * 1e6
 
 
-def profile(model, feeds):
+def profile(model: onnx.ModelProto, feeds: Feeds) -> None:
     """Microseconds a run by operator."""
     with tempfile.TemporaryDirectory() as folder:
         profiled = session(model, str(Path(folder) / "profile"))
         for _ in range(2000):
             profiled.run(None, feeds)
         events = json.loads(Path(profiled.end_profiling()).read_text())
-    spent = collections.Counter()
+    spent: collections.Counter[str] = collections.Counter()
     for event in events:
         if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
             spent[event["name"].removesuffix("_kernel_time")] += event["dur"] / 2000
@@ -99,7 +106,7 @@ def profile(model, feeds):
         print(f"{microseconds:8.2f} us  {name}")
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--profile", action="store_true")

@@ -46,7 +46,7 @@ def _measured() -> dict[str, Any]:
         AuguriumNode(home, ports, 2),
         Client(f"http://127.0.0.1:{ports.other}", timeout_s=120) as client,
     ):
-        found = {name: _rounds(client, name, *model) for name, *model in _models()}
+        found = {name: _rounds(client, name, trained, row) for name, trained, row in _models()}
     return {"rounds": ROUNDS, **found}
 
 

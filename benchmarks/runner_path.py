@@ -11,7 +11,7 @@ import argparse
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -144,9 +144,7 @@ async def compare(
     threads.shutdown()
 
 
-async def measured(
-    ask: Callable[[], "asyncio.Future[object]"], callers: int, seconds: float
-) -> Figures:
+async def measured(ask: Callable[[], Awaitable[object]], callers: int, seconds: float) -> Figures:
     """Every caller asks again as soon as it has its answer."""
     took: list[float] = []
     end = time.perf_counter() + seconds

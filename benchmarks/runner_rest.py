@@ -40,7 +40,7 @@ def main() -> int:
     )
 
 
-def _measured(engines: int, chosen: argparse.Namespace) -> dict[int, object]:
+def _measured(engines: int, chosen: argparse.Namespace) -> dict[int, dict[str, object]]:
     home, ports = BENCH / "runner-rest" / "home", free_ports()
     shutil.rmtree(home, ignore_errors=True)
     workload = tabular.build(BENCH / "tabular")

@@ -52,7 +52,7 @@ class Wrk:
         found.append(_figures(printed))
 
     def _command(self, seconds: float) -> tuple[str, ...]:
-        options = ("-t1", f"-c{self.connections}", f"-d{max(1, round(seconds))}s")
+        options: tuple[str, ...] = ("-t1", f"-c{self.connections}", f"-d{max(1, round(seconds))}s")
         options += ("--timeout", f"{self.timeout_s}s", "-s", str(FOLDER / self.script))
         return (TOOL, *options, self.url)
 

@@ -22,7 +22,8 @@ class Tabular(Worker):  # type: ignore[misc]
         return row_of(orjson.loads(data))
 
     def serialize(self, data: Any) -> bytes:
-        return orjson.dumps(data)
+        body: bytes = orjson.dumps(data)
+        return body
 
     def forward(self, data: Any) -> Any:
         if not isinstance(data, list):
