@@ -27,8 +27,8 @@ class Answered(NamedTuple):
 
 
 class RowScoring:
-    """Scores batches one after another. `during` makes of a batch what the model runs on it within,
-    `reject` hears of every row that is set aside.
+    """Scores batches one after another. The model runs within the context that `during` makes of a
+    batch; `reject` hears of every row that is set aside.
     """
 
     def __init__(

@@ -218,36 +218,32 @@ def test_the_first_bad_row_fails_a_job_that_allows_none(home: BatchHome, tmp_pat
     assert not contents(tmp_path / "out")
 
 
-def test_a_row_that_ends_the_process_is_found_and_set_aside(
-    home: BatchHome, tmp_path: Path
-) -> None:
-    home.register_runtime(doubled(deadly=777.0), "m", "python", NUMBERS)
-    source = numbers(tmp_path / "in", np.arange(1000))
+def reason_for_777(home: BatchHome, folder: Path, function: bytes) -> str:
+    """Doubles the numbers up to 1000; why 777, and nothing else, was set aside."""
+    home.register_runtime(function, "m", "python", NUMBERS)
+    source = numbers(folder / "in", np.arange(1000))
 
-    done = home.run(job("m", source, tmp_path / "out", max_bad_rows=SOME_BAD, batch_size=16))
+    done = home.run(job("m", source, folder / "out", max_bad_rows=SOME_BAD, batch_size=16))
 
     assert (done.state, done.reason) == ("succeeded", "")
     expected = [2.0 * n for n in range(1000) if n != 777]
-    assert answers(tmp_path / "out").column("y").to_pylist() == expected
-    (bad,) = rejected(tmp_path / "out")
+    assert answers(folder / "out").column("y").to_pylist() == expected
+    (bad,) = rejected(folder / "out")
     assert (Path(bad["file"]).name, bad["row"], bad["kind"]) == ("2.parquet", 111, "model_failed")
-    assert "SIGSEGV" in bad["reason"]
+    return str(bad["reason"])
+
+
+def test_a_row_that_ends_the_process_is_found_and_set_aside(
+    home: BatchHome, tmp_path: Path
+) -> None:
+    assert "SIGSEGV" in reason_for_777(home, tmp_path, doubled(deadly=777.0))
 
 
 def test_a_row_on_which_the_model_hangs_is_found_and_set_aside(tmp_path: Path) -> None:
     settings = {"batch": {"scheduling": "normal", "run_timeout_s": 1.5}}
     with closing(BatchHome(tmp_path / "home", settings)) as home:
-        home.register_runtime(doubled(endless=777.0), "m", "python", NUMBERS)
-        source = numbers(tmp_path / "in", np.arange(1000))
-
-        done = home.run(job("m", source, tmp_path / "out", max_bad_rows=SOME_BAD, batch_size=16))
-
-        assert (done.state, done.reason) == ("succeeded", "")
-        expected = [2.0 * n for n in range(1000) if n != 777]
-        assert answers(tmp_path / "out").column("y").to_pylist() == expected
-        (bad,) = rejected(tmp_path / "out")
-        assert (Path(bad["file"]).name, bad["row"]) == ("2.parquet", 111)
-        assert "its model ran longer than 1.5 s, see batch.run_timeout_s" in bad["reason"]
+        reason = reason_for_777(home, tmp_path, doubled(endless=777.0))
+    assert "its model ran longer than 1.5 s, see batch.run_timeout_s" in reason
 
 
 def test_workers_that_are_killed_at_any_time_change_no_byte(
