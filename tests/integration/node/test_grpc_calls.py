@@ -97,9 +97,13 @@ async def test_rows_whose_deadline_passed_are_not_run(place: Place) -> None:
         before = place.rows_run
         calls = [infer(slow_request(), timeout=0.05) for _ in range(40)]
         found = await asyncio.gather(*calls, return_exceptions=True)
-        codes = {error.code() for error in found if isinstance(error, grpc.aio.AioRpcError)}
+        errors = [error for error in found if isinstance(error, grpc.aio.AioRpcError)]
         await place.idle()
-    assert codes == {grpc.StatusCode.DEADLINE_EXCEEDED}
+    # some may be told at once that others are before them for longer than they have
+    late = [error for error in errors if error.code() is not grpc.StatusCode.UNAVAILABLE]
+    told = [error for error in errors if error not in late]
+    assert {error.code() for error in late} == {grpc.StatusCode.DEADLINE_EXCEEDED}
+    assert all("ms are left" in error.details() for error in told)
     assert place.rows_run - before <= 6 * ROWS
 
 
