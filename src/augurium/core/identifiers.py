@@ -104,11 +104,14 @@ def check_alias(alias: str) -> str:
     return check_name("alias", alias)
 
 
-def check_request_id(request_id: str) -> str:
+def is_request_id(text: str) -> bool:
     """A request id is at most 256 printable ASCII characters, because it is echoed in a header."""
-    if len(request_id) > MAX_REQUEST_ID_LENGTH or not (
-        request_id.isascii() and request_id.isprintable()
-    ):
+    return len(text) <= MAX_REQUEST_ID_LENGTH and text.isascii() and text.isprintable()
+
+
+def check_request_id(request_id: str) -> str:
+    """Raises InvalidArgument for what `is_request_id` is not true of."""
+    if not is_request_id(request_id):
         raise InvalidArgument(
             f"request id must be at most {MAX_REQUEST_ID_LENGTH} printable ASCII characters,"
             f" got {len(request_id)} characters"

@@ -1,6 +1,7 @@
 """One prediction: what every protocol decodes into and encodes from."""
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import msgspec
@@ -60,16 +61,17 @@ class BatchOutputs:
 
     def __init__(self, arrays: Sequence[Array]) -> None:
         self.arrays = arrays
-        self._lists: list[list[Any] | None] = [None] * len(arrays)
+        self._lists: list[tuple[list[Any], int] | None] = [None] * len(arrays)
         self._firsts: list[Any] | None = None
 
-    def flat_list(self, index: int) -> list[Any]:
-        """Output `index` as a flat list in row-major order; made once per run, not once per
-        request.
+    def flat_list(self, index: int) -> tuple[list[Any], int]:
+        """Output `index` as a flat list in row-major order, and how many of it are one row's; made
+        once per run, not once per request.
         """
         found = self._lists[index]
         if found is None:
-            found = self._lists[index] = self.arrays[index].ravel().tolist()
+            array = self.arrays[index]
+            found = self._lists[index] = (array.ravel().tolist(), prod(array.shape[1:]))
         return found
 
     def first_values(self) -> list[Any]:
@@ -141,13 +143,10 @@ class Answer:
 
     def flat_list(self, index: int) -> list[Any]:
         """The values of `array(index)` as a flat list in row-major order."""
-        values = self._batch.flat_list(index)
+        values, width = self._batch.flat_list(index)
         if self._stop is None:
             return values
-        stride = 1
-        for extent in self._batch.arrays[index].shape[1:]:
-            stride *= extent
-        return values[self._start * stride : self._stop * stride]
+        return values[self._start * width : self._stop * width]
 
 
 class InferenceResponse(msgspec.Struct):

@@ -46,6 +46,17 @@ _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
 
+# as callers write them, so that most names need not be read; the rest are as good, and slower
+_KNOWN_NAMES = {
+    spelling.encode(): name
+    for name in (
+        *("accept", "accept-encoding", "augurium-priority", "augurium-timeout-ms", "augurium-unit"),
+        *("authorization", "connection", "content-encoding", "content-length", "content-type"),
+        *("host", "inference-header-content-length", "traceparent", "user-agent", "x-request-id"),
+    )
+    for spelling in (name, name.title())
+}
+
 HEAD_TOO_LARGE = 431
 
 log = structlog.get_logger()
@@ -201,14 +212,17 @@ class HttpConnection(asyncio.Protocol):
         self._count_head(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        key = name.decode("latin-1").lower()
+        key = _KNOWN_NAMES.get(name) or name.decode("latin-1").lower()
         self._header_count += 1
         if self._header_count > MAX_HEADERS:
             raise HeadTooLarge(f"the request has more than {MAX_HEADERS} headers")
-        if key in SENT_ONCE and key in self._headers:
+        headers = self._headers
+        if key in headers and key in SENT_ONCE:
             raise InvalidArgument(f"the request has more than one {key.title()} header; send one")
-        self._headers[key] = value.decode("latin-1")
-        self._count_head(len(name) + len(value))
+        headers[key] = value.decode("latin-1")
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise _head_too_large()
 
     def on_headers_complete(self) -> None:
         self._head_done = True
@@ -347,7 +361,7 @@ class HttpConnection(asyncio.Protocol):
         blobs = response.blobs
         size = len(response.body) + sum(map(len, blobs)) if blobs else len(response.body)
         length = b"content-length: %d\r\n" % size
-        self._write(b"".join([self._head(response, length, keep_alive), response.body]))
+        self._write(self._head(response, length, keep_alive, response.body))
         for blob in blobs:
             self._write(blob)
 
@@ -398,13 +412,17 @@ class HttpConnection(asyncio.Protocol):
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
     def _head(
-        self, response: HttpResponse | StreamedResponse, framing: bytes, keep_alive: bool
+        self,
+        response: HttpResponse | StreamedResponse,
+        framing: bytes,
+        keep_alive: bool,
+        body: bytes = b"",
     ) -> bytes:
-        parts = [_STATUS_LINES[response.status]]
-        parts += [f"{name}: {value}\r\n".encode("latin-1") for name, value in response.headers]
-        parts.append(framing)
-        parts.append(self._host.date_line if keep_alive else b"connection: close\r\n\r\n")
-        return b"".join(parts)
+        headers = "".join([f"{name}: {value}\r\n" for name, value in response.headers])
+        end = self._host.date_line if keep_alive else b"connection: close\r\n\r\n"
+        return b"".join(
+            (_STATUS_LINES[response.status], headers.encode("latin-1"), framing, end, body)
+        )
 
     def _refuse(self, error: AuguriumError) -> None:
         """Answers what cannot be followed, and closes: where the next request begins is unknown."""
@@ -441,4 +459,8 @@ class HttpConnection(asyncio.Protocol):
     def _count_head(self, size: int) -> None:
         self._head_bytes += size
         if self._head_bytes > MAX_HEAD_BYTES:
-            raise HeadTooLarge(f"the request's head is larger than {MAX_HEAD_BYTES} bytes")
+            raise _head_too_large()
+
+
+def _head_too_large() -> HeadTooLarge:
+    return HeadTooLarge(f"the request's head is larger than {MAX_HEAD_BYTES} bytes")

@@ -14,7 +14,7 @@ from augurium.core.errors import (
     TooLarge,
     Unauthenticated,
 )
-from augurium.core.identifiers import check_request_id
+from augurium.core.identifiers import REQUEST_ID, check_request_id, is_request_id
 from augurium.core.priority import HEADER as PRIORITY_HEADER
 from augurium.core.priority import Priority, priority_of
 from augurium.core.settings import LimitSettings
@@ -85,9 +85,8 @@ class RestApi:
 
     async def handle(self, request: HttpRequest) -> HttpResponse | StreamedResponse:
         """The answer, with the request's id in its headers."""
-        request_id = (
-            request.header("x-request-id") or f"{self._id_prefix}-{next(self._id_counter):x}"
-        )
+        given = request.header(REQUEST_ID)
+        request_id = given or f"{self._id_prefix}-{next(self._id_counter):x}"
         response: HttpResponse | StreamedResponse
         try:
             if self._gateway is None:
@@ -103,7 +102,7 @@ class RestApi:
             response = _error(
                 request.path, Internal(f"internal error; the log has it under {request_id}")
             )
-        if len(request_id) <= 256 and request_id.isprintable() and request_id.isascii():
+        if not given or is_request_id(given):
             response.headers.append(("x-request-id", request_id))
         return response
 
@@ -141,7 +140,8 @@ class RestApi:
             request = await content_encoding.decoded(request, encodings, self._max_body_bytes)
         timeout_s, priority = None, Priority.NORMAL
         if request.method == "POST":
-            check_request_id(request_id)
+            if request.header(REQUEST_ID):
+                check_request_id(request_id)
             timeout = request.header("augurium-timeout-ms")
             timeout_s = None if timeout is None else _timeout_s(timeout)
             said = request.header(PRIORITY_HEADER)

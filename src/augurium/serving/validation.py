@@ -53,13 +53,9 @@ class InputValidator:
         """The same of tensors that were checked one by one, in the signature's order."""
         if not self._batched:
             return Prepared(ordered, 1, object())
-        rows = ordered[0].shape[0]
-        for spec, array in zip(self._specs, ordered, strict=True):
-            if array.shape[0] != rows:
-                raise InvalidArgument(
-                    f"inputs of model '{self._model}' differ in rows: '{self._specs[0].name}' has"
-                    f" {rows} and '{spec.name}' has {array.shape[0]}; send the same number for each"
-                )
+        rows = len(ordered[0])
+        if len(ordered) > 1:
+            self._check_rows(ordered, rows)
         if not rows:
             raise InvalidArgument(
                 f"request for model '{self._model}' has no rows; send at least one"
@@ -67,6 +63,14 @@ class InputValidator:
         return Prepared(
             ordered, rows, tuple(array.shape[1:] for array in ordered) if self._ragged else None
         )
+
+    def _check_rows(self, ordered: Sequence[Array], rows: int) -> None:
+        for spec, array in zip(self._specs, ordered, strict=True):
+            if len(array) != rows:
+                raise InvalidArgument(
+                    f"inputs of model '{self._model}' differ in rows: '{self._specs[0].name}' has"
+                    f" {rows} and '{spec.name}' has {len(array)}; send the same number for each"
+                )
 
     def _completed(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
         """With matrices in one piece, and missing values for the optional inputs that were left
@@ -186,10 +190,10 @@ class InputValidator:
 
 
 def _fits(expected: tuple[int, ...], got: tuple[int, ...]) -> bool:
-    if expected[1:] == got[1:] and len(expected) == len(got):  # only the first may vary, mostly
-        return expected[:1] in ((-1,), got[:1])
     if len(expected) != len(got):
         return False
+    if expected[1:] == got[1:]:  # only the first may vary, mostly
+        return not expected or expected[0] in (-1, got[0])
     return all(extent in (-1, size) for extent, size in zip(expected, got, strict=True))
 
 
