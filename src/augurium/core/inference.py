@@ -138,8 +138,11 @@ class Answer:
     @property
     def first_value(self) -> Any:
         """The first value of `array(0)`, None where there is none."""
-        values, start = self._batch.first_values(), self._start
-        return values[start] if start != self._stop and start < len(values) else None
+        start = self._start
+        if start == self._stop:
+            return None
+        values = self._batch.first_values()
+        return values[start] if start < len(values) else None
 
     def flat_list(self, index: int) -> list[Any]:
         """The values of `array(index)` as a flat list in row-major order."""

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 import httptools
 import structlog
+from msgspec.structs import replace
 
 from augurium.core.errors import AuguriumError, InvalidArgument, TooLarge
 from augurium.core.tls import certificate_names
@@ -444,7 +445,7 @@ class HttpConnection(asyncio.Protocol):
         if not self.busy:
             response = error_response(error)
             if isinstance(error, HeadTooLarge):
-                response = response._replace(status=HEAD_TOO_LARGE)
+                response = replace(response, status=HEAD_TOO_LARGE)
             self._send(response, keep_alive=False)
             self.close()
 

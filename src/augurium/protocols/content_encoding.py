@@ -9,6 +9,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import lru_cache
 
+from msgspec.structs import replace
+
 from augurium.core.errors import UnsupportedMedia
 from augurium.protocols.compression import ENCODINGS, compressed, compressor, decompressed
 from augurium.protocols.http import HttpRequest, HttpResponse, StreamedResponse
@@ -42,7 +44,7 @@ async def decoded(request: HttpRequest, encodings: str, max_bytes: int) -> HttpR
             body = await asyncio.to_thread(_plain, body, name, max_bytes)
         else:
             body = _plain(body, name, max_bytes)
-    return request._replace(body=body)
+    return replace(request, body=body)
 
 
 @lru_cache(256)
@@ -62,17 +64,17 @@ async def encoded(
     """The answer compressed, if it is large enough to gain by it."""
     if isinstance(response, StreamedResponse):
         response.headers.extend(_told(encoding))
-        return response._replace(chunks=_compressed_pieces(response.chunks, encoding))
+        return replace(response, chunks=_compressed_pieces(response.chunks, encoding))
     size = len(response.body) + sum(map(len, response.blobs))
     if size < LEAST_BYTES:
         return response
     parts = (response.body, *response.blobs)
     response.headers.extend(_told(encoding))
     if size <= MOST_INLINE_BYTES:
-        return response._replace(body=b"".join(compressed(parts, encoding)), blobs=())
+        return replace(response, body=b"".join(compressed(parts, encoding)), blobs=())
     # in pieces: joined they would be there twice
     blobs = await asyncio.to_thread(compressed, parts, encoding)
-    return response._replace(body=b"", blobs=blobs)
+    return replace(response, body=b"", blobs=blobs)
 
 
 def _plain(body: bytes | memoryview, encoding: str, max_bytes: int) -> bytes:

@@ -1,7 +1,6 @@
 """HTTP as the protocols see it: a request and a response, whatever host carries them."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import NamedTuple
 
 import msgspec
 
@@ -17,7 +16,8 @@ OCTET_TYPE = ("content-type", "application/octet-stream")
 _encoder = msgspec.json.Encoder()
 
 
-class HttpRequest(NamedTuple):
+# structs of C, because each request makes them: a third of the time that named tuples take
+class HttpRequest(msgspec.Struct, frozen=True, gc=False):
     """`body` is None when it was above the limit and was thrown away; a large one of bytes is a
     view of the buffer it was received into. `path` is percent-decoded by the host, once; `header`
     looks a header up by its lower-case name. `certificate_names` are those of the caller's
@@ -46,7 +46,7 @@ class HttpRequest(NamedTuple):
         return body if isinstance(body, bytes) else bytes(body or b"")
 
 
-class HttpResponse(NamedTuple):
+class HttpResponse(msgspec.Struct, frozen=True, gc=False):
     """Status, headers and the whole body: `body`, and behind it the bytes of `blobs`.
 
     Blobs are sent as they are, without being joined; only large ones are worth it.
@@ -58,7 +58,7 @@ class HttpResponse(NamedTuple):
     blobs: Sequence[bytes | memoryview] = ()
 
 
-class StreamedResponse(NamedTuple):
+class StreamedResponse(msgspec.Struct, frozen=True):
     """An answer whose body comes piece by piece; each piece is sent at once.
 
     What carries it closes `chunks` when the caller leaves. Whoever makes them turns errors into

@@ -7,6 +7,8 @@ server has only one.
 import asyncio
 from typing import Any
 
+from msgspec.structs import replace
+
 from augurium.core.errors import AuguriumError, NotFound, UnsupportedMedia
 from augurium.core.identifiers import ModelRef, model_ref
 from augurium.core.inference import InferenceRequest, InferenceResponse
@@ -67,7 +69,7 @@ class MlflowRest:
             self._plane.count_unread(error.kind, call.model)
             raise
         if body is None:
-            return await self._infer(call._replace(model=model))
+            return await self._infer(replace(call, model=model))
         deadline = self._plane.deadline(call.timeout_s)
         responses = await answer_rows(
             self._plane,

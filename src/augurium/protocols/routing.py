@@ -4,6 +4,8 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from augurium.access.principal import Principal
 from augurium.core.errors import MethodNotAllowed, NotFound
 from augurium.core.identifiers import ModelRef, model_ref
@@ -20,7 +22,7 @@ _PARTS = {
 }
 
 
-class Call(NamedTuple):
+class Call(Struct, frozen=True, gc=False):
     """A request that was routed and whose caller was let in.
 
     `model` is what the path names, `timeout_s` what `augurium-timeout-ms` says. `caller` is None

@@ -3,6 +3,8 @@
 import asyncio
 from concurrent.futures import Executor as ThreadPool
 
+from msgspec.structs import replace
+
 from augurium.core.inference import InferenceRequest
 from augurium.serving.executor import VersionExecutor
 from augurium.serving.metrics import VersionMetrics
@@ -41,4 +43,4 @@ class ParameterizedVersion(ServedVersion):
         """
         parameters = plain_parameters(request.parameters)
         prepared = super().prepare(request)
-        return prepared._replace(key=ParameterizedRun(self._runs, prepared.key, parameters))
+        return replace(prepared, key=ParameterizedRun(self._runs, prepared.key, parameters))

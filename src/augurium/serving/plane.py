@@ -16,7 +16,6 @@ from augurium.serving.described_version import DescribedVersion
 from augurium.serving.fair_share import FairShare
 from augurium.serving.prediction_cache import PredictionCache
 from augurium.serving.router import Chosen, ModelRoutes, Router
-from augurium.serving.score import score_of
 from augurium.serving.served_version import ServedVersion
 from augurium.serving.shadow import Shadowing
 from augurium.serving.streamed_version import StreamedVersion
@@ -374,9 +373,7 @@ class DataPlane:
             counted.degraded += 1
         elif chosen is not None:
             # where nothing is compared it is not worth its time
-            score = score_of(response)
-            if score is not None:
-                counted.scored(score)
+            counted.scored(response.answer.first_value)
 
     @property
     def caches(self) -> bool:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from zlib import crc32
 
-from augurium.core.identifiers import MAX_REQUEST_ID_LENGTH, REQUEST_ID
+from augurium.core.identifiers import REQUEST_ID, is_request_id
 from augurium.core.inference import InferenceRequest, InferenceResponse
 from augurium.core.rollout_settings import PredictionLogSettings
 from augurium.core.serving_policy import LogPolicy
@@ -187,9 +187,7 @@ class VersionLog:
 def _id_of(request: InferenceRequest | BulkRequest) -> str:
     """What the caller calls the request: over gRPC in its metadata, or in the message."""
     said = request.header(REQUEST_ID) if request.header is not None else None
-    if said and len(said) <= MAX_REQUEST_ID_LENGTH and said.isascii() and said.isprintable():
-        return said
-    return request.id
+    return said if said and is_request_id(said) else request.id
 
 
 def _size(row: Row) -> int:

@@ -1,9 +1,9 @@
 """Holds a request's tensors against the signature: only what a model can take reaches it."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from augurium.core.errors import InvalidArgument
 from augurium.core.signature import Signature
@@ -14,7 +14,7 @@ from augurium.serving.raw_features import converted, gathered
 MOST_CATEGORIES_SHOWN = 8
 
 
-class Prepared(NamedTuple):
+class Prepared(Struct, frozen=True, gc=False):
     """Tensors in the signature's order, how many rows they have, and which others they may share a
     run with.
     """

@@ -6,6 +6,7 @@ A variant is what a traffic policy calls a version; what no policy chose has the
 import msgspec
 
 from augurium.core.errors import FAULTS, ErrorKind
+from augurium.serving.score import NUMBERS
 from augurium.statistics.log_histogram import LogHistogram
 
 OK = "ok"
@@ -44,9 +45,9 @@ class VariantMetrics(msgspec.Struct):
             if seconds > slo_s:
                 self.slo_breaches += 1
 
-    def scored(self, score: float) -> None:
+    def scored(self, score: object) -> None:
         """Counts the score of an answer; what is no number, or too large to square, is left out."""
-        if -LARGEST_SCORE < score < LARGEST_SCORE:
+        if isinstance(score, NUMBERS) and -LARGEST_SCORE < score < LARGEST_SCORE:
             self.score_count += 1
             self.score_sum += score
             self.score_squares += score * score
