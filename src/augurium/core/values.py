@@ -6,6 +6,8 @@ missing: NaN in a float tensor, None in a BYTES tensor; other datatypes have no 
 
 import re
 import struct
+from collections.abc import Callable
+from functools import lru_cache
 from types import GenericAlias
 from typing import Any
 
@@ -39,6 +41,11 @@ _decoders: dict[tuple[str, int], msgspec.json.Decoder[Any]] = {
 _floats = msgspec.json.Decoder(list[float])
 
 
+@lru_cache(256)
+def _packer(datatype: str, count: int) -> Callable[..., bytes]:
+    return struct.Struct(f"<{count}{_PACK_CODES[datatype]}").pack
+
+
 def array_from_json(
     name: str, datatype: str, shape: tuple[int, ...], count: int, raw: Any
 ) -> Array:
@@ -53,8 +60,7 @@ def array_from_json(
         try:
             values = _floats.decode(raw)
             if len(values) == count:
-                packed = struct.pack(f"<{count}{_PACK_CODES[datatype]}", *values)
-                return np.frombuffer(packed, dtype).reshape(shape)
+                return np.ndarray(shape, dtype, _packer(datatype, count)(*values))
         except (msgspec.MsgspecError, OverflowError):
             pass  # nulls, wrong types and numbers out of range are told apart below
     kind = _kind(datatype)

@@ -282,8 +282,11 @@ class HttpConnection(asyncio.Protocol):
             self._body = self._receiver.whole()
             self._body_bytes, self._receiver = len(self._body), None
         self._in_message = False
-        version = self._parser.get_http_version()
-        if "host" not in self._headers and version == "1.1":
+        keep_alive, headers = self._parser.should_keep_alive(), self._headers
+        # HTTP/1.0 keeps no connection unless it says so; to ask for the version takes longer
+        implied = keep_alive and "connection" not in headers
+        version = "1.1" if implied else self._parser.get_http_version()
+        if "host" not in headers and version == "1.1":
             raise InvalidArgument("the request has no Host header")
         if len(self._waiting) >= MAX_PIPELINED:
             raise InvalidArgument(
@@ -291,7 +294,7 @@ class HttpConnection(asyncio.Protocol):
             )
         # an HTTP/1.0 caller would have to be told that its connection stays open
         self._chunks = version == "1.1"
-        keep_alive = self._parser.should_keep_alive() and self._chunks
+        keep_alive = keep_alive and self._chunks
         request = None if self._crowded else self._request()
         arrived = (request, keep_alive, self._held_bytes)
         self._held_bytes = 0
