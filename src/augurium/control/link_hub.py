@@ -1,7 +1,6 @@
 """The Unix socket on which engines connect: takes snapshots to them and gathers their reports."""
 
 import asyncio
-import contextlib
 import os
 import socket
 from collections.abc import Callable
@@ -100,15 +99,24 @@ class LinkHub:
 
     async def collect(self, timeout_s: float = COLLECT_TIMEOUT_S) -> EngineMetrics:
         """The counters of all engines over all restarts, as fresh as `timeout_s` allows."""
+        await self.heard(timeout_s)
+        return self._slots.totals()
+
+    async def heard(self, timeout_s: float) -> bool:
+        """Whether every connected engine has answered within `timeout_s`: what was pushed before is
+        done by then, because engines take messages in their order.
+        """
         self._request += 1
         request, asked = self._request, self.links()
         for link in asked:
             link.collect(request)
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(timeout_s):
                 while any(link.open and link.answered < request for link in asked):
                     await self.change()
-        return self._slots.totals()
+        except TimeoutError:
+            return False
+        return True
 
     def inherited(self) -> EngineMetrics:
         """What of the counters had been counted before this control had to do with it."""

@@ -27,6 +27,7 @@ from augurium.serving.snapshot import BatchingPolicy, DesiredModel, DesiredVersi
 # every engine is told of every version at once
 MOST_EXAMPLE_BYTES = 8 * 1024
 ANYWHERE = PlacementPolicy()
+SETTLE_TIMEOUT_S = 5.0
 
 log = structlog.get_logger()
 
@@ -115,13 +116,15 @@ class Snapshots:
         return msgspec.structs.replace(model, traffic=traffic)
 
     async def renew(self, access: Access) -> None:
-        """Pushes who may call; returns when the engines that answer have taken it over."""
+        """Pushes who may call; returns when engines have taken it over, for their next start too,
+        and does not wait for one that hangs.
+        """
         if access == self._access:
             return
         self._access = access
         self._hub.push(msgspec.structs.replace(self._hub.snapshot, access=access))
-        # engines take messages in their order, so whoever answers this has taken the one before
-        await self._hub.collect()
+        if not await self._hub.heard(SETTLE_TIMEOUT_S):
+            log.warning("engines are late to learn who may call")
 
     def build(self) -> Snapshot:
         """The desired state, whole and of one revision. Blocking."""
