@@ -4,11 +4,14 @@ exactly.
 
 import time
 from bisect import bisect_left
+from functools import cached_property
 
 import msgspec
+import numpy as np
 
 from augurium.core.serving_policy import SloPolicy
-from augurium.serving.variant_metrics import VariantMetrics, Variants, add_variants
+from augurium.core.tensors import Array
+from augurium.serving.variant_metrics import OK, VariantMetrics, Variants, add_variants
 from augurium.traffic.shadow_sums import ShadowSums, add_pairs
 
 SECONDS_BOUNDS = (
@@ -19,6 +22,7 @@ MOST_SIZES = 1024
 MOST_ANSWERS = 256
 # of policies that have followed one another; what is beyond counts as not chosen by any
 MOST_VARIANTS = 256
+MOST_WAITING = 1024
 PLAIN_SUMS = (
     *("loads", "evictions", "resident", "resident_bytes", "passed_on"),
     *("overloaded", "concurrency_limit", "breakers_open"),
@@ -50,6 +54,13 @@ class Histogram(msgspec.Struct):
     def observe(self, value: float) -> None:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
+
+    def observe_all(self, values: Array) -> None:
+        """Counts many values, of shape (values,)."""
+        places = np.searchsorted(self.bounds, values)
+        found = np.bincount(places, minlength=len(self.counts)).tolist()
+        self.counts = [mine + more for mine, more in zip(self.counts, found, strict=True)]
+        self.total += float(values.sum())
 
     @property
     def count(self) -> int:
@@ -114,7 +125,8 @@ class AnswerSums(msgspec.Struct):
         self.left_s += other.left_s
 
 
-class VersionMetrics(msgspec.Struct):
+# with a `__dict__` for what is not part of a report
+class VersionMetrics(msgspec.Struct, dict=True):
     """The counters of one model version in one engine; times in seconds.
 
     `outcomes` counts requests by `ok` or error kind, `failed_s` is the time of those that were not
@@ -142,6 +154,8 @@ class VersionMetrics(msgspec.Struct):
     the objective by which they are counted. `shadows` are copies that it was given, beside each
     version that had answered them; they are in nothing else here. `changes` grows whenever anything
     of all this does: what has as many is as it was.
+
+    Requests that `ended_well` are in it when it is `gathered`.
     """
 
     model: str
@@ -259,27 +273,55 @@ class VersionMetrics(msgspec.Struct):
     def ended(self, outcome: str, seconds: float, variant: str = "") -> VariantMetrics:
         """Counts a request that has ended, with `ok` or an error kind; the sums of its variant."""
         self.changes += 1
-        outcomes, request_s = self.outcomes, self.request_s
-        outcomes[outcome] = outcomes.get(outcome, 0) + 1
-        # every request comes by here: a call of `observe` would be a sixth of the time
-        request_s.counts[bisect_left(SECONDS_BOUNDS, seconds)] += 1
-        request_s.total += seconds
-        if outcome != "ok":
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+        self.request_s.observe(seconds)
+        if outcome != OK:
             self.failed_s += seconds
-        counted = self.variants.get(variant)
-        if counted is None:
-            counted = self._variant(variant)
+        counted = self._variant(variant)
         counted.ended(outcome, seconds, self.slo_s)
         return counted
 
+    @cached_property
+    def _waiting(self) -> dict[str, tuple[list[float], list[object]]]:
+        """Seconds and scores of requests that ended well, by variant."""
+        return {}
+
+    def ended_well(self, seconds: float, variant: str = "", score: object = None) -> None:
+        """Counts a request that was answered, perhaps with a score, with those that are `gathered`
+        next: all at once, because every request comes by here.
+        """
+        self.changes += 1
+        waiting = self._waiting.get(variant)
+        if waiting is None:
+            waiting = self._waiting[variant] = ([], [])
+        waiting[0].append(seconds)
+        if score is not None:
+            waiting[1].append(score)
+        if len(waiting[0]) >= MOST_WAITING:
+            self.gathered()
+
+    def gathered(self) -> "VersionMetrics":
+        """These, with what ended well since the last time: what is read is read of this."""
+        for variant, (ended_s, scores) in self._waiting.items():
+            seconds = np.array(ended_s)
+            self.outcomes[OK] = self.outcomes.get(OK, 0) + len(seconds)
+            self.request_s.observe_all(seconds)
+            self._variant(variant).ended_well(seconds, scores, self.slo_s)
+        self._waiting.clear()
+        return self
+
     def _variant(self, name: str) -> VariantMetrics:
-        if len(self.variants) >= MOST_VARIANTS:
-            name = ""
-        return self.variants.setdefault(name, VariantMetrics())
+        found = self.variants.get(name)
+        if found is None:
+            if len(self.variants) >= MOST_VARIANTS:
+                name = ""
+            found = self.variants.setdefault(name, VariantMetrics())
+        return found
 
     def take_objective(self, policy: SloPolicy) -> None:
         """Counts by this objective from now on."""
         if self.slo_s != policy.latency_s:
+            self.gathered()
             self.slo_s = policy.latency_s
             self.changes += 1
 

@@ -19,6 +19,7 @@ from augurium.serving.router import Chosen, ModelRoutes, Router
 from augurium.serving.served_version import ServedVersion
 from augurium.serving.shadow import Shadowing
 from augurium.serving.streamed_version import StreamedVersion
+from augurium.serving.variant_metrics import OK
 from augurium.traffic.compiled_policy import Asked
 
 # what a request can be that names a model and is not understood
@@ -364,16 +365,17 @@ class DataPlane:
             self._idle.set()
         variant, unit = ("", "") if chosen is None else (chosen.variant, chosen.unit)
         seconds = time.perf_counter() - started
-        counted = version.metrics.ended(outcome, seconds, variant)
+        metrics = version.metrics
+        if outcome == OK and response is not None and not response.degraded:
+            # where nothing is compared a score is not worth its time
+            score = None if chosen is None else response.answer.first_value
+            metrics.ended_well(seconds, variant, score)
+        else:
+            counted = metrics.ended(outcome, seconds, variant)
+            if response is not None and response.degraded:
+                counted.degraded += 1
         if version.log is not None:
             version.log.ended(request, response, outcome, seconds, (variant, unit))
-        if response is None:
-            return
-        if response.degraded:
-            counted.degraded += 1
-        elif chosen is not None:
-            # where nothing is compared it is not worth its time
-            counted.scored(response.answer.first_value)
 
     @property
     def caches(self) -> bool:
@@ -397,7 +399,7 @@ class DataPlane:
 
     def count_written(self, version: ServedVersion, started: float) -> None:
         """Counts a request that was answered with what had been written before."""
-        version.metrics.ended("ok", time.perf_counter() - started)
+        version.metrics.ended_well(time.perf_counter() - started)
 
     def count_unread(self, kind: ErrorKind, model: ModelRef | None) -> None:
         """Counts a request that could not be read, as a failure of the version it was for if that

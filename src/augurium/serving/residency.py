@@ -147,7 +147,7 @@ class Residency:
             if thorough or served.changed:
                 warm_up_s = self._loader.warm_up_s(*key)
                 served.note_state(self._restarts.get(key, 0), warm_up_s)
-        return EngineMetrics(list(self._metrics.values()))
+        return EngineMetrics([metrics.gathered() for metrics in self._metrics.values()])
 
     def apply(self, snapshot: Snapshot, proven: bool = False) -> None:
         """Starts the loads and unloads that lead to `snapshot`; returns at once.

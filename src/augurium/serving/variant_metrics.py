@@ -3,9 +3,13 @@
 A variant is what a traffic policy calls a version; what no policy chose has the empty name.
 """
 
+from collections.abc import Sequence
+
 import msgspec
+import numpy as np
 
 from augurium.core.errors import FAULTS, ErrorKind
+from augurium.core.tensors import Array
 from augurium.serving.score import NUMBERS
 from augurium.statistics.log_histogram import LogHistogram
 
@@ -51,6 +55,16 @@ class VariantMetrics(msgspec.Struct):
             self.score_count += 1
             self.score_sum += score
             self.score_squares += score * score
+
+    def ended_well(self, seconds: Array, scores: Sequence[object], slo_s: float) -> None:
+        """Counts requests that were answered, by their seconds, and the scores of their answers: as
+        `ended` and `scored` do, all at once.
+        """
+        self.outcomes[OK] = self.outcomes.get(OK, 0) + len(seconds)
+        self.latency.observe_all(seconds)
+        self.slo_breaches += int(np.count_nonzero(seconds > slo_s))
+        for score in scores:
+            self.scored(score)
 
     @property
     def requests(self) -> int:

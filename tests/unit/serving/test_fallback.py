@@ -84,9 +84,9 @@ async def test_rows_that_break_a_model_are_answered_by_another(house: House) -> 
     found = await house.ask(3, BAD)
     assert told(found) == ([3.0, 99.0], "error", "model:sure")
     assert (found.model, found.version) == ("sure", 1)
-    assert house.picky.metrics.outcomes == {"ok": 1, "model_failed": 1}
+    assert house.picky.metrics.gathered().outcomes == {"ok": 1, "model_failed": 1}
     assert house.picky.metrics.degraded == {"error": {"model:sure": 1}}
-    assert house.sure.metrics.outcomes == {"ok": 1}
+    assert house.sure.metrics.gathered().outcomes == {"ok": 1}
 
 
 async def test_a_fault_of_ours_is_a_failure_too(house: House) -> None:
@@ -97,7 +97,7 @@ async def test_a_fault_of_ours_is_a_failure_too(house: House) -> None:
 
     house.picky.submit = broken  # type: ignore[method-assign, assignment]
     assert told(await house.ask(3, 4)) == ([0.5, 0.5], "error", "constant")
-    assert house.picky.metrics.outcomes == {"internal": 1}
+    assert house.picky.metrics.gathered().outcomes == {"internal": 1}
 
 
 async def test_a_caller_that_leaves_is_not_a_failure(house: House) -> None:
@@ -109,7 +109,7 @@ async def test_a_caller_that_leaves_is_not_a_failure(house: House) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert house.picky.metrics.outcomes == {"cancelled": 1}
+    assert house.picky.metrics.gathered().outcomes == {"cancelled": 1}
     assert house.picky.metrics.degraded == {}
     assert house.picky.guard is not None
     assert not house.picky.guard.is_open
@@ -223,7 +223,9 @@ async def test_whatever_is_counted_on_the_way_is_reported(house: House) -> None:
     for places in steps:
         await asyncio.gather(*(house.ask(*places) for _ in range(2)), return_exceptions=True)
         await asyncio.sleep(0.01)
-        everything = EngineMetrics([house.picky.metrics, house.sure.metrics])
+        everything = EngineMetrics(
+            [version.metrics.gathered() for version in (house.picky, house.sure)]
+        )
         sent = msgspec.msgpack.encode(reports.of(everything))
         known = updated(known, msgspec.msgpack.decode(sent, type=EngineMetrics))
         assert known == everything

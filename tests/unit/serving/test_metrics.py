@@ -4,7 +4,14 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augurium.serving.metrics import MOST_ANSWERS, MOST_SIZES, EngineMetrics, VersionMetrics, merge
+from augurium.serving.metrics import (
+    MOST_ANSWERS,
+    MOST_SIZES,
+    MOST_WAITING,
+    EngineMetrics,
+    VersionMetrics,
+    merge,
+)
 
 # powers of two add up exactly
 SECONDS = st.integers(0, 64).map(lambda count: count / 64)
@@ -48,6 +55,46 @@ def test_counters_come_through_the_link_as_they_were(events: list[Any]) -> None:
     content = msgspec.msgpack.encode(metrics)
 
     assert msgspec.msgpack.decode(content, type=VersionMetrics) == metrics
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(SECONDS, st.sampled_from([0.0, 1e-6, 1e-5, 0.0025, 1e4])),
+            st.sampled_from(["", "v1", "v2"]),
+            st.one_of(st.none(), SECONDS, st.sampled_from([7, True, "cat", 1e200])),
+        ),
+        max_size=40,
+    ),
+    st.integers(0, 40),
+)
+def test_requests_that_are_gathered_count_as_one_by_one(ends: list[Any], place: int) -> None:
+    alone, together = VersionMetrics("iris", 1), VersionMetrics("iris", 1)
+    for number, (seconds, variant, score) in enumerate(ends):
+        alone.ended("ok", seconds, variant).scored(score)
+        together.ended_well(seconds, variant, score)
+        if number == place:
+            together.gathered()
+
+    assert _rounded(together.gathered()) == _rounded(alone)
+    assert together.gathered() == together
+
+
+def _rounded(metrics: VersionMetrics) -> VersionMetrics:
+    """Sums of what is no power of two depend on the order."""
+    metrics.request_s.total = round(metrics.request_s.total, 9)
+    for variant in metrics.variants.values():
+        variant.latency.total = round(variant.latency.total, 9)
+    return metrics
+
+
+def test_the_number_that_wait_to_be_counted_is_bounded() -> None:
+    metrics = VersionMetrics("iris", 1)
+    for _ in range(MOST_WAITING + 3):
+        metrics.ended_well(0.5)
+
+    assert metrics.outcomes == {"ok": MOST_WAITING}
+    assert metrics.gathered().outcomes == {"ok": MOST_WAITING + 3}
 
 
 def test_each_request_counts_with_the_whole_time_of_its_run() -> None:

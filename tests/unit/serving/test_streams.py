@@ -142,15 +142,15 @@ async def until(condition: Callable[[], bool]) -> None:
 async def test_answers_come_in_order_and_are_one_request(make: Make) -> None:
     streamed = make()
     assert await streamed.all_of(5) == [1, 2, 3, 4, 5]
-    assert streamed.metrics.outcomes == {"ok": 1}
+    assert streamed.metrics.gathered().outcomes == {"ok": 1}
     assert (streamed.metrics.executions, streamed.metrics.rows) == (1, 1)
-    assert streamed.metrics.request_s.count == 1
+    assert streamed.metrics.gathered().request_s.count == 1
 
 
 async def test_no_answer_at_all_is_a_success(make: Make) -> None:
     streamed = make()
     assert await streamed.all_of(0) == []
-    assert streamed.metrics.outcomes == {"ok": 1}
+    assert streamed.metrics.gathered().outcomes == {"ok": 1}
 
 
 async def test_nothing_is_read_that_was_not_asked_for(make: Make) -> None:
@@ -169,7 +169,7 @@ async def test_a_caller_that_leaves_stops_the_stream_and_is_counted(make: Make) 
     (stream,) = streamed.executor.streams
     assert stream.stopped
     await until(lambda: stream.finished)
-    assert streamed.metrics.outcomes == {"cancelled": 1}
+    assert streamed.metrics.gathered().outcomes == {"cancelled": 1}
     await streamed.version.drain()
     assert streamed.version.pending == 0
 
@@ -200,7 +200,7 @@ async def test_a_stream_without_room_is_refused_and_there_is_room_after_one_ende
     await answers.aclose()
     await streamed.version.drain()
     assert await streamed.all_of(1) == [1]
-    assert streamed.metrics.outcomes == {"overloaded": 1, "cancelled": 1, "ok": 1}
+    assert streamed.metrics.gathered().outcomes == {"overloaded": 1, "cancelled": 1, "ok": 1}
 
 
 async def test_streams_count_among_the_requests_in_flight(make: Make) -> None:
@@ -227,7 +227,7 @@ async def test_an_error_comes_after_the_answers_before_it(make: Make) -> None:
     assert value(await anext(answers)) == 1
     with pytest.raises(ModelFailed, match="as told"):
         await anext(answers)
-    assert streamed.metrics.outcomes == {"model_failed": 1}
+    assert streamed.metrics.gathered().outcomes == {"model_failed": 1}
     assert streamed.metrics.executions == 0
     assert streamed.version.pending == 0
 
@@ -238,7 +238,7 @@ async def test_a_deadline_ends_a_stream_that_waits(make: Make) -> None:
     assert value(await anext(answers)) == 1
     with pytest.raises(DeadlineExceeded, match="Request timeout expired"):
         await anext(answers)
-    assert streamed.metrics.outcomes == {"deadline_exceeded": 1}
+    assert streamed.metrics.gathered().outcomes == {"deadline_exceeded": 1}
     await streamed.version.drain()
 
 
@@ -277,7 +277,7 @@ async def test_infer_refuses_what_is_not_one_answer(x: int, words: str, make: Ma
         await streamed.plane.infer(streamed.ask(x))
     await streamed.version.drain()
     assert streamed.executor.streams[0].ended
-    assert streamed.metrics.outcomes == {"invalid_argument": 1}
+    assert streamed.metrics.gathered().outcomes == {"invalid_argument": 1}
 
 
 async def test_what_does_not_fit_the_signature_is_refused_before_a_stream_opens(
@@ -338,7 +338,7 @@ async def test_a_version_that_is_not_streamed_gives_one_answer_as_a_stream(make:
         router.replace({"m": ModelRoutes({1: version}, {}, 1, {})})
         answers = DataPlane(router, 10, 30.0).stream(streamed.ask(21))
         assert [value(answer) async for answer in answers] == [42]
-    assert metrics.outcomes == {"ok": 1}
+    assert metrics.gathered().outcomes == {"ok": 1}
 
 
 async def test_streams_that_outlast_a_stop_are_told_so(make: Make) -> None:

@@ -38,7 +38,7 @@ def counted(plane: DataPlane) -> dict[tuple[int, str], VariantMetrics]:
     return {
         (number, name): sums
         for number, version in plane.routes("m").ready.items()
-        for name, sums in version.metrics.variants.items()
+        for name, sums in version.metrics.gathered().variants.items()
     }
 
 
