@@ -1,6 +1,7 @@
 """The control process without its process: real registry, files and Unix socket, and engines."""
 
 import asyncio
+import contextlib
 import functools
 import logging
 import os
@@ -18,6 +19,7 @@ import pytest
 
 from augurium.control.app import create_app
 from augurium.control.assembly import assembled
+from augurium.control.process import PORT_TAKEN
 from augurium.control.readiness import waiting_for
 from augurium.control.services import Services
 from augurium.core.home import NodeConfig
@@ -44,7 +46,7 @@ from augurium.serving.questions import Answer, Question
 from augurium.serving.snapshot import Snapshot, VersionState
 from tests.support.logs import log_to_stderr
 
-PATIENCE_S = 20.0
+PATIENCE_S = 90.0
 
 
 class EngineClient:
@@ -230,18 +232,27 @@ class ControlProcess:
         os.close(read_end)
 
     async def until_up(self) -> None:
+        await self.until_up_or_ended()
+        assert self.status is None, await self.ended()
+
+    async def until_up_or_ended(self) -> None:
         async with asyncio.timeout(PATIENCE_S), httpx.AsyncClient() as client:
-            while True:
-                try:
+            while self.status is None:
+                with contextlib.suppress(httpx.TransportError):
                     await client.get(f"{self.url}/api/v1/live")
-                except httpx.TransportError:
-                    await asyncio.sleep(0.02)
-                else:
-                    return
+                    # whoever took the port answers too, but has no link
+                    if self.node.home.link_socket.exists():
+                        return
+                await asyncio.sleep(0.02)
 
     @property
     def pid(self) -> int:
         return self._process.pid if self._process else 0
+
+    @property
+    def status(self) -> int | None:
+        """Exit status; None while it runs."""
+        return self._process.poll() if self._process else None
 
     def signal(self, number: int) -> None:
         if self._process is not None:
@@ -271,14 +282,24 @@ class ControlProcess:
 @pytest.fixture
 async def control(tmp_path: Path) -> AsyncIterator[ControlProcess]:
     """A real control process, up; killed in the end if it has not ended before."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    settings = NodeSettings(home=str(tmp_path / "home"), control_port=port)
-    process = ControlProcess(NodeConfig(Settings(node=settings), ("engine-0",)))
-    process.start()
+    # a port that is free now may be somebody else's by then
+    for _ in range(3):
+        process = _control_on_a_free_port(tmp_path / "home")
+        process.start()
+        await process.until_up_or_ended()
+        if process.status != PORT_TAKEN:
+            break
+        await process.ended()
     await process.until_up()
     yield process
     await process.kill()
+
+
+def _control_on_a_free_port(home: Path) -> ControlProcess:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    settings = NodeSettings(home=str(home), control_port=port)
+    return ControlProcess(NodeConfig(Settings(node=settings), ("engine-0",)))
 
 
 @pytest.fixture

@@ -306,7 +306,7 @@ class Walk:
         return answer
 
     async def _ended(self, import_id: str) -> httpx.Response:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):
             while True:
                 answer = await self._api.get(f"/api/v1/imports/{import_id}")
                 state = answer.json()["state"]

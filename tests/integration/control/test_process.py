@@ -25,7 +25,7 @@ TERM, KILL, INTERRUPT = signal.SIGTERM, signal.SIGKILL, signal.SIGINT
 
 @pytest.fixture
 async def client(control: Any) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=f"{control.url}/api/v1", timeout=20) as client:
+    async with httpx.AsyncClient(base_url=f"{control.url}/api/v1", timeout=60) as client:
         yield client
 
 
@@ -133,7 +133,7 @@ def _run_with(node: NodeConfig, folder: Path) -> subprocess.CompletedProcess[str
 
 def _run_to_its_end(config: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "augurium.control", str(config)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
 
 
 async def test_what_an_interrupted_run_left_is_cleared_at_start(control: Any) -> None:
@@ -217,7 +217,7 @@ async def test_a_large_upload_takes_little_memory(control: Any, client: httpx.As
         for _ in range(size // 65536):
             yield b"x" * 65536
 
-    reply = await client.post("/artifacts", content=model())
+    reply = await client.post("/artifacts", content=model(), timeout=120)
 
     assert reply.json()["size_bytes"] == size
     assert _peak_bytes(control.pid) < 200 * 1024 * 1024
