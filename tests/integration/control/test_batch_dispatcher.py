@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,8 @@ from augurium.registry.sql_batch_jobs import SqlBatchJobs
 from augurium.registry.sql_registry import SqlRegistry
 from tests.support.frozen_process import freeze
 
-PATIENCE_S = 30.0
-SETTINGS = BatchSettings(lease_s=2, attempts=3, most_running=2)
+PATIENCE_S = 120.0
+SETTINGS = BatchSettings(lease_s=30, attempts=3, most_running=2)
 SPEC = TensorSpec("x", "FP32", (-1, 1))
 MODEL = Artifact("ab" * 32, 1)
 DRAFT = VersionDraft(
@@ -173,13 +174,14 @@ async def test_a_job_whose_process_dies_without_getting_anywhere_fails_with_the_
 async def test_a_process_that_outlives_its_control_is_left_to_its_work(
     desk: Desk, tmp_path: Path
 ) -> None:
-    gate = tmp_path / "gate"
+    gate, lease_s = tmp_path / "gate", 5
     job = desk.submit(partitions="3", waits_for=str(gate))
     await desk.until(lambda: desk.noted("partition") == ["0"])
-    desk.started_again()
+    desk.started_again(lease_s=lease_s)
     beat = desk.job(job).beat
     # longer than a lease: whoever does not hear it would take it over
-    await desk.until(lambda: desk.job(job).beat > beat + 150)
+    enough = time.monotonic() + 1.5 * lease_s
+    await desk.until(lambda: time.monotonic() > enough and desk.job(job).beat > beat)
     gate.touch()
     done = await desk.until_state(job, "succeeded")
 
@@ -193,7 +195,7 @@ async def test_a_process_that_dies_after_its_control_is_replaced_when_its_lease_
     gate = tmp_path / "gate"
     job = desk.submit(partitions="3", waits_for=str(gate))
     await desk.until(lambda: desk.noted("partition") == ["0"])
-    desk.started_again()
+    desk.started_again(lease_s=3)
     kill(int(desk.noted("life")[0]))
     gate.touch()
     done = await desk.until_state(job, "succeeded")
@@ -206,6 +208,7 @@ async def test_a_process_that_dies_after_its_control_is_replaced_when_its_lease_
 async def test_a_process_that_stands_still_is_ended_when_its_lease_is_over(
     desk: Desk, tmp_path: Path
 ) -> None:
+    desk.started_again(lease_s=3)
     gate = tmp_path / "gate"
     job = desk.submit(partitions="3", waits_for=str(gate))
     await desk.until(lambda: desk.noted("partition") == ["0"])
