@@ -1,6 +1,7 @@
 import asyncio
 import stat
 import struct
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ from augurium.serving.snapshot import DesiredModel, DesiredVersion, Snapshot
 
 Fixture = Callable[..., Any]
 METRICS_URL = "http://127.0.0.1:8080/metrics"
+PATIENCE_S = 20.0
 
 
 def _counted(requests: int, pending: int = 0) -> EngineMetrics:
@@ -38,8 +40,16 @@ async def _metric(api: httpx.AsyncClient, name: str, **labels: str) -> float | N
     return None
 
 
+async def _until_counted(api: httpx.AsyncClient, count: float, name: str, **labels: str) -> None:
+    """A page has the last counters of engines that do not answer at once."""
+    give_up_at = time.monotonic() + PATIENCE_S
+    while (found := await _metric(api, name, **labels)) != count:
+        assert time.monotonic() < give_up_at, f"{name} is {found}"
+        await asyncio.sleep(0.02)
+
+
 async def _until_connected(services: Services, count: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while len(services.hub.links()) != count:
             await services.hub.change()
 
@@ -138,7 +148,7 @@ async def test_counters_add_up_over_engines(
     await connect_engine("engine-0", metrics=_counted(10, pending=2))
     await connect_engine("engine-1", metrics=_counted(5, pending=1))
 
-    assert await _metric(api, "augurium_requests_total", outcome="ok") == 15
+    await _until_counted(api, 15, "augurium_requests_total", outcome="ok")
     assert await _metric(api, "augurium_unrouted_requests_total", outcome="not_found") == 15
     assert await _metric(api, "augurium_pending_requests") == 3
     assert await _metric(api, "augurium_engines_connected") == 2
@@ -149,6 +159,7 @@ async def test_the_page_of_metrics_is_compressed_for_who_takes_that(
 ) -> None:
     engine = await connect_engine("engine-0")
     engine.metrics = _counted(10)
+    await _until_counted(api, 10, "augurium_requests_total")
     plain = await api.get(METRICS_URL, headers={"accept-encoding": "identity"})
     packed = await api.get(METRICS_URL, headers={"accept-encoding": "gzip"})
 
@@ -162,15 +173,15 @@ async def test_counters_never_go_back_when_an_engine_restarts(
     api: httpx.AsyncClient, services: Services, connect_engine: Fixture
 ) -> None:
     engine = await connect_engine("engine-0", pid=1, metrics=_counted(10, pending=2))
-    before = await _metric(api, "augurium_requests_total")
+    await _until_counted(api, 10, "augurium_requests_total")
     await engine.kill()
     await _until_connected(services, 0)
     while_away = await _metric(api, "augurium_requests_total")
     pending_while_away = await _metric(api, "augurium_pending_requests")
     await connect_engine("engine-0", pid=2, metrics=_counted(3))
 
-    assert (before, while_away, pending_while_away) == (10, 10, 0)
-    assert await _metric(api, "augurium_requests_total") == 13
+    assert (while_away, pending_while_away) == (10, 0)
+    await _until_counted(api, 13, "augurium_requests_total")
     assert await _metric(api, "augurium_engine_restarts_total", engine="engine-0") == 1
 
 
@@ -178,7 +189,7 @@ async def test_an_engine_that_connects_again_is_not_counted_twice(
     api: httpx.AsyncClient, services: Services, connect_engine: Fixture
 ) -> None:
     engine = await connect_engine("engine-0", pid=1, metrics=_counted(10))
-    await api.get(METRICS_URL)
+    await _until_counted(api, 10, "augurium_requests_total")
     await engine.kill()
     await _until_connected(services, 0)
     again = await connect_engine("engine-0", pid=1, metrics=_counted(12), silent=True)
@@ -186,7 +197,7 @@ async def test_an_engine_that_connects_again_is_not_counted_twice(
     again.silent = False
 
     assert before_it_reported == 10
-    assert await _metric(api, "augurium_requests_total") == 12
+    await _until_counted(api, 12, "augurium_requests_total")
     assert await _metric(api, "augurium_engine_restarts_total", engine="engine-0") == 0
 
 
@@ -194,12 +205,12 @@ async def test_a_new_process_takes_the_slot_from_an_old_link_that_hangs(
     api: httpx.AsyncClient, services: Services, connect_engine: Fixture
 ) -> None:
     old = await connect_engine("engine-0", pid=1, metrics=_counted(10))
-    await api.get(METRICS_URL)
+    await _until_counted(api, 10, "augurium_requests_total")
 
     await connect_engine("engine-0", pid=2, metrics=_counted(1))
 
     await asyncio.wait_for(old.closed.wait(), 20)
-    assert await _metric(api, "augurium_requests_total") == 11
+    await _until_counted(api, 11, "augurium_requests_total")
     assert await _metric(api, "augurium_engines_connected") == 1
 
 
@@ -208,7 +219,7 @@ async def test_a_silent_engine_is_reported_with_its_last_counters(
 ) -> None:
     silent = await connect_engine("engine-0", metrics=_counted(10))
     await connect_engine("engine-1", metrics=_counted(5))
-    await api.get(METRICS_URL)
+    await _until_counted(api, 15, "augurium_requests_total")
     silent.silent = True
 
     assert await _metric(api, "augurium_requests_total") == 15
