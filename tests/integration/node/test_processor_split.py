@@ -32,6 +32,8 @@ while True:
 """
 PLACED = "import os, time; os.sched_setaffinity(0, {max(os.sched_getaffinity(0))}); time.sleep(99)"
 ANYWHERE = "import time; time.sleep(99)"
+# says when it has started, which takes time of a processor
+QUIET = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(99)"
 SPLIT = split_of(USABLE, needed_for(0.3, len(USABLE)))
 PLACE = frozenset({max(USABLE)})
 
@@ -104,11 +106,13 @@ def test_engines_get_processors_of_their_own_while_a_job_runs(machine: Machine) 
     assert kept_on(placed) == PLACE
 
 
-def test_engines_that_nobody_asks_leave_all_processors_to_jobs(machine: Machine) -> None:
-    engine = machine.engine(ANYWHERE)
-    machine.look(1)
+def test_engines_that_nobody_asks_leave_all_processors_to_jobs(
+    machine: Machine, tmp_path: Path
+) -> None:
+    started = tmp_path / "started"
+    engine = machine.engine(QUIET, str(started))
+    machine.until(started.exists)
     machine.begin_job()
-    # the start of Python itself takes time
     machine.look(2 * processor_split.INTERVALS)
     assert kept_on(engine) == USABLE
 
@@ -116,9 +120,10 @@ def test_engines_that_nobody_asks_leave_all_processors_to_jobs(machine: Machine)
 def test_predictions_keep_for_a_while_what_they_need_no_more(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    machine.engine(BUSY)
+    busy = machine.engine(BUSY)
     machine.begin_job()
-    machine.until(lambda: machine.home.batch_processors.exists() or len(USABLE) == 1)
+    # its start takes more than it needs later
+    machine.until(lambda: kept_on(busy) == SPLIT.online)
     machine.engines[0].kill()
     quiet = machine.engine(ANYWHERE)
     machine.until(lambda: kept_on(quiet) == SPLIT.online)
