@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable
 import pytest
 
 from augurium.core.settings import LimitSettings
+from augurium.node import connection_host
 from augurium.node.grpc_host import GrpcHost
 from augurium.node.http2_frames import END_STREAM, Kind
 from augurium.node.http_host import HttpHost
@@ -48,7 +49,10 @@ async def test_a_connection_that_waits_to_be_accepted_is_answered(
         writer.close()
 
 
-async def test_a_first_request_on_its_way_is_answered(unused_tcp_port: int) -> None:
+async def test_a_first_request_on_its_way_is_answered(
+    unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_host, "LINGER_S", 5.0)
     host = HttpHost(echo, LimitSettings(), "127.0.0.1", unused_tcp_port)
     await host.__aenter__()
     reader, writer = await asyncio.open_connection("127.0.0.1", unused_tcp_port)
