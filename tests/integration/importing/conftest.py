@@ -14,7 +14,7 @@ from augurium.importing.result import ImportRequest, ImportResult
 from augurium.runtimes.runtime import load
 
 Answers = dict[str, np.ndarray[Any, Any]]
-LIMITS = ImportSettings(timeout_s=120)
+LIMITS = ImportSettings(timeout_s=600)
 
 
 class Import(Protocol):

@@ -34,13 +34,13 @@ def order(folder: Path, table: Path) -> ProfileJob:
         options={},
         signature=SIGNATURE,
         seconds=1.0,
-        confinement=Confinement(file_bytes=10**9, cpu_s=60, readable=(str(table),)),
+        confinement=Confinement(file_bytes=10**9, cpu_s=600, readable=(str(table),)),
     )
 
 
 def test_a_model_that_does_not_load_leaves_the_features(tmp_path: Path, table: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"no model")
-    stages = Stages(tmp_path, ImportSettings(timeout_s=60))
+    stages = Stages(tmp_path, ImportSettings(timeout_s=600))
 
     found = describe(stages, tmp_path, order(tmp_path, table))
 
@@ -51,7 +51,7 @@ def test_a_model_that_does_not_load_leaves_the_features(tmp_path: Path, table: P
 
 
 def test_a_table_that_is_gone_leaves_a_note(tmp_path: Path) -> None:
-    stages = Stages(tmp_path, ImportSettings(timeout_s=60))
+    stages = Stages(tmp_path, ImportSettings(timeout_s=600))
 
     found = describe(stages, tmp_path, order(tmp_path, tmp_path / "nowhere.csv"))
 

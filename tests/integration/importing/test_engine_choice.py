@@ -16,7 +16,7 @@ Import = Callable[..., ImportResult]
 
 ROWS = np.random.default_rng(8).normal(size=(300, 3)).astype(np.float32)
 MODEL = LogisticRegression().fit(ROWS, ROWS[:, 0] > 0)
-TRUSTING = ImportSettings(allow_code=True, timeout_s=60)
+TRUSTING = ImportSettings(allow_code=True, timeout_s=600)
 
 
 class Sabotaged:
@@ -58,7 +58,9 @@ def converting(does: str) -> bytes:
 def test_an_engine_that_ends_the_conversion_is_recorded_and_the_next_one_serves(
     import_content: Import, does: str, outcome: str
 ) -> None:
-    limits = ImportSettings(allow_code=True, timeout_s=24, memory_bytes=800_000_000)
+    # half of its time is the conversion's; one that sleeps takes all of that
+    seconds = 60 if outcome == "timed out" else 600
+    limits = ImportSettings(allow_code=True, timeout_s=seconds, memory_bytes=800_000_000)
     result = import_content(converting(does), "model.pkl", limits=limits)
     assert result.runtime == "sklearn"
     assert result.allowed_code
@@ -99,7 +101,7 @@ def test_an_engine_that_answers_wrongly_is_recorded_and_the_next_one_serves(
 def test_the_only_engine_asked_for_says_why_it_cannot_serve(
     import_content: Import, does: str, error: type[Exception], says: str
 ) -> None:
-    seconds = 8 if error is DeadlineExceeded else 60
+    seconds = 8 if error is DeadlineExceeded else 600
     limits = ImportSettings(allow_code=True, timeout_s=seconds, memory_bytes=800_000_000)
     with pytest.raises(error, match=says):
         import_content(converting(does), "model.pkl", limits=limits, engine="onnx")

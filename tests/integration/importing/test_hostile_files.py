@@ -19,7 +19,7 @@ from augurium.importing.confinement import Isolation
 from augurium.importing.sandbox import Budget, run_child
 from tests.integration.importing.conftest import Import
 
-LIMITS = ImportSettings(timeout_s=60, allow_code=True)
+LIMITS = ImportSettings(timeout_s=600, allow_code=True)
 ATTEMPTS = """
 import ctypes, json, os, signal, socket, time
 from pathlib import Path
@@ -81,7 +81,7 @@ def walls(tmp_path: Path) -> Isolation:
     script = (
         "from augurium.importing.confinement import confine\n"
         "from augurium.importing.job import Confinement\n"
-        "print(*map(int, confine(Confinement(file_bytes=1000, cpu_s=5))))"
+        "print(*map(int, confine(Confinement(file_bytes=1000, cpu_s=60))))"
     )
     budget = Budget(time.monotonic() + 60, 1024**3, 1024**3)
     folder = tmp_path / "walls" / "work"

@@ -29,7 +29,7 @@ with warnings.catch_warnings():
 Import = Callable[..., ImportResult]
 Ask = Callable[[ImportResult, Mapping[str, Any]], dict[str, Any]]
 
-TRUSTING = ImportSettings(allow_code=True, timeout_s=60)
+TRUSTING = ImportSettings(allow_code=True, timeout_s=600)
 FRAME = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 3)), columns=["age", "tax", "sum"])
 LABELS = (FRAME.age > 0).astype(int)
 REQUIREMENTS = ["numpy"]

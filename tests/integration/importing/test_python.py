@@ -20,7 +20,7 @@ from augurium.runtimes.python import PythonModel
 Import = Callable[..., ImportResult]
 Ask = Callable[[ImportResult, Mapping[str, Any]], dict[str, Any]]
 
-TRUSTING = ImportSettings(allow_code=True, timeout_s=60)
+TRUSTING = ImportSettings(allow_code=True, timeout_s=600)
 FRAME = pd.DataFrame(
     {
         "pieces": [1, 2, 3, 4],

@@ -32,7 +32,7 @@ Import = Callable[..., ImportResult]
 
 ROWS = np.random.default_rng(6).normal(size=(300, 3)).astype(np.float32)
 LABELS = (ROWS[:, 0] > 0).astype(int)
-TRUSTING = ImportSettings(allow_code=True, timeout_s=60)
+TRUSTING = ImportSettings(allow_code=True, timeout_s=600)
 
 
 class Runs:

@@ -39,7 +39,7 @@ Packaged = Callable[..., ImportResult]
 Import = Callable[..., ImportResult]
 Ask = Callable[[ImportResult, Mapping[str, Any]], dict[str, Any]]
 
-ALLOWING = ImportSettings(allow_code=True, timeout_s=120)
+ALLOWING = ImportSettings(allow_code=True, timeout_s=600)
 RNG = np.random.default_rng(10)
 ROWS = RNG.normal(size=(600, 4)).astype(np.float32)
 TARGET = ROWS[:, 0] * 2 + ROWS[:, 1] * ROWS[:, 2]

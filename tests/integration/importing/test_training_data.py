@@ -66,7 +66,7 @@ def imported(
     rows.write_bytes(table)
     folder.mkdir()
     request = ImportRequest(file=file, filename=filename, table=rows)
-    settings = ImportSettings(timeout_s=120, **limits)
+    settings = ImportSettings(timeout_s=600, **limits)
     return import_model(request, folder, settings, lambda stage, share: None)
 
 

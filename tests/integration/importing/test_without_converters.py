@@ -29,7 +29,7 @@ Make = Callable[[Path], tuple[bytes, str]]
 
 ROWS = np.random.default_rng(12).normal(size=(300, 3)).astype(np.float32)
 TARGET = ROWS[:, 0] + ROWS[:, 1] * ROWS[:, 2]
-ALLOWING = ImportSettings(allow_code=True, timeout_s=120)
+ALLOWING = ImportSettings(allow_code=True, timeout_s=600)
 
 CONVERTERS = (
     *("skl2onnx", "onnxmltools", "onnxconverter_common", "tf2onnx", "onnxscript", "onnx_ir"),

@@ -87,7 +87,7 @@ def imported(
         preprocessing=tmp_path / "fitted.json",
     )
     return import_model(
-        request, tmp_path / "work", ImportSettings(timeout_s=120), lambda stage, share: None
+        request, tmp_path / "work", ImportSettings(timeout_s=600), lambda stage, share: None
     )
 
 
