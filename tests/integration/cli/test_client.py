@@ -223,12 +223,12 @@ def test_predictions_carry_what_the_headers_say(
         lambda request: httpx.Response(200, json={"predictions": [0.25]}, headers=headers),
     )
 
-    found = client.predict("churn", [{"age": np.nan}], alias="champion", timeout_ms=50.0)
+    found = client.predict("churn", [{"age": np.nan}], alias="champion", timeout_ms=5000.0)
 
     assert (found.predictions, found.version) == ([0.25], 2)
     assert (found.degraded, found.request_id) == ("stale cache", "r1")
     assert json.loads(received[-1].content) == {"instances": [{"age": None}]}
-    assert 0 < int(received[-1].headers["augurium-timeout-ms"]) <= 50
+    assert 0 < int(received[-1].headers["augurium-timeout-ms"]) <= 5000
 
 
 def test_where_predictions_go_is_asked_once(

@@ -151,7 +151,7 @@ def busy(context: Any, **trailers: str) -> Iterator[bytes]:
 
 
 def test_what_goes_along_reaches_the_server(server: Server, ask: Ask) -> None:
-    call: Any = lambda c: c.infer("m", ROW, timeout_ms=5000, request_id="r1", unit="u1")  # noqa: E731
+    call: Any = lambda c: c.infer("m", ROW, timeout_ms=30_000, request_id="r1", unit="u1")  # noqa: E731
 
     found = ask(call, server.place)
 
@@ -160,7 +160,7 @@ def test_what_goes_along_reaches_the_server(server: Server, ask: Ask) -> None:
     assert found.version == 4
     assert request_id == "r1"
     # gRPC sends what is left in steps of 10 ms, rounded up
-    assert 4.0 < left_s <= 5.02
+    assert 20 < left_s <= 30.02
     assert metadata["authorization"] == "Bearer secret"
     assert metadata["augurium-unit"] == "u1"
 
@@ -190,16 +190,16 @@ def test_attempts_end_and_the_error_says_so(server: Server, ask: Ask) -> None:
 
 def test_a_slow_server_meets_the_deadline(server: Server, ask: Ask) -> None:
     def slow(number: int, message: bytes, context: Any) -> Iterator[bytes]:
-        server.left.wait(10)
+        server.left.wait(30)
         yield answer(1.5)
 
     server.handle = slow
     began = time.monotonic()
 
-    with pytest.raises(DeadlineExceeded, match=r"within 0\.3 s"):
-        ask(lambda c: c.infer("m", ROW, timeout_ms=300), server.place)
+    with pytest.raises(DeadlineExceeded, match="within 2 s"):
+        ask(lambda c: c.infer("m", ROW, timeout_ms=2000), server.place)
 
-    assert 0.25 < time.monotonic() - began < 1.5
+    assert 1.9 < time.monotonic() - began < 15
     assert len(server.seen) == 1
     assert server.left.wait(5)
 

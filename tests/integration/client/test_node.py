@@ -219,7 +219,7 @@ def test_a_deadline_reaches_the_server(ask: Callable[[Call], Any]) -> None:
     with pytest.raises(DeadlineExceeded):
         ask(lambda client: client.infer("slow", {"x": rows}, timeout_ms=20))
 
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 10
 
 
 def test_many_threads_share_a_client(node: Node, transport: Any) -> None:
