@@ -27,7 +27,7 @@ Want = Callable[..., DesiredVersion]
 LoadVersion = Callable[[DesiredVersion], VersionExecutor]
 
 
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Whether a condition comes true in time."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -56,16 +56,28 @@ def want(tmp_path: Path) -> Want:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> NodeConfig:
+def request_timeout_s() -> float:
+    """How long a run may take; tests in which one takes longer say less."""
+    return 30.0
+
+
+@pytest.fixture
+def config(tmp_path: Path, request_timeout_s: float) -> NodeConfig:
     """A node whose runners do not linger."""
     settings = Settings(
         node=NodeSettings(home=str(tmp_path / "home")),
-        limits=LimitSettings(request_timeout_s=3.0),
-        runners=RunnerSettings(idle_s=0.5, load_timeout_s=20.0),
+        limits=LimitSettings(request_timeout_s=request_timeout_s),
+        runners=RunnerSettings(idle_s=2.0, load_timeout_s=60.0, liveness_s=30.0),
     )
     config = NodeConfig(settings, ("engine-0",))
     config.home.create()
     return config
+
+
+@pytest.fixture
+def left_a_note(config: NodeConfig) -> Callable[[str], bool]:
+    """Whether a function has made a file of that name where it runs."""
+    return lambda name: any(config.home.run.glob(f"runner-*/{name}"))
 
 
 @pytest.fixture

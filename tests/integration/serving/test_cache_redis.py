@@ -13,7 +13,7 @@ from tests.support.redis_server import RedisServer, redis_server
 
 __all__ = ["redis_server"]
 
-TIMEOUT_S = 0.2
+TIMEOUT_S = 2.0
 Open = Callable[[], RedisCache]
 
 

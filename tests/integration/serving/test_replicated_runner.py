@@ -18,16 +18,23 @@ from augurium.serving.replicated_runner import ReplicatedRunner
 from tests.integration.serving.conftest import LoadVersion, Want, until
 
 Runners = Callable[[], list[int]]
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 FAR = 1e12
 
 
 def who(inputs: Any) -> Any:
-    """Which process answers; it takes as long as it is told."""
+    """Which process answers; it takes as long as it is told. Told of a process, by its number with
+    a minus, it leaves a note and takes long in that one, and a moment in others.
+    """
     import os
     import time
+    from pathlib import Path
 
-    time.sleep(float(inputs["x"].max()))
+    told = float(inputs["x"].max())
+    if told < 0:
+        told = 20.0 if -told == os.getpid() else 0.4
+        Path(f"begun-{os.getpid()}").touch()
+    time.sleep(told)
     return inputs["x"] * 0 + os.getpid()
 
 
@@ -108,14 +115,14 @@ async def test_engines_begin_with_different_replicas(want: Want, config: NodeCon
 
 
 async def test_one_that_is_killed_under_load_costs_its_own_runs_and_comes_back(
-    version: ReplicatedRunner,
+    version: ReplicatedRunner, left_a_note: Callable[[str], bool]
 ) -> None:
     exits: dict[str, int] = {}
     version.count_exits_in(exits)
     version.set_replicas(2)
     victim, other = await has(version, 2)
-    asked = [asyncio.ensure_future(ask(version, 0.4)) for _ in range(8)]
-    await asyncio.sleep(0.2)
+    asked = [asyncio.ensure_future(ask(version, -victim)) for _ in range(8)]
+    assert await asyncio.to_thread(until, lambda: left_a_note(f"begun-{victim}"))
     os.kill(victim, signal.SIGKILL)
     found = await asyncio.gather(*asked, return_exceptions=True)
     lost = [one for one in found if isinstance(one, BaseException)]
@@ -172,7 +179,7 @@ async def test_callers_on_threads_are_shared_out_too(version: ReplicatedRunner) 
     pids = await has(version, 2)
     found: list[int] = []
     threads = [
-        threading.Thread(target=lambda: found.append(int(version.run(rows(0.3))[0][0])))
+        threading.Thread(target=lambda: found.append(int(version.run(rows(2.0))[0][0])))
         for _ in range(2)
     ]
     for thread in threads:

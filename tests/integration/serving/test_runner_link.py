@@ -18,14 +18,15 @@ import pytest
 
 from augurium.core.errors import InvalidArgument, ModelFailed
 from augurium.core.home import NodeConfig, short_socket_path
-from augurium.core.settings import RunnerSettings
 from augurium.core.signature import Signature
 from augurium.core.tensors import TensorSpec
 from augurium.serving.executor import AsyncExecutor, ExitCounter, RunLost
 from augurium.serving.loading import Loader
+from augurium.serving.snapshot import BatchingPolicy
 from tests.integration.serving.conftest import LoadVersion, Want, until
 
 Runners = Callable[[], list[int]]
+LeftANote = Callable[[str], bool]
 WIDE = Signature(
     (TensorSpec("x", "FP64", (-1, 1000)),),
     (TensorSpec("y", "FP64", (-1, 1000)),),
@@ -59,7 +60,7 @@ def patient(config: NodeConfig) -> NodeConfig:
 
 
 def with_settings(config: NodeConfig, **settings: Any) -> NodeConfig:
-    runners = RunnerSettings(**{"idle_s": 0.5, "load_timeout_s": 20.0, **settings})
+    runners = msgspec.structs.replace(config.settings.runners, **settings)
     changed = msgspec.structs.replace(config.settings, runners=runners)
     return msgspec.structs.replace(config, settings=changed)
 
@@ -77,14 +78,16 @@ def twice(inputs: Any) -> Any:
 
 
 def rows_together(inputs: Any) -> Any:
-    """How many rows its run had; a 13 takes long, a 666 fails."""
+    """How many rows its run had; a 13 or more leaves a note and takes long, a 666 fails."""
     import time
+    from pathlib import Path
 
     values = inputs["x"]
     if (values == 666).any():
         raise ValueError("poison")
-    if (values == 13).any():
-        time.sleep(0.3)
+    if (values >= 13).any():
+        Path("begun").touch()
+        time.sleep(2 if (values == 13).any() else 20)
     return np.full(len(values), float(len(values)))
 
 
@@ -97,25 +100,27 @@ async def test_many_runs_under_way_get_their_own_answers(
 
 
 async def test_what_engines_send_while_a_run_is_under_way_runs_together(
-    want: Want, load_version: LoadVersion
+    want: Want, load_version: LoadVersion, left_a_note: LeftANote
 ) -> None:
-    desired = want(rows_together)
+    # so long after the first of two another run may start beside the slow one
+    desired = want(rows_together, batching=BatchingPolicy(max_queue_delay_ms=10_000))
     first, second = load_version(desired), load_version(desired)
     # both are connected now
     await asyncio.gather(ask(first, numbers(1)), ask(second, numbers(1)))
     slow = asyncio.ensure_future(ask(first, numbers(13)))
-    await asyncio.sleep(0.1)
-    # five milliseconds after these two another run may start beside the slow one
+    assert await asyncio.to_thread(until, lambda: left_a_note("begun"))
     others = [ask(first, numbers(1)), ask(second, numbers(2, 3))]
     answers = await asyncio.gather(*others)
     assert [answer[0].tolist() for answer in answers] == [[3.0], [3.0, 3.0]]
     assert (await slow)[0].tolist() == [1.0]
 
 
-async def test_a_poisoned_batch_fails_alone(want: Want, load_version: LoadVersion) -> None:
+async def test_a_poisoned_batch_fails_alone(
+    want: Want, load_version: LoadVersion, left_a_note: LeftANote
+) -> None:
     version = load_version(want(rows_together))
     slow = asyncio.ensure_future(ask(version, numbers(13)))
-    await asyncio.sleep(0.1)
+    assert await asyncio.to_thread(until, lambda: left_a_note("begun"))
     batches = [ask(version, numbers(value)) for value in (1, 666, 2)]
     found: list[Any] = await asyncio.gather(*batches, return_exceptions=True)
     good, bad, other = found
@@ -161,11 +166,11 @@ async def test_texts_come_through_shared_memory(want: Want, load_version: LoadVe
 
 
 async def test_what_was_not_begun_when_the_runner_died_is_answered_by_the_next(
-    want: Want, load_version: LoadVersion, runners: Runners
+    want: Want, load_version: LoadVersion, runners: Runners, left_a_note: LeftANote
 ) -> None:
     version = load_version(want(rows_together))
-    deadly = asyncio.ensure_future(ask(version, numbers(13)))
-    await asyncio.sleep(0.1)
+    deadly = asyncio.ensure_future(ask(version, numbers(14)))
+    assert await asyncio.to_thread(until, lambda: left_a_note("begun"))
     (pid,) = runners()
     # stopped, it takes nothing more; what is asked now has not begun
     os.kill(pid, signal.SIGSTOP)
@@ -221,13 +226,13 @@ async def test_a_runner_that_hangs_is_ended_and_the_next_one_answers(
             time.sleep(600)
         return inputs["x"]
 
-    version = Loader(with_settings(config, liveness_s=0.8)).load(want(hang))
+    version = Loader(with_settings(config, liveness_s=3.0)).load(want(hang))
     exits = counted(version)
     try:
         began = time.monotonic()
         with pytest.raises(RunLost, match="its runner was stopped"):
             await ask(version, numbers(14))
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 20
         assert (await ask(version, numbers(1)))[0].tolist() == [1]
         assert exits == {"hang": 1}
     finally:
@@ -299,13 +304,13 @@ async def test_a_runner_that_is_silent_for_a_while_and_well_is_left_alone(
 async def test_a_runner_that_is_stopped_is_noticed_by_its_silence(
     want: Want, config: NodeConfig, runners: Runners
 ) -> None:
-    version = Loader(with_settings(config, liveness_s=0.6)).load(want(twice))
+    version = Loader(with_settings(config, liveness_s=3.0)).load(want(twice))
     try:
         assert (await ask(version, numbers(1)))[0].tolist() == [2]
         os.kill(runners()[0], signal.SIGSTOP)
         began = time.monotonic()
         assert (await ask(version, numbers(2)))[0].tolist() == [4], "it had not begun"
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 20
     finally:
         version.close()
 
@@ -405,6 +410,7 @@ def frame(*header: Any) -> bytes:
     return len(content).to_bytes(4, "little") + bytes(8) + content
 
 
+@pytest.mark.parametrize("request_timeout_s", [3.0])
 @pytest.mark.parametrize(
     "says",
     [

@@ -4,14 +4,15 @@ import asyncio
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import lightgbm
 import msgspec
 import numpy as np
+import psutil
 import pytest
 import skops.io
 import xgboost
@@ -366,17 +367,30 @@ def test_what_ends_the_runner_while_it_loads_is_tried_in_one_of_its_own_at_once(
     (first,) = runners()
     loading, said = in_the_background(lambda: Loader(config).load(endless))
     assert until(lambda: bool(lent(config)))
-    # its load has begun when its own process would be told apart
-    time.sleep(0.3)
+    # its load has begun when it reads
+    writing = writes_into(endless)
     kill(first)
     assert until(lambda: any(b"endless" in place(pid) for pid in runners()))
     assert until(lambda: answers(good, 1.0))
     assert len(runners()) == 2
     with Path(endless.path).open("wb"):
-        pass
+        os.close(writing)
     loading.join()
     assert "is damaged" in str(said[0])
     assert answers(good, 1.0)
+
+
+def writes_into(desired: DesiredVersion) -> int:
+    """The end to write into a file that is a pipe, as soon as somebody reads it."""
+    found: list[int] = []
+
+    def opened() -> bool:
+        with suppress(OSError):
+            found.append(os.open(desired.path, os.O_WRONLY | os.O_NONBLOCK))
+        return bool(found)
+
+    assert until(opened)
+    return found[0]
 
 
 def place(pid: int) -> bytes:
@@ -394,14 +408,22 @@ async def begun(version: Any, inputs: list[Any]) -> Any:
     return await future
 
 
+def has_computed(pid: int, seconds: float = 0.2) -> Callable[[], bool]:
+    """Whether a process has used so much CPU time since."""
+    process = psutil.Process(pid)
+    before = sum(process.cpu_times()[:2])
+    return lambda: sum(process.cpu_times()[:2]) - before >= seconds
+
+
 async def test_a_runner_that_dies_costs_what_was_inside_and_no_neighbour_more(
     constant: Constant, load_version: LoadVersion, runners: Runners
 ) -> None:
     busy = await asyncio.to_thread(load_version, constant(1.0, trees=300))
     idle = await asyncio.to_thread(load_version, constant(2.0))
     (first,) = runners()
+    computes = has_computed(first)
     long_run = asyncio.ensure_future(begun(busy, rows(1_000_000)))
-    await asyncio.sleep(0.3)
+    assert await asyncio.to_thread(until, computes)
     os.kill(first, signal.SIGKILL)
     later = await begun(idle, rows())
     assert not isinstance(later, Exception)
@@ -420,8 +442,9 @@ async def test_who_was_inside_twice_gets_a_runner_of_its_own(
     idle = await asyncio.to_thread(load_version, constant(2.0))
     for _ in range(2):
         (pid,) = runners()
+        computes = has_computed(pid)
         long_run = asyncio.ensure_future(begun(busy, rows(1_000_000)))
-        await asyncio.sleep(0.3)
+        assert await asyncio.to_thread(until, computes)
         os.kill(pid, signal.SIGKILL)
         assert isinstance(await long_run, RunLost)
         assert (await begun(busy, rows()))[0].tolist() == [1.0]
