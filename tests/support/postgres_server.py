@@ -21,6 +21,7 @@ from augurium.registry.database import open_database
 # PostgreSQL refuses to run as root
 UNPRIVILEGED: dict[str, Any] = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
 START_TIMEOUT_S = 60.0
+END_TIMEOUT_S = 60.0
 EMPTY = """
     DO $$ DECLARE name text; BEGIN
         FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public'
@@ -106,10 +107,17 @@ class PostgresServer:
         process = self._process
         if process is None:
             return
-        # its children share no group with it; each notices by a pipe that the postmaster is gone
+        # its children share no group with it; each notices by a pipe that the postmaster is gone,
+        # and as long as one is left its shared memory is in use and no server starts there
+        pids = self._pids() if process.poll() is None else []
         process.send_signal(number)
         process.wait(timeout=60)
         self._process = None
+        deadline = time.monotonic() + END_TIMEOUT_S
+        while any(Path(f"/proc/{pid}").exists() for pid in pids):
+            if time.monotonic() > deadline:
+                raise RuntimeError("processes of PostgreSQL did not end with it")
+            time.sleep(0.01)
 
     def _pids(self) -> list[int]:
         assert self._process is not None

@@ -88,12 +88,13 @@ def test_a_holder_goes_on_when_the_database_is_back(
 def test_a_holder_of_a_frozen_database_is_let_go_in_time(
     own_server: PostgresServer, draft: VersionDraft
 ) -> None:
-    engine = open_database(own_server.url(), lock_timeout_s=0.3)
+    engine = open_database(own_server.url())
     store = submitted(engine, draft)
     job = begun(store, 3)
+    hasty = open_database(own_server.url(), lock_timeout_s=0.3)
 
     with own_server.frozen(), pytest.raises(NotReady):
-        store.commit(job.id, job.token, 1, b"meanwhile")
+        SqlBatchJobs(hasty, SystemClock()).commit(job.id, job.token, 1, b"meanwhile")
 
     # whether it was committed nobody can say, so it is asked for again
     deadline = time.monotonic() + 20
@@ -102,6 +103,7 @@ def test_a_holder_of_a_frozen_database_is_let_go_in_time(
     assert store.committed(job.id) == {1}
     assert store.get(job.id).committed == 1
     engine.dispose()
+    hasty.dispose()
 
 
 def test_every_commit_that_was_acknowledged_outlives_a_killed_database(
