@@ -125,7 +125,9 @@ def test_an_object_store_with_trouble_costs_the_attempt_and_no_more(
     s3: S3Server, proxy: FaultProxy, tmp_path: Path, fault: str, reason: str
 ) -> None:
     url = s3.url(tmp_path.name)
-    place = opened(url, proxy.endpoint, retries=1, read_timeout_s=1.0)
+    # only what shall stall is given up soon
+    patience_s = 1.0 if fault == "stall" else 30.0
+    place = opened(url, proxy.endpoint, retries=1, read_timeout_s=patience_s)
     puts = 0
 
     def trouble(exchange: object) -> str:
