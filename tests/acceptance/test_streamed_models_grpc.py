@@ -101,7 +101,7 @@ def test_an_empty_answer_tells_the_end_to_who_asked_for_it(
 def test_requests_are_answered_side_by_side(
     client: triton.InferenceServerClient, answers: Answers
 ) -> None:
-    client.async_stream_infer("count", number(50), request_id="slow", parameters={"step_s": 0.05})
+    client.async_stream_infer("count", number(500), request_id="slow", parameters={"step_s": 0.05})
     result, _ = answers.get(timeout=WAIT_S)
     assert result.get_response().id == "slow"
     client.async_stream_infer("double", one("x", 4.0, "FP64"), request_id="quick")
@@ -111,7 +111,7 @@ def test_requests_are_answered_side_by_side(
         assert error is None
         ids.append(result.get_response().id)
     # the ordinary model's answer did not wait for the end of the stream
-    assert len(ids) < 45
+    assert len(ids) < 450
 
 
 def test_an_error_after_answers_leaves_the_stream_open(
@@ -132,7 +132,8 @@ def test_the_timeout_of_a_request_ends_its_answers(
     while (found := answers.get(timeout=WAIT_S))[1] is None:
         pass
     assert "expired" in found[1].message()
-    assert time.monotonic() - began < 5
+    # all of them take 50 s
+    assert time.monotonic() - began < 20
 
 
 def test_a_call_with_a_single_answer_needs_a_model_with_one(

@@ -210,13 +210,14 @@ def test_compressed_streams(
 def test_the_deadline_of_a_stream_ends_it(
     client: triton.InferenceServerClient, talk: Callable[..., None], answers: Answers
 ) -> None:
-    talk(stream_timeout=0.5)
+    # long enough for the first answer
+    talk(stream_timeout=3)
     client.async_stream_infer("simple", vectors())
     assert answers.get(timeout=WAIT_S)[1] is None
     began = time.monotonic()
     result, error = answers.get(timeout=WAIT_S)
     assert (result, error.status()) == (None, "StatusCode.DEADLINE_EXCEEDED")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
 
 
 def test_the_timeout_of_one_request_costs_that_one(
