@@ -18,7 +18,14 @@ import tritonclient.grpc as over_grpc
 import tritonclient.http as over_rest
 from tritonclient.utils import InferenceServerException
 
-from tests.acceptance.test_lifecycle import SIMPLE, SLOW, metrics, wait_for
+from tests.acceptance.test_lifecycle import (
+    PATIENT,
+    SIMPLE,
+    SLOW,
+    SLOW_CALLS,
+    metrics,
+    wait_for,
+)
 from tests.support.models import picky_model, simple_model, slow_model
 from tests.support.node import Node, control_of
 
@@ -35,6 +42,7 @@ def three(start: Callable[..., Node], tmp_path_factory: pytest.TempPathFactory) 
         for name, content in models.items():
             client.register(onnx.load_from_string(content), name=name)
             client.deploy(name, 1)
+        client.set_serving("slow", PATIENT)
         client.register(onnx.load_from_string(simple_model()), name="spare")
     return node
 
@@ -245,8 +253,10 @@ def test_models_are_loaded_and_unloaded(three: Node, client: Any) -> None:
 
 
 def test_a_model_is_gone_at_once_while_its_requests_are_answered(three: Node, rest: Any) -> None:
-    with ThreadPoolExecutor(4) as threads:
-        answers = [threads.submit(three.ask, "/v2/models/slow/infer", SLOW) for _ in range(4)]
+    with ThreadPoolExecutor(SLOW_CALLS) as threads:
+        answers = [
+            threads.submit(three.ask, "/v2/models/slow/infer", SLOW) for _ in range(SLOW_CALLS)
+        ]
         wait_for(
             lambda: (
                 'nv_inference_pending_request_count{model="slow",version="1"} 0'

@@ -16,6 +16,7 @@ from augurium.cli.app import app
 from augurium.client import Client
 from augurium.client.series_calls import VariantTotals
 from augurium.core.errors import AuguriumError
+from tests.acceptance.test_lifecycle import in_the_end
 from tests.support.models import table_model
 from tests.support.node import Node
 from tests.support.processes import children_that_run
@@ -24,7 +25,7 @@ MODEL = "fraud"
 SPLIT = {"split": [{"version": 1, "weight": 50}, {"version": 2, "weight": 50, "name": "rival"}]}
 VALUES = {"v1": 1.0, "rival": 2.0}
 ROW = [[7]]
-PATIENCE_S = 40
+PATIENCE_S = 90
 
 # requests by variant and outcome
 Sent = Counter[tuple[str, str]]
@@ -101,6 +102,10 @@ def totals(node: Node) -> Mapping[str, VariantTotals]:
         return {found.variant: found for found in client.variants(MODEL).variants}
 
 
+def counted(node: Node, sent: Sent) -> Sent:
+    return in_the_end(lambda: told(totals(node).values()), sent)
+
+
 def kept(node: Node) -> Sent:
     """What the series of the day says."""
     with node.client() as client:
@@ -129,8 +134,8 @@ def test_counts_are_what_was_sent_while_engines_and_control_come_and_go(split: N
     callers.ask(40)
     callers.blunder()
 
+    assert counted(split, callers.sent) == callers.sent
     found = totals(split)
-    assert told(found.values()) == callers.sent
     assert {name: one.version for name, one in found.items()} == {"v1": 1, "rival": 2}
     assert {name: one.score_mean for name, one in found.items()} == VALUES
     assert (found["rival"].mistakes, found["rival"].errors) == (1, 0)
@@ -146,7 +151,7 @@ def test_counts_are_what_was_sent_while_engines_and_control_come_and_go(split: N
     with split.client() as client:
         wait_until(lambda: client.ready().ready)
     callers.ask(20)
-    assert told(totals(split).values()) == callers.sent
+    assert counted(split, callers.sent) == callers.sent
     wait_until(lambda: kept(split) == callers.sent)
 
     (control,) = control_processes(split)
