@@ -59,7 +59,7 @@ def metric(node: Node, name: str) -> dict[str, float]:
     return {line.split('"')[1]: float(line.rpartition(" ")[2]) for line in found}
 
 
-def until(condition: Callable[[], bool], patience_s: float = 30.0) -> bool:
+def until(condition: Callable[[], bool], patience_s: float = 90.0) -> bool:
     deadline = time.monotonic() + patience_s
     while not (found := condition()) and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -53,7 +53,7 @@ def predict(node: Node, value: int) -> float:
     return found
 
 
-def until(condition: Callable[[], bool], patience_s: float = 20.0) -> bool:
+def until(condition: Callable[[], bool], patience_s: float = 90.0) -> bool:
     """Whether it becomes true."""
     deadline = time.monotonic() + patience_s
     while not (found := condition()) and time.monotonic() < deadline:

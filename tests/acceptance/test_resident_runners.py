@@ -68,7 +68,7 @@ def ask(node: Node, number: int) -> Any:
     return reply.json["predictions"][0]
 
 
-def until(condition: Callable[[], bool], patience_s: float = 20.0) -> bool:
+def until(condition: Callable[[], bool], patience_s: float = 90.0) -> bool:
     deadline = time.monotonic() + patience_s
     while not (found := condition()) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -214,7 +214,8 @@ def test_an_engine_that_starts_while_control_is_away_knows_the_policy(
         # what it kept on disk is all it has
         for pid in engines.values():
             os.kill(pid, signal.SIGKILL)
-        _until(lambda: _answers(splitting))
+        # which of them answers is up to the kernel
+        _until(lambda: all(_answers(splitting) for _ in range(20)))
         found = [ask_rest(splitting, unit(name)).variant for name in UNITS[:100]]
     finally:
         control.resume()
@@ -228,16 +229,15 @@ def test_changes_under_load_lose_nothing(splitting: Node, client: Client) -> Non
     weights = itertools.cycle([(90, 10), (10, 90), (0, 100), (50, 50)])
 
     with Traffic(splitting, _explicit, 2) as explicit, Callers(splitting) as callers:
-        ends = time.monotonic() + 4
-        while time.monotonic() < ends:
-            told = client.set_traffic(MODEL, two(*next(weights)))
+        for shares in itertools.islice(weights, 12):
+            told = client.set_traffic(MODEL, two(*shares))
             assert told.applied
             time.sleep(0.1)
         client.clear_traffic(MODEL)
         client.revert_traffic(MODEL)
+        _until(lambda: callers.right > 100)
 
     assert not explicit.wrong + explicit.failed + callers.wrong
-    assert callers.right > 100
     assert client.traffic(MODEL).revision > first + 10
 
 
