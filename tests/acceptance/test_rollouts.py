@@ -20,6 +20,7 @@ import pytest
 
 from augurium.client import Client
 from augurium.core.errors import AuguriumError, Conflict
+from tests.acceptance.test_lifecycle import in_the_end
 from tests.support.models import table_model
 from tests.support.node import AUGURIUM, Node, clean_environment, control_of
 
@@ -172,8 +173,9 @@ def test_a_bad_version_is_rolled_back_and_answers_nobody_any_more(
 ) -> None:
     with canaries.client() as client, Load(canaries, model) as load:
         started = client.start_rollout(model, {"version": 3, "steps": [20, 100]} | QUICK)
-        found = ended(client, started.id)
-        time.sleep(1.0)
+        found, over = ended(client, started.id), time.time()
+        # callers go on
+        assert in_the_end(lambda: any(at > over + 1.0 for at, _ in load.answers), True)
 
         assert found.status == "rolled_back"
         assert found.verdict["cause"] in ("errors", "error_limit", "error_rate")
@@ -182,7 +184,9 @@ def test_a_bad_version_is_rolled_back_and_answers_nobody_any_more(
             event for event in client.rollout_events(started.id) if event.kind == "decided"
         )
     assert load.failures
-    assert max(load.failed_at, load.last("v3")) <= decided.at.timestamp() + 1.0
+    last = max(load.failed_at, load.last("v3"))
+    # and it was soon, for a machine that does much else
+    assert last <= min(over, decided.at.timestamp() + 10.0)
 
 
 def test_a_control_that_is_killed_at_every_step_still_brings_it_to_its_end(
@@ -192,7 +196,7 @@ def test_a_control_that_is_killed_at_every_step_still_brings_it_to_its_end(
         started = client.start_rollout(model, {"version": 2, "steps": [20, 60, 100]} | QUICK)
         seen: dict[str, float] = {}
         kills = 0
-        until = time.monotonic() + PATIENCE_S
+        until = time.monotonic() + 300.0
         while time.monotonic() < until:
             try:
                 found = client.rollout(started.id)
