@@ -189,7 +189,5 @@ def test_of_holders_only_the_newest_changes_anything_and_nothing_is_committed_tw
     in_memory = isinstance(jobs, MemoryBatchJobs)
     run_state_machine_as_test(
         FencingOfStore,
-        settings=settings(
-            max_examples=100 if in_memory else 20, stateful_step_count=50, deadline=None
-        ),
+        settings=settings(max_examples=100 if in_memory else 20, stateful_step_count=50),
     )

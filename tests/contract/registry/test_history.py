@@ -99,7 +99,7 @@ def test_the_history_replays_every_state_the_registry_was_in(
     registry = open_registry()
     counter = iter(range(10**6))
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(st.lists(CHANGES, min_size=1, max_size=25))
     def replays(changes: list[tuple[Any, ...]]) -> None:
         run = next(counter)

@@ -228,7 +228,7 @@ def test_every_search_finds_what_a_plain_reading_of_it_finds(
     for one in (registry, model):
         _fill(one, draft)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(st.lists(TERMS, max_size=4).map(" ".join))
     def agrees(query: str) -> None:
         assert found(registry, query) == found(model, query)

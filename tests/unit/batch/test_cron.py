@@ -5,7 +5,7 @@ from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from augurium.batch.cron import Cron
@@ -123,7 +123,6 @@ BEGINS = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.sampled_from(MINUTES), st.sampled_from(HOURS), st.sampled_from(ZONES), BEGINS)
 def test_moments_are_those_that_looking_at_every_minute_finds(
     minute: str, hour: str, zone: str, begin: datetime
@@ -136,7 +135,6 @@ def test_moments_are_those_that_looking_at_every_minute_finds(
     assert found == sorted(looked_at(minute, hour, ZoneInfo(zone), begin, end))
 
 
-@settings(deadline=None)
 @given(st.sampled_from(MINUTES), st.sampled_from(HOURS), st.sampled_from(ZONES), BEGINS)
 def test_the_newest_moments_are_the_last_that_come_after_an_earlier_one(
     minute: str, hour: str, zone: str, begin: datetime

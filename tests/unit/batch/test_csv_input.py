@@ -186,7 +186,7 @@ ROWS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=st.lists(ROWS, min_size=1, max_size=12))
 def test_a_row_is_judged_alike_whatever_its_neighbours_are(
     rows: list[str], tmp_path_factory: pytest.TempPathFactory
@@ -204,7 +204,7 @@ def test_a_row_is_judged_alike_whatever_its_neighbours_are(
 PLAIN = st.text(st.sampled_from('ab ,"\n\r;é'), max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=st.lists(st.tuples(PLAIN, PLAIN), min_size=1, max_size=30), cut=st.integers(1, 5))
 def test_what_a_writer_wrote_is_what_is_read_however_it_is_cut(
     rows: list[tuple[str, str]], cut: int, tmp_path_factory: pytest.TempPathFactory

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from augurium.batch.cron import Cron
@@ -73,7 +73,6 @@ CRONS = ("hourly", "*/20 * * * *", "0 2 * * *", "30 2,14 * * *", "daily", "0 6 *
 LOOKS = st.lists(st.integers(-180, 3000), min_size=1, max_size=25)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(CRONS), LOOKS, st.sampled_from([1, 3, 50]))
 def test_intervals_follow_each_other_without_a_gap_or_an_overlap_whatever_the_clock_does(
     text: str, minutes: list[int], most: int
@@ -96,7 +95,6 @@ def test_intervals_follow_each_other_without_a_gap_or_an_overlap_whatever_the_cl
     assert runs <= set(islice(cron.after(begin), 30_000))
 
 
-@settings(deadline=None)
 @given(st.sampled_from(CRONS), st.lists(st.integers(1, 600), min_size=1, max_size=40))
 def test_with_catch_up_looking_often_and_looking_once_find_the_same(
     text: str, minutes: list[int]

@@ -161,7 +161,7 @@ LINES = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(lines=st.lists(LINES, min_size=1, max_size=12))
 def test_a_line_is_judged_alike_whatever_its_neighbours_are(
     lines: list[str], tmp_path_factory: pytest.TempPathFactory

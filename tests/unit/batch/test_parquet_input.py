@@ -321,7 +321,7 @@ def test_rows_without_columns_are_refused(tmp_path: Path, ending: str) -> None:
 
 
 @pytest.mark.parametrize("ending", ["parquet", "arrow", "arrows"])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(place=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255), cut=st.integers(0, 4))
 def test_whatever_byte_is_wrong_a_file_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, ending: str, place: float, byte: int, cut: int

@@ -128,7 +128,7 @@ def test_the_same_rows_are_the_same_bytes_whatever_blocks_they_come_in(
     assert found[0] == found[1] == found[2]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     rows=st.integers(0, 3_000),
     sizes=st.lists(st.integers(1, 1_500), min_size=1, max_size=4),

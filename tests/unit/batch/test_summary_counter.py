@@ -124,7 +124,7 @@ def without_moments(summary: PartitionSummary) -> Any:
     return built
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(0, 3000), max_size=6), st.sampled_from([100, 40_000, 400_000]))
 def test_the_summary_does_not_depend_on_the_blocks(cuts: list[int], rows: int) -> None:
     columns, answers = inputs(3000), outputs(3000)

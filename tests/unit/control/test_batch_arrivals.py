@@ -199,9 +199,7 @@ STEPS = st.lists(
 )
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STEPS)
 async def test_every_content_of_a_file_that_stood_still_is_in_one_job_whoever_dies_meanwhile(
     draft: VersionDraft, steps: list[tuple[str, int, int, int, bool, bool]]

@@ -440,9 +440,7 @@ STEPS = st.lists(
 )
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STEPS, st.booleans())
 async def test_no_interval_has_two_jobs_and_none_is_lost_whatever_the_clock_does(
     draft: VersionDraft, steps: list[tuple[int, int, bool, int]], catch_up: bool

@@ -29,9 +29,7 @@ JUNK_BODIES = st.one_of(
 )
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(segment=JUNK_SEGMENTS, body=JUNK_BODIES, media=st.sampled_from(["application/json", "x/y"]))
 async def test_junk_on_any_route_is_refused_and_harms_nothing(
     segment: str, body: bytes, media: str, api: httpx.AsyncClient, registry: MemoryRegistry

@@ -133,9 +133,7 @@ OUTCOMES = st.lists(
 numbers = itertools.count()
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(outcomes=OUTCOMES, repeats=st.integers(1, 4), seed=st.integers(0, 2**32))
 def test_any_order_and_repetition_of_the_same_rows_gives_the_same_values(
     tmp_path: Path,
@@ -159,9 +157,7 @@ def test_any_order_and_repetition_of_the_same_rows_gives_the_same_values(
     }
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     sent=st.lists(st.tuples(st.sampled_from(["p1", "p2"]), st.integers(0, 5)), min_size=1),
     seed=st.integers(0, 2**32),

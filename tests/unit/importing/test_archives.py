@@ -388,7 +388,7 @@ MAKERS: list[Callable[[list[str]], bytes]] = [
 
 
 @given(names=st.lists(NAMES, max_size=5), maker=st.sampled_from(MAKERS))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_name_ever_leads_outside(names: list[str], maker: Callable[[list[str]], bytes]) -> None:
     with tempfile.TemporaryDirectory() as root:
         place = Place(Path(root))
@@ -401,7 +401,7 @@ def test_no_name_ever_leads_outside(names: list[str], maker: Callable[[list[str]
 
 
 @given(content=st.binary(max_size=2000), place=st.integers(0, 3000), kind=st.integers(0, 2))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_damage_causes_anything_but_a_refusal(content: bytes, place: int, kind: int) -> None:
     sound = MAKERS[kind](["a/b", "c"])
     damaged = sound[:place] + content + sound[place + len(content) :]

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from augurium.core.errors import InvalidArgument
@@ -145,7 +145,7 @@ def hard_table(seed: int, rows: int = 40) -> dict[str, Any]:
     return table
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(pipelines(), st.integers(0, 2**32 - 1))
 def test_any_transforms_give_what_the_reference_gives_on_hard_rows(
     declared: Preprocessing, seed: int
@@ -169,7 +169,7 @@ def test_the_logarithm_of_one_plus_hardly_anything_is_not_lost() -> None:
     assert_graph_agrees(fitted, {"a": np.array([*HARD_NUMBERS[1:], *near], np.float32)})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.text(max_size=12) | st.none(), min_size=1, max_size=20), st.integers(0, 9))
 def test_any_text_is_hashed_and_looked_up_as_the_reference_does(
     values: list[str | None], seed: int
@@ -183,7 +183,7 @@ def test_any_text_is_hashed_and_looked_up_as_the_reference_does(
     assert_graph_agrees(fitted, table)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.floats(-6.3e10, 2.54e11), min_size=1, max_size=30))
 def test_the_parts_of_any_moment_are_those_of_the_reference(seconds: list[float]) -> None:
     declared = Preprocessing((DateParts("d", PARTS),), (Column("d", "datetime", "ignore"),))

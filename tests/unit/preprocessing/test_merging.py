@@ -79,7 +79,7 @@ def around(values: Array) -> Array:
 finite = st.floats(-1e6, 1e6, width=32)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.tuples(st.sampled_from(MODES), finite), min_size=1, max_size=6),
     st.floats(-1e6, 1e6),

@@ -20,9 +20,7 @@ WRAPPED = {"b64": base64.b64encode(JPEG).decode()}
 JSON = {"content-type": "application/json"}
 LENGTH = "inference-header-content-length"
 ARROW = "application/vnd.apache.arrow.stream"
-EXAMPLES = settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+EXAMPLES = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,7 @@ from tests.fuzz.seeds import GRPC_SEEDS
 from tests.fuzz.served import INFER, Served
 
 STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
-EXAMPLES = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+EXAMPLES = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 NUMBERS = st.one_of(
     st.sampled_from([0, 1, 2, 16, -1, 2**31, 2**62, -(2**63)]), st.integers(-(2**63), 2**63 - 1)
 )

@@ -106,7 +106,7 @@ def test_scale_to_zero_costs_the_first_request_its_start() -> None:
     assert found.summary.refused_share == 0.0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     rate=st.floats(1, 900),
     noise=st.floats(0, 0.1),
@@ -134,7 +134,7 @@ def test_a_noisy_constant_load_does_not_flap(
     assert found.summary.overloaded_share < 0.02
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     shape=st.sampled_from(sorted(SHAPES)),
     low=st.floats(0, 500),

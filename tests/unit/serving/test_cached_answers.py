@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from augurium.core.errors import DeadlineExceeded, InvalidArgument, ModelFailed, Overloaded
@@ -201,7 +201,6 @@ requests = st.lists(st.lists(st.integers(0, 6), min_size=1, max_size=5), min_siz
 
 
 @given(requests, st.sets(st.integers(0, 11)), st.lists(st.integers(0, 40), max_size=12))
-@settings(deadline=None)
 def test_answers_are_right_whoever_leaves_and_whatever_expires(
     asked: list[list[int]], leaving: set[int], passed: list[int]
 ) -> None:

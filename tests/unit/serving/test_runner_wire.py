@@ -66,7 +66,7 @@ TENSORS = st.one_of(
 
 
 @given(st.lists(TENSORS, max_size=4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_tensors_come_back_as_they_went(tensors: list[Any]) -> None:
     found = there_and_back(tensors)
     assert len(found) == len(tensors)
@@ -149,7 +149,7 @@ def test_junk_is_told_from_a_frame(content: bytes, pair: Pair) -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_junk_causes_anything_but_an_end(content: bytes) -> None:
     ours, theirs = socket.socketpair()
     channel = Channel(ours)

@@ -74,7 +74,7 @@ def test_a_drift_gives_the_power_of_a_normal_test() -> None:
     assert found[0] == pytest.approx(0.8, abs=1e-5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     steps=st.lists(st.floats(0.01, 0.4), min_size=1, max_size=6),
     spending=st.sampled_from(Spending),

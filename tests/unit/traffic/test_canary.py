@@ -253,7 +253,7 @@ TICKS = {"good": GOOD, "bad": BAD, "none": NOBODY}
 SHORT = CanaryPlan(2, steps=(10, 60), hold_s=20, warm_up_s=10, tick_s=10)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(STEPS)
 def test_no_order_of_moves_and_ticks_leaves_a_state_that_cannot_be(steps: list[str]) -> None:
     story, ended = Story(SHORT), False
@@ -277,7 +277,7 @@ def test_no_order_of_moves_and_ticks_leaves_a_state_that_cannot_be(steps: list[s
             break
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 3), max_size=25), st.integers(0, 24))
 def test_what_is_read_back_at_any_time_has_the_same_future(errors: list[int], at: int) -> None:
     kept = Canary()
@@ -293,7 +293,7 @@ def test_what_is_read_back_at_any_time_has_the_same_future(errors: list[int], at
     assert kept == canary
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(3, 12), st.integers(200, 2000))
 def test_a_candidate_that_is_always_worse_by_more_than_the_margin_is_never_promoted(
     errors: int, requests: int

@@ -74,7 +74,7 @@ def test_the_unit_of_what_was_seen_does_not_matter() -> None:
     )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.floats(-4, 6), min_size=1, max_size=7))
 def test_the_p_value_of_looks_is_the_least_alpha_that_finds_it(scores: list[float]) -> None:
     taken = looks(*scores)
