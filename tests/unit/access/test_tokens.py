@@ -3,12 +3,11 @@
 import base64
 import hmac
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from joserfc import jwk, jwt
+from joserfc import jwk, jws, jwt
 from joserfc.errors import SecurityWarning
 
 from augurium.access.access import Access, TokenRules
@@ -337,11 +336,19 @@ def test_a_key_that_cannot_be_read_takes_none_of_the_others_with_it(ledger: Ledg
     assert believed(gateway, signed())
 
 
-def test_a_verified_token_is_not_verified_again(gateway: Gateway) -> None:
+def test_a_verified_token_is_not_verified_again(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verified: list[bytes] = []
+
+    def verify(token: bytes, *rest: Any) -> Any:
+        verified.append(token)
+        return deserialize(token, *rest)
+
+    deserialize = jws.deserialize_compact
+    monkeypatch.setattr(jws, "deserialize_compact", verify)
     token = signed("RS256")
-    believed(gateway, token)
-    started = time.perf_counter()
     for _ in range(1000):
         believed(gateway, token)
 
-    assert time.perf_counter() - started < 0.5
+    assert verified == [token.encode()]

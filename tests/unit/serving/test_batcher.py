@@ -15,6 +15,8 @@ from augurium.core.errors import DeadlineExceeded, InvalidArgument, ModelFailed,
 from augurium.core.inference import Answer
 from augurium.core.priority import Priority
 from augurium.core.tensors import Array
+from augurium.serving import batch_run
+from augurium.serving import batcher as batcher_module
 from augurium.serving.batcher import Batcher
 from augurium.serving.metrics import VersionMetrics
 from augurium.serving.snapshot import BatchingPolicy
@@ -40,6 +42,34 @@ class DoublingExecutor:
         return self._expected_s
 
 
+class Clock:
+    """What the batcher takes for the time: it stands until it is moved."""
+
+    perf_counter = staticmethod(time.perf_counter)
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class TimedExecutor(DoublingExecutor):
+    """Runs on threads; each run waits for the gate, if that is closed, and takes `run_s` then."""
+
+    def __init__(self, clock: Clock, run_s: float) -> None:
+        super().__init__(expected_s=1.0)
+        self.gate = threading.Event()
+        self.gate.set()
+        self._clock = clock
+        self._run_s = run_s
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        self.gate.wait(10)
+        self._clock.now += self._run_s
+        return super().run(inputs)
+
+
 class GatedExecutor(DoublingExecutor):
     """Runs on threads, and each run waits for its gate."""
 
@@ -58,6 +88,14 @@ class GatedExecutor(DoublingExecutor):
 
 
 Make = Callable[..., Batcher]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    for module in (batcher_module, batch_run):
+        monkeypatch.setattr(module, "time", clock)
+    return clock
 
 
 @pytest.fixture
@@ -248,7 +286,7 @@ async def test_drain_returns_when_nothing_waits_or_runs(make: Make) -> None:
 
 
 @given(sizes=st.lists(st.integers(1, 7), min_size=1, max_size=60), limit=st.integers(7, 20))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_no_run_exceeds_the_batch_size_and_no_row_goes_to_another_caller(
     sizes: list[int], limit: int
 ) -> None:
@@ -337,34 +375,29 @@ async def test_a_full_queue_gives_up_what_matters_less(make: Make) -> None:
     assert batcher.pending == 0
 
 
-async def test_who_cannot_be_answered_in_time_is_refused_at_once(make: Make) -> None:
-    class Slow(DoublingExecutor):
-        def run(self, inputs: Sequence[Array]) -> list[Array]:
-            time.sleep(0.05)
-            return super().run(inputs)
-
-    batcher = make(Slow(expected_s=1.0), max_batch_size=1)
+async def test_who_cannot_be_answered_in_time_is_refused_at_once(make: Make, clock: Clock) -> None:
+    executor = TimedExecutor(clock, run_s=0.05)
+    batcher = make(executor, max_batch_size=1)
     await asyncio.gather(*(batcher.submit(rows(1), 1, FAR) for _ in range(6)))
+    executor.gate.clear()
     waiting = [batcher.submit(rows(1), 1, FAR) for _ in range(8)]
     await asyncio.sleep(0)
+    rate = batcher.admission.rate
+    alone_s, behind_s = rate.least_s(0, 1), rate.least_s(6, 1)
     with pytest.raises(Overloaded) as refused:
-        batcher.submit(rows(1), 1, time.monotonic() + 0.12)
+        batcher.submit(rows(1), 1, clock.now + (alone_s + behind_s) / 2)
     assert refused.value.reason == "deadline"
     assert refused.value.retry_after_s is not None
     # that would be so without anybody before it
     with pytest.raises(DeadlineExceeded):
-        batcher.submit(rows(1), 1, time.monotonic() + 0.02)
+        batcher.submit(rows(1), 1, clock.now + alone_s / 2)
+    executor.gate.set()
     await asyncio.gather(*waiting)
 
 
-async def test_a_queue_that_stands_is_made_shorter_and_kept_so(make: Make) -> None:
-    class Slow(DoublingExecutor):
-        def run(self, inputs: Sequence[Array]) -> list[Array]:
-            time.sleep(0.002)
-            return super().run(inputs)
-
+async def test_a_queue_that_stands_is_made_shorter_and_kept_so(make: Make, clock: Clock) -> None:
     batcher = make(
-        Slow(expected_s=1.0),
+        TimedExecutor(clock, run_s=0.002),
         max_batch_size=1,
         target_queue_delay_ms=10,
         overload_interval_ms=20,
@@ -379,5 +412,7 @@ async def test_a_queue_that_stands_is_made_shorter_and_kept_so(make: Make) -> No
     # who has waited longest is given up first
     places = [n for n, outcome in enumerate(outcomes) if isinstance(outcome, Overloaded)]
     assert places == list(range(places[0], places[0] + len(places)))
-    await batcher.submit(rows(1), 1, FAR)
+    last = batcher.submit(rows(1), 1, FAR)
+    clock.now += 0.001
+    await last
     assert not batcher.admission.overloaded

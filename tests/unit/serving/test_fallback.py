@@ -73,6 +73,12 @@ def told(response: InferenceResponse) -> tuple[list[float], str, str]:
     return response.answer.flat_list(0), response.degraded, response.step
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
 @pytest.fixture
 async def house(tmp_path: Path) -> House:
     return House(tmp_path)
@@ -202,12 +208,11 @@ async def test_trials_come_after_the_answer_one_at_a_time(house: House) -> None:
         assert told(await house.ask(3)) == ([30.0], "", "")
         await asyncio.sleep(0)
     assert [request.priority for request in asked] == [Priority.BATCH]
-    waiting.set_exception(ModelFailed("no"))
-    await asyncio.sleep(0.01)
-    await house.ask(4)
-    await asyncio.sleep(0.01)
     counted = house.picky.metrics.fallback_exercised
-    assert counted == {"model:sure": {"failed": 1, "ok": 1}}
+    waiting.set_exception(ModelFailed("no"))
+    await until(lambda: counted == {"model:sure": {"failed": 1}})
+    await house.ask(4)
+    await until(lambda: counted == {"model:sure": {"failed": 1, "ok": 1}})
     assert house.picky.metrics.degraded == {}
 
 
