@@ -15,7 +15,7 @@ import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
 
 from tests.acceptance.test_degradation import marks, values
-from tests.acceptance.test_overload import metric
+from tests.acceptance.test_overload import check_metric
 from tests.support.models import graph, picky_model
 from tests.support.node import Node, Reply
 
@@ -46,7 +46,7 @@ def damage(home: Path, digest: str) -> None:
 
 @pytest.fixture(scope="module")
 def damaged(start: Callable[..., Node], tmp_path_factory: pytest.TempPathFactory) -> Node:
-    """A node that was started again after the file of `absent` and `bare-absent` was damaged."""
+    """A node that was started again after the file of all models but the spare was damaged."""
     home = tmp_path_factory.mktemp("absent") / "home"
     node = start(home, "--engines", "1")
     with node.client() as client:
@@ -54,12 +54,14 @@ def damaged(start: Callable[..., Node], tmp_path_factory: pytest.TempPathFactory
         for name, content in (
             ("absent", model),
             ("bare-absent", model),
+            ("counted-absent", model),
             ("spare-of-absent", spare_model()),
         ):
             client.register(content, name=name)
             client.deploy(name, 1)
         client.set_alias("absent", "best", 1)
         client.set_serving("absent", {"fallback": {"steps": [SPARE, CONSTANT]}})
+        client.set_serving("counted-absent", {"fallback": {"steps": [CONSTANT]}})
         digest = client.version("absent", 1).servable.digest
     node.stop()
     damage(home, digest)
@@ -129,15 +131,10 @@ def test_rows_by_the_thousand_are_answered(damaged: Node) -> None:
 
 
 def test_it_counts_as_failed_for_the_version_that_was_asked(damaged: Node) -> None:
-    def counted() -> tuple[float, float]:
-        return (
-            metric(damaged, "augurium_requests_total", model="absent", outcome="not_ready"),
-            metric(damaged, "augurium_degraded_total", model="absent", reason="not_loaded"),
-        )
-
-    before = counted()
-    damaged.ask(INFER, place(1))
-    assert counted() == (before[0] + 1, before[1] + 1)
+    model = "counted-absent"
+    damaged.ask(f"/v2/models/{model}/infer", place(1))
+    check_metric(damaged, 1, "augurium_requests_total", model=model, outcome="not_ready")
+    check_metric(damaged, 1, "augurium_degraded_total", model=model, reason="not_loaded")
 
 
 def test_the_next_step_answers_where_the_first_is_not_there(damaged: Node) -> None:

@@ -18,8 +18,8 @@ import tritonclient.grpc as triton_grpc
 
 from augurium.client import Client
 from augurium.core.errors import Conflict, InvalidArgument, NotFound
-from tests.acceptance.test_overload import metric
-from tests.acceptance.test_runners import runners
+from tests.acceptance.test_overload import check_metric, metric
+from tests.acceptance.test_runners import runners, wait_for
 from tests.support.node import AUGURIUM, Node, Reply, clean_environment
 
 SPOILS, SLOW = 666.0, 777.0
@@ -33,7 +33,7 @@ def fragile(columns: Any) -> Any:
     if (found == 666.0).any() or (found >= 1000.0).any():
         raise ValueError("spoilt")
     if (found == 777.0).any():
-        clock.sleep(0.5)
+        clock.sleep(4)
     return {"y": columns["x"] * 2}
 
 
@@ -122,10 +122,10 @@ def test_a_failure_is_answered_by_the_simpler_model(frail: Node, model: str) -> 
         {"predictions": [6660.0]},
     ]
     step = "model:simpler@good"
-    assert metric(frail, "augurium_degraded_total", model=model, reason="error", step=step) == 5
+    check_metric(frail, 5, "augurium_degraded_total", model=model, reason="error", step=step)
     # what failed has failed
-    assert metric(frail, "augurium_requests_total", model=model, outcome="model_failed") == 5
-    assert metric(frail, "augurium_requests_total", model=model, outcome="ok") == 1
+    check_metric(frail, 5, "augurium_requests_total", model=model, outcome="model_failed")
+    check_metric(frail, 1, "augurium_requests_total", model=model, outcome="ok")
 
 
 def test_grpc_answers_are_marked_too(frail: Node, model: str) -> None:
@@ -165,8 +165,7 @@ def test_steps_are_tried_in_their_order(frail: Node, model: str) -> None:
     assert [values(answer) for answer in found] == [[6660.0, 10.0], [-1.0, -1.0]]
     assert marks(found[1]) == ("error", "constant")
     assert found[1].json["model_name"] == model
-    skipped = metric(frail, "augurium_fallback_skipped_total", model=model, why="failed")
-    assert skipped == 1
+    check_metric(frail, 1, "augurium_fallback_skipped_total", model=model, why="failed")
 
 
 def test_without_a_step_that_answers_the_failure_is_told(frail: Node, model: str) -> None:
@@ -180,12 +179,11 @@ def test_what_takes_too_long_is_answered_in_time(frail: Node, model: str) -> Non
     degrade(frail, model, SIMPLER, timeout_ms=100)
     began = time.monotonic()
     answer = v2(frail, model, SLOW)
-    assert time.monotonic() - began < 0.45
+    assert time.monotonic() - began < 2.0
     assert (values(answer), marks(answer)[0]) == ([7770.0], "timeout")
-    time.sleep(0.5)
     # without a time of its own, three quarters of what the caller gives
     degrade(frail, model, SIMPLER)
-    hasty = v2(frail, model, SLOW, augurium_timeout_ms="300")
+    hasty = v2(frail, model, SLOW, augurium_timeout_ms="4000")
     assert (values(hasty), marks(hasty)[0]) == ([7770.0], "timeout")
 
 
@@ -194,16 +192,16 @@ def test_an_overload_is_answered_by_the_fallback(frail: Node, model: str) -> Non
     slow: list[Reply] = []
     busy = threading.Thread(target=lambda: slow.append(v2(frail, model, SLOW)))
     busy.start()
-    time.sleep(0.2)
+    check_metric(frail, 1, "augurium_pending_requests", model=model)
     answer = v2(frail, model, 1.0, 2.0)
     busy.join()
     assert (values(answer), marks(answer)) == ([-1.0, -1.0], ("overload", "constant"))
     assert (values(slow[0]), marks(slow[0])) == ([2 * SLOW], (None, None))
-    assert metric(frail, "augurium_refused_total", model=model, reason="concurrency") == 1
+    check_metric(frail, 1, "augurium_refused_total", model=model, reason="concurrency")
 
 
 def test_a_version_that_keeps_failing_is_left_alone_for_a_while(frail: Node, model: str) -> None:
-    breaker = {"least_requests": 5, "open_s": 1.0, "probes": 2}
+    breaker = {"least_requests": 5, "open_s": 4.0, "probes": 2}
     degrade(frail, model, SIMPLER, breaker=breaker)
     for _ in range(5):
         v2(frail, model, SPOILS)
@@ -211,36 +209,37 @@ def test_a_version_that_keeps_failing_is_left_alone_for_a_while(frail: Node, mod
     mistake = frail.ask(f"/v2/models/{model}/infer", {"inputs": []})
     assert (values(opened), marks(opened)[0]) == ([30.0], "breaker")
     assert mistake.status == 400
-    assert metric(frail, "augurium_breakers_open", model=model) == 1
+    check_metric(frail, 1, "augurium_breakers_open", model=model)
 
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while marks(answer := v2(frail, model, 3.0))[0] is not None:
         assert values(answer) == [30.0]
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert values(answer) == [6.0]
     v2(frail, model, 3.0)
-    assert metric(frail, "augurium_breakers_open", model=model) == 0
+    check_metric(frail, 0, "augurium_breakers_open", model=model)
 
 
 def test_what_was_known_is_given_within_its_bound(frail: Node, model: str) -> None:
-    stale = {"kind": "stale", "max_age_s": 1.2}
-    degrade(frail, model, stale, cache={"ttl_s": 0.1}, timeout_ms=60_000)
+    def give_known(max_age_s: float) -> None:
+        """From now on, and nothing else: the circuit is open."""
+        stale = {"kind": "stale", "max_age_s": max_age_s}
+        breaker = {"least_requests": 1, "open_s": 60, "failure_rate": 0.1}
+        degrade(frail, model, stale, breaker=breaker, cache={"ttl_s": 0.1}, timeout_ms=60_000)
+        time.sleep(0.5)
+        assert v2(frail, model, SPOILS).status == 500
+
+    degrade(frail, model, cache={"ttl_s": 0.1})
     # the third row stays unknown
     assert values(v2(frail, model, 1.0, 2.0)) == [2.0, 4.0]
-    time.sleep(0.2)
-    with frail.client() as client:
-        breaker = {"least_requests": 1, "open_s": 60, "failure_rate": 0.1}
-        policy = client.model(model).serving
-        policy["fallback"]["breaker"] = breaker
-        client.set_serving(model, policy)
-    assert v2(frail, model, SPOILS).status == 500
+    give_known(max_age_s=60)
     known, partly = v2(frail, model, 2.0, 1.0), v2(frail, model, 2.0, 3.0)
     assert (values(known), marks(known)) == ([4.0, 2.0], ("breaker", "stale"))
     assert known.headers["augurium-cache"] == "stale"
     assert partly.status == 503
     assert "fails too often" in partly.json["error"]
-    time.sleep(1.2)
+    give_known(max_age_s=0.5)
     assert v2(frail, model, 2.0, 1.0).status == 503
 
 
@@ -277,7 +276,7 @@ def test_a_fallback_that_is_undeployed_is_skipped(frail: Node, model: str) -> No
         client.undeploy("leaving", 1)
     after = v2(frail, model, SPOILS)
     assert (values(before), values(after)) == ([6660.0], [-1.0])
-    assert metric(frail, "augurium_fallback_skipped_total", model=model, why="gone") == 1
+    check_metric(frail, 1, "augurium_fallback_skipped_total", model=model, why="gone")
 
 
 def test_an_earlier_version_stands_in_for_the_newest(frail: Node, model: str) -> None:
@@ -295,41 +294,62 @@ def test_an_earlier_version_stands_in_for_the_newest(frail: Node, model: str) ->
 
 def test_killed_runners_cost_no_answer(frail: Node, frail_home: Path, model: str) -> None:
     degrade(frail, model, CONSTANT)
-    wrong, marked, stop = [], [], threading.Event()
+    wrong, own_since, stop = [], [], threading.Event()
 
     def ask() -> None:
         while not stop.is_set():
+            began = time.monotonic()
             answer = v2(frail, model, 3.0)
             own = marks(answer)[0] is None
-            marked.append(not own)
+            if own:
+                own_since.append(began)
             if answer.status != 200 or values(answer) != [6.0 if own else -1.0]:
                 wrong.append(answer)
 
     asking = [threading.Thread(target=ask) for _ in range(4)]
     for thread in asking:
         thread.start()
-    time.sleep(0.3)
-    killed = runners(frail_home)
-    for pid in killed:
-        os.kill(pid, signal.SIGKILL)
-    time.sleep(3)
-    stop.set()
-    for thread in asking:
-        thread.join()
+    try:
+        wait_for(lambda: own_since)
+        killed = runners(frail_home)
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        killed_at = time.monotonic()
+        wait_for(lambda: own_since[-1] > killed_at, 60)
+    finally:
+        stop.set()
+        for thread in asking:
+            thread.join()
     assert killed
     # what a runner had begun is the fallback's; what it had not is asked of the next runner
     assert wrong == []
-    assert not all(marked)
-    assert not marked[-1]
 
 
 def test_the_fallback_is_tried_on_a_share_of_the_traffic(frail: Node, model: str) -> None:
+    # its runner may just be coming back
+    wait_for(lambda: v2(frail, "simpler", 3.0).status == 200, 30)
     degrade(frail, model, SIMPLER, exercise_fraction=0.25)
-    answers = [v2(frail, model, float(n)) for n in range(41)]
-    assert [values(answer) for answer in answers] == [[2.0 * n] for n in range(41)]
-    assert {marks(answer) for answer in answers} == {(None, None)}
-    tried = metric(frail, "augurium_fallback_exercised_total", model=model, outcome="ok")
-    assert 8 <= tried <= 10
+    asked = 0
+
+    def tried() -> float:
+        return metric(frail, "augurium_fallback_exercised_total", model=model, outcome="ok")
+
+    def ask(times: int) -> None:
+        nonlocal asked
+        for _ in range(times):
+            value = float(asked % 50)
+            answer = v2(frail, model, value)
+            assert (values(answer), marks(answer)) == ([2 * value], (None, None))
+            asked += 1
+
+    ask(41)
+    assert tried() <= 10
+    # a trial that is due while another goes on is left out
+    deadline = time.monotonic() + 30
+    while (found := tried()) < 8:
+        assert time.monotonic() < deadline
+        ask(4)
+    assert found <= asked / 4
     assert metric(frail, "augurium_degraded_total", model=model) == 0
 
 

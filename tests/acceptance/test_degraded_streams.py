@@ -11,7 +11,7 @@ import pytest
 import tritonclient.grpc as triton
 
 from augurium.core.errors import InvalidArgument
-from tests.acceptance.test_overload import metric
+from tests.acceptance.test_overload import check_metric
 from tests.support.node import Node
 
 MARKS = {"augurium-degraded": "error", "augurium-degraded-step": "model:halting-spare"}
@@ -19,14 +19,14 @@ PATIENT = {"least_requests": 1_000_000}
 
 
 def halting(columns: Any, parameters: Any) -> Any:
-    """Counts to `count`; `parameters` say where it fails or waits."""
+    """Counts to `count`; `parameters` say where it fails, or waits and for how long."""
     import time
 
     for index in range(columns["count"][0]):
         if parameters.get("fail_at") == index:
             raise ValueError("as told")
         if parameters.get("wait_at") == index:
-            time.sleep(2)
+            time.sleep(parameters["wait_s"])
         yield {"index": columns["count"][:1] * 0 + index}
 
 
@@ -78,8 +78,8 @@ def test_a_stream_that_fails_before_its_first_answer_is_another_models(halts: No
     marked, answers = ask(halts, 4, fail_at=2)
     assert (marked, answers[:2]) == ({}, [0, 1])
     assert "as told" in answers[2]
-    assert metric(halts, "augurium_degraded_total", model="halting", reason="error") == 1
-    assert metric(halts, "augurium_requests_total", model="halting", outcome="model_failed") == 2
+    check_metric(halts, 1, "augurium_degraded_total", model="halting", reason="error")
+    check_metric(halts, 2, "augurium_requests_total", model="halting", outcome="model_failed")
 
 
 @pytest.mark.parametrize(("step", "answer"), [(ONE, 50), (CONSTANT, -1)])
@@ -90,9 +90,9 @@ def test_one_answer_may_stand_for_a_stream(halts: Node, step: Any, answer: int) 
 
 
 def test_the_first_answer_has_its_time_and_the_others_theirs(halts: Node) -> None:
-    degrade(halts, SPARE, timeout_ms=500)
-    assert ask(halts, 2, wait_at=1) == ({}, [0, 1])
-    marked, answers = ask(halts, 2, wait_at=0)
+    degrade(halts, SPARE, timeout_ms=3000)
+    assert ask(halts, 2, wait_at=1, wait_s=3.5) == ({}, [0, 1])
+    marked, answers = ask(halts, 2, wait_at=0, wait_s=6.0)
     assert (marked["augurium-degraded"], answers) == ("timeout", [100, 101])
 
 

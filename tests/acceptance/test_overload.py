@@ -103,9 +103,9 @@ def metric(node: Node, name: str, **pairs: str) -> float:
     return sum(float(li.rsplit(" ", 1)[1]) for li in found if all(pair in li for pair in wanted))
 
 
-def counted(node: Node, expected: float, name: str, **pairs: str) -> float:
-    """The same, once it is as expected."""
-    return in_the_end(lambda: metric(node, name, **pairs), expected)
+def check_metric(node: Node, expected: float, name: str, **pairs: str) -> None:
+    """That the samples sum up to this, or soon do."""
+    assert in_the_end(lambda: metric(node, name, **pairs), expected) == expected
 
 
 def test_at_twice_the_load_as_many_are_answered_and_soon(busy: Node, model: str) -> None:
@@ -127,7 +127,7 @@ def test_at_twice_the_load_as_many_are_answered_and_soon(busy: Node, model: str)
     assert answered[len(answered) // 2] < unrefused_s * 2 / 3
     assert all(int(asked.retry_after or 0) >= 1 for asked in refused)
     of = {"model": model, "priority": "normal"}
-    assert counted(busy, len(refused), "augurium_refused_total", **of) == len(refused)
+    check_metric(busy, len(refused), "augurium_refused_total", **of)
 
     def over() -> bool:
         calm = asyncio.run(load(busy, model, 10, 1.0))
@@ -151,7 +151,7 @@ def test_what_matters_least_is_refused_first(busy: Node, model: str) -> None:
     assert share["critical"] == 1
     assert share["normal"] > 0.9 > share["batch"]
     refused, of = asked["batch"] - answered["batch"], {"model": model, "priority": "batch"}
-    assert counted(busy, refused, "augurium_refused_total", **of) == refused
+    check_metric(busy, refused, "augurium_refused_total", **of)
 
 
 def test_what_cannot_be_answered_in_time_is_refused_at_once(busy: Node, model: str) -> None:
@@ -173,7 +173,7 @@ def test_what_cannot_be_answered_in_time_is_refused_at_once(busy: Node, model: s
     assert others == [200] * 20
     assert hasty.status == 503
     assert int(hasty.retry_after or 0) >= 1
-    assert counted(busy, 1, "augurium_refused_total", model=model, reason="deadline") == 1
+    check_metric(busy, 1, "augurium_refused_total", model=model, reason="deadline")
 
 
 def test_a_grpc_caller_is_told_when_to_try_again(busy: Node, model: str) -> None:
@@ -216,8 +216,8 @@ def test_a_model_has_no_more_at_work_than_its_limit(busy: Node, model: str) -> N
     refused = sum(asked.status == 503 for asked in found)
     assert {asked.status for asked in found} == {200, 503}
     of = {"model": model, "reason": "concurrency"}
-    assert counted(busy, refused, "augurium_refused_total", **of) == refused
-    assert counted(busy, 2, "augurium_concurrency_limit", model=model) == 2
+    check_metric(busy, refused, "augurium_refused_total", **of)
+    check_metric(busy, 2, "augurium_concurrency_limit", model=model)
 
     with busy.client() as client:
         client.set_serving(model, {"overload": {"adaptive_concurrency": True}})
@@ -310,5 +310,5 @@ def test_a_flood_on_one_model_leaves_places_for_the_others(
     assert all(asked.right for asked in (*flood, *others))
     refused = sum(asked.status == 503 for asked in flood)
     of = {"model": "flooded", "reason": "fair_share"}
-    assert counted(node, refused, "augurium_refused_total", **of) == refused
+    check_metric(node, refused, "augurium_refused_total", **of)
     assert metric(node, "augurium_refused_total", model="other") == 0
