@@ -169,12 +169,20 @@ def test_an_output_that_is_in_the_way_is_refused_unless_it_is_added_to(
     assert len(answered(output)) == 2 * FILE_ROWS
 
 
+def wait_until_free(engine: int) -> None:
+    """Until an engine may use all processors, as it may beside no job."""
+    deadline = time.monotonic() + PATIENCE_S
+    while kept_on(engine) != USABLE:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def test_a_job_keeps_off_the_processors_that_predictions_need(
     nodes: Nodes, client: Client, scoring: Scoring, tmp_path: Path
 ) -> None:
     splits = [split_of(USABLE, needed) for needed in range(1, len(USABLE) + 1)]
     engine = nodes.node.children()["engine-0"]
-    assert kept_on(engine) == USABLE
+    wait_until_free(engine)
     run = client.batch("churn", scoring.rows, tmp_path / "out", keep=["id"], **SLOWLY)
     begun(client, run.id)
     (worker,) = workers_of(run.id)
@@ -188,9 +196,7 @@ def test_a_job_keeps_off_the_processors_that_predictions_need(
 
     assert run.wait(PATIENCE_S).state == "succeeded"
     check_answers(tmp_path / "out", scoring)
-    while kept_on(engine) != USABLE:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until_free(engine)
 
 
 @pytest.mark.parametrize("stands_still", [False, True])
@@ -223,6 +229,7 @@ def test_a_job_whose_process_is_killed_again_and_again_answers_every_row_once(
             assert not known.ended
             time.sleep(0.02)
         process.kill()
+        assert ends(process)
     run.wait(PATIENCE_S)
 
     deaths = [line for line in run.log() if "its process ended (SIGKILL)" in line.text]
@@ -265,7 +272,9 @@ def test_two_who_cancel_at_once_leave_nothing_of_the_job(
         one.join()
     ended = next(job for job in run.looks() if job.ended)
 
-    assert told == ["cancel", "cancel"]
+    # the second may come when the job has ended
+    assert len(told) == 2
+    assert "cancel" in told
     assert ended.state == "cancelled"
     assert [file for file in (tmp_path / "out").rglob("*") if file.is_file()] == []
 

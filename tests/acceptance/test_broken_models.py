@@ -22,7 +22,7 @@ from tests.support.traffic import Question, Traffic
 
 CONFIG = """
 [limits]
-request_timeout_s = 1.0
+request_timeout_s = 5.0
 [runners]
 memory_bytes = 500_000_000
 """

@@ -31,7 +31,7 @@ deadline_s = 300
 [quality]
 planned = 500
 """
-PATIENCE_S = 60.0
+PATIENCE_S = 280.0
 CHUNK = 20
 
 

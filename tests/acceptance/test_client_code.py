@@ -123,7 +123,7 @@ class Programmer:
             env=self._environment | environment,
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=600,
             check=False,
         )
 

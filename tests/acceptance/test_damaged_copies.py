@@ -21,6 +21,8 @@ __all__ = ["s3", "s3_server"]
 
 MODELS = 4
 PLACES = 250_000
+ENOUGH = 50
+PATIENCE_S = 60.0
 # of the four megabytes that the models take, each engine may hold about two
 CONFIG = """
 [residency]
@@ -93,9 +95,10 @@ def test_copies_damaged_under_load_are_fetched_again_and_no_answer_is_wrong(
     remote: Node, copies: list[Path]
 ) -> None:
     with Callers(remote, choose, number=3) as callers:
-        until = time.monotonic() + 6
+        began = time.monotonic()
         for kind in kinds():
-            if time.monotonic() > until:
+            lasted_s = time.monotonic() - began
+            if lasted_s > (6 if len(callers.answers) > ENOUGH else PATIENCE_S):
                 break
             for file in copies:
                 if file.exists():
@@ -104,4 +107,4 @@ def test_copies_damaged_under_load_are_fetched_again_and_no_answer_is_wrong(
     wrong = [one for one in callers.answers if f"constant{one.prediction[0]:.0f}" != one.model]
     assert not wrong
     assert not callers.failed
-    assert len(callers.answers) > 50
+    assert len(callers.answers) > ENOUGH

@@ -68,7 +68,7 @@ def test_health_is_told_while_it_is_watched(start: Callable[..., Node]) -> None:
             next(call)
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
         # open streams do not hold up the end
-        stopping.join(10)
+        stopping.join(25)
     assert node.process.poll() == 0
 
 

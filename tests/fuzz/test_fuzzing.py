@@ -10,7 +10,7 @@ import pytest
 from tests.fuzz.seeds import GRPC_SEEDS, SEEDS
 
 SECONDS = 20
-LIMIT_S = 120
+LIMIT_S = 600
 # a process inherits the largest memory of the one that started it as its own (getrusage), which
 # libFuzzer holds against its limit: the shell between them is small
 IN_A_PROCESS_OF_ITS_OWN = ("sh", "-c", '"$@"; exit $?', "sh")

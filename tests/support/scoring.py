@@ -17,7 +17,7 @@ from tests.support.models import FEATURES, Tabular
 FILES, FILE_ROWS, GROUP_ROWS = 4, 50_000, 1_000
 ROWS = FILES * FILE_ROWS
 NAMES = [f"f{number}" for number in range(FEATURES)]
-PATIENCE_S = 120.0
+PATIENCE_S = 400.0
 
 
 class Scoring(NamedTuple):

@@ -134,9 +134,13 @@ def a_job(model: str = "fraud", version: int = 1, **fields: Any) -> BatchDraft:
 
 
 def _database(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
-    if request.param == "sqlite":
-        return open_database(sqlite_url(tmp_path / "registry.db"))
-    return open_database(request.getfixturevalue("postgres_url"))
+    url = (
+        sqlite_url(tmp_path / "registry.db")
+        if request.param == "sqlite"
+        else request.getfixturevalue("postgres_url")
+    )
+    # many threads at once may have to wait for each other for long on a busy machine
+    return open_database(url, lock_timeout_s=60)
 
 
 class KeptSchedules(NamedTuple):
