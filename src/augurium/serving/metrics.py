@@ -11,6 +11,7 @@ import numpy as np
 
 from augurium.core.serving_policy import SloPolicy
 from augurium.core.tensors import Array
+from augurium.serving.score import NUMBERS
 from augurium.serving.variant_metrics import OK, VariantMetrics, Variants, add_variants
 from augurium.traffic.shadow_sums import ShadowSums, add_pairs
 
@@ -282,20 +283,20 @@ class VersionMetrics(msgspec.Struct, dict=True):
         return counted
 
     @cached_property
-    def _waiting(self) -> dict[str, tuple[list[float], list[object]]]:
+    def _waiting(self) -> dict[str, tuple[list[float], list[float]]]:
         """Seconds and scores of requests that ended well, by variant."""
         return {}
 
     def ended_well(self, seconds: float, variant: str = "", score: object = None) -> None:
-        """Counts a request that was answered, perhaps with a score, with those that are `gathered`
-        next: all at once, because every request comes by here.
+        """Counts a request that was answered, and its score if that is a number, with those that
+        are `gathered` next: all at once, because every request comes by here.
         """
         self.changes += 1
         waiting = self._waiting.get(variant)
         if waiting is None:
             waiting = self._waiting[variant] = ([], [])
         waiting[0].append(seconds)
-        if score is not None:
+        if isinstance(score, NUMBERS):
             waiting[1].append(score)
         if len(waiting[0]) >= MOST_WAITING:
             self.gathered()

@@ -10,7 +10,6 @@ import numpy as np
 
 from augurium.core.errors import FAULTS, ErrorKind
 from augurium.core.tensors import Array
-from augurium.serving.score import NUMBERS
 from augurium.statistics.log_histogram import LogHistogram
 
 OK = "ok"
@@ -49,14 +48,14 @@ class VariantMetrics(msgspec.Struct):
             if seconds > slo_s:
                 self.slo_breaches += 1
 
-    def scored(self, score: object) -> None:
+    def scored(self, score: float) -> None:
         """Counts the score of an answer; what is no number, or too large to square, is left out."""
-        if isinstance(score, NUMBERS) and -LARGEST_SCORE < score < LARGEST_SCORE:
+        if -LARGEST_SCORE < score < LARGEST_SCORE:
             self.score_count += 1
             self.score_sum += score
             self.score_squares += score * score
 
-    def ended_well(self, seconds: Array, scores: Sequence[object], slo_s: float) -> None:
+    def ended_well(self, seconds: Array, scores: Sequence[float], slo_s: float) -> None:
         """Counts requests that were answered, by their seconds, and the scores of their answers: as
         `ended` and `scored` do, all at once.
         """

@@ -71,7 +71,9 @@ def test_counters_come_through_the_link_as_they_were(events: list[Any]) -> None:
 def test_requests_that_are_gathered_count_as_one_by_one(ends: list[Any], place: int) -> None:
     alone, together = VersionMetrics("iris", 1), VersionMetrics("iris", 1)
     for number, (seconds, variant, score) in enumerate(ends):
-        alone.ended("ok", seconds, variant).scored(score)
+        own = alone.ended("ok", seconds, variant)
+        if isinstance(score, int | float):
+            own.scored(score)
         together.ended_well(seconds, variant, score)
         if number == place:
             together.gathered()
