@@ -15,7 +15,7 @@ import structlog
 from augurium.control.device_check import check_device
 from augurium.control.engine_link import FAILED
 from augurium.control.fallback_check import check_fallback
-from augurium.control.link_hub import LinkHub
+from augurium.control.link_hub import SETTLE_TIMEOUT_S, LinkHub
 from augurium.control.load_watch import LoadWatch
 from augurium.control.placement_check import check_placement
 from augurium.control.snapshots import Snapshots
@@ -30,7 +30,6 @@ from augurium.scaling.model_policy import model_policy
 from augurium.serving.questions import BatchingChange
 
 LOAD_TIMEOUT_S = 120.0
-SETTLE_TIMEOUT_S = 5.0
 log = structlog.get_logger()
 
 

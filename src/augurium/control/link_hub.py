@@ -20,6 +20,8 @@ from augurium.serving.snapshot import Snapshot
 
 HELLO_TIMEOUT_S = 5.0
 COLLECT_TIMEOUT_S = 0.5
+# for a change that its caller relies on; an engine that hangs is not waited for
+SETTLE_TIMEOUT_S = 5.0
 Record = Callable[[Predictions], None]
 log = structlog.get_logger()
 

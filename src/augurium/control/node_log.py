@@ -5,7 +5,7 @@ from typing import get_args, get_type_hints
 
 import structlog
 
-from augurium.control.link_hub import LinkHub
+from augurium.control.link_hub import SETTLE_TIMEOUT_S, LinkHub
 from augurium.control.snapshots import Snapshots
 from augurium.control.transfers import Note
 from augurium.core.errors import InvalidArgument
@@ -13,7 +13,6 @@ from augurium.core.logs import LogSwitch
 from augurium.core.settings import LogSettings
 
 LEVELS: tuple[str, ...] = get_args(get_type_hints(LogSettings)["level"])
-SETTLE_TIMEOUT_S = 5.0
 log = structlog.get_logger()
 
 

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from augurium.access.access import Access
-from augurium.control.link_hub import LinkHub
+from augurium.control.link_hub import SETTLE_TIMEOUT_S, LinkHub
 from augurium.control.load_overrides import LoadOverrides
 from augurium.control.replica_numbers import ReplicaNumbers
 from augurium.core.errors import AuguriumError
@@ -27,7 +27,6 @@ from augurium.serving.snapshot import BatchingPolicy, DesiredModel, DesiredVersi
 # every engine is told of every version at once
 MOST_EXAMPLE_BYTES = 8 * 1024
 ANYWHERE = PlacementPolicy()
-SETTLE_TIMEOUT_S = 5.0
 
 log = structlog.get_logger()
 

@@ -10,7 +10,7 @@ import time
 import msgspec
 import structlog
 
-from augurium.control.link_hub import LinkHub
+from augurium.control.link_hub import SETTLE_TIMEOUT_S, LinkHub
 from augurium.control.snapshots import Snapshots
 from augurium.core.errors import Conflict, InvalidArgument, NotFound
 from augurium.core.traffic_policy import TrafficPolicy, TrafficRevision
@@ -18,7 +18,6 @@ from augurium.registry.records import TrafficChange
 from augurium.registry.registry import Registry
 from augurium.registry.traffic_rules import current_revision
 
-SETTLE_TIMEOUT_S = 5.0
 log = structlog.get_logger()
 
 

@@ -103,7 +103,7 @@ class RestApi:
                 request.path, Internal(f"internal error; the log has it under {request_id}")
             )
         if not given or is_request_id(given):
-            response.headers.append(("x-request-id", request_id))
+            response.headers.append((REQUEST_ID, request_id))
         return response
 
     async def _admit(
