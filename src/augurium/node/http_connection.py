@@ -375,7 +375,7 @@ class HttpConnection(asyncio.Protocol):
         blobs = response.blobs
         size = len(response.body) + sum(map(len, blobs)) if blobs else len(response.body)
         length = b"content-length: %d\r\n" % size
-        self._write(self._head(response, length, keep_alive, response.body))
+        self._write(self._with_head(response, length, keep_alive, response.body))
         for blob in blobs:
             self._write(blob)
 
@@ -386,7 +386,7 @@ class HttpConnection(asyncio.Protocol):
         """
         chunked = self._chunks
         framing = b"transfer-encoding: chunked\r\n" if chunked else b""
-        self._write(self._head(response, framing, keep_alive))
+        self._write(self._with_head(response, framing, keep_alive))
         async with aclosing(response.chunks) as chunks:
             try:
                 await self._write_pieces(chunks, chunked)
@@ -425,13 +425,14 @@ class HttpConnection(asyncio.Protocol):
     def _unread_bytes(self) -> int:
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
-    def _head(
+    def _with_head(
         self,
         response: HttpResponse | StreamedResponse,
         framing: bytes,
         keep_alive: bool,
         body: bytes = b"",
     ) -> bytes:
+        """The head of a response, and a body behind it: joined once."""
         headers = "".join([f"{name}: {value}\r\n" for name, value in response.headers])
         end = self._host.date_line if keep_alive else b"connection: close\r\n\r\n"
         return b"".join(
