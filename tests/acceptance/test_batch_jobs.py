@@ -37,6 +37,7 @@ from tests.support.scoring import (
     processes_of,
     scoring_of,
 )
+from tests.support.waiting import until
 
 KILLS = 3
 # many small steps of one process: whoever is killed is in the middle of them
@@ -169,20 +170,12 @@ def test_an_output_that_is_in_the_way_is_refused_unless_it_is_added_to(
     assert len(answered(output)) == 2 * FILE_ROWS
 
 
-def wait_until_free(engine: int) -> None:
-    """Until an engine may use all processors, as it may beside no job."""
-    deadline = time.monotonic() + PATIENCE_S
-    while kept_on(engine) != USABLE:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 def test_a_job_keeps_off_the_processors_that_predictions_need(
     nodes: Nodes, client: Client, scoring: Scoring, tmp_path: Path
 ) -> None:
     splits = [split_of(USABLE, needed) for needed in range(1, len(USABLE) + 1)]
     engine = nodes.node.children()["engine-0"]
-    wait_until_free(engine)
+    assert until(lambda: kept_on(engine) == USABLE, PATIENCE_S)
     run = client.batch("churn", scoring.rows, tmp_path / "out", keep=["id"], **SLOWLY)
     begun(client, run.id)
     (worker,) = workers_of(run.id)
@@ -196,7 +189,7 @@ def test_a_job_keeps_off_the_processors_that_predictions_need(
 
     assert run.wait(PATIENCE_S).state == "succeeded"
     check_answers(tmp_path / "out", scoring)
-    wait_until_free(engine)
+    assert until(lambda: kept_on(engine) == USABLE, PATIENCE_S)
 
 
 @pytest.mark.parametrize("stands_still", [False, True])

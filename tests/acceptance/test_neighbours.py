@@ -16,6 +16,7 @@ import pytest
 from tests.support.models import table_model
 from tests.support.node import Node
 from tests.support.traffic import Question, Traffic
+from tests.support.waiting import until
 
 MODELS = 16
 TABLE_BYTES = 1_000_000
@@ -57,13 +58,6 @@ def metric(node: Node, name: str) -> dict[str, float]:
         lines = str(answer.read().decode()).splitlines()
     found = [line for line in lines if line.startswith(f'{name}{{model="shared')]
     return {line.split('"')[1]: float(line.rpartition(" ")[2]) for line in found}
-
-
-def until(condition: Callable[[], bool], patience_s: float = 90.0) -> bool:
-    deadline = time.monotonic() + patience_s
-    while not (found := condition()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return found
 
 
 def is_back(node: Node, slot: str, before: int) -> bool:

@@ -14,6 +14,7 @@ import pytest
 from augurium.core.errors import AuguriumError
 from tests.support.models import table_model
 from tests.support.node import Node
+from tests.support.waiting import until
 
 MODELS = 10
 TABLE_BYTES = 2_000_000
@@ -50,14 +51,6 @@ def predict(node: Node, value: int) -> float:
     answer = node.ask(f"/v1/models/table{value}:predict", {"instances": [[place]]})
     assert answer.status == 200, answer.body
     found: float = answer.json["predictions"][0][0]
-    return found
-
-
-def until(condition: Callable[[], bool], patience_s: float = 90.0) -> bool:
-    """Whether it becomes true."""
-    deadline = time.monotonic() + patience_s
-    while not (found := condition()) and time.monotonic() < deadline:
-        time.sleep(0.05)
     return found
 
 

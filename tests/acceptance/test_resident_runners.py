@@ -2,7 +2,6 @@
 gone, its memory with it, and the next request brings it back.
 """
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import psutil
 import pytest
 
 from tests.support.node import Node
+from tests.support.waiting import until
 
 FUNCTIONS = 4
 # about two runners with what each function holds
@@ -66,13 +66,6 @@ def ask(node: Node, number: int) -> Any:
     reply = node.ask(f"/v1/models/held{number}:predict", {"instances": [{"x": 2.0}]})
     assert reply.status == 200, reply.body
     return reply.json["predictions"][0]
-
-
-def until(condition: Callable[[], bool], patience_s: float = 90.0) -> bool:
-    deadline = time.monotonic() + patience_s
-    while not (found := condition()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return found
 
 
 def test_all_of_them_answer_though_few_are_there(limited: Node, home: Path) -> None:

@@ -31,6 +31,7 @@ from augurium.serving.plane import DataPlane
 from augurium.serving.snapshot import BatchingPolicy
 from tests.support.models import graph, picky_model
 from tests.support.planes import plane_of
+from tests.support.waiting import until_true
 
 SIGNATURE = Signature(
     (TensorSpec("place", "INT64", (-1, 1)),), (TensorSpec("found", "FP32", (-1, 1)),)
@@ -71,12 +72,6 @@ class House:
 
 def told(response: InferenceResponse) -> tuple[list[float], str, str]:
     return response.answer.flat_list(0), response.degraded, response.step
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
 
 
 @pytest.fixture
@@ -210,9 +205,9 @@ async def test_trials_come_after_the_answer_one_at_a_time(house: House) -> None:
     assert [request.priority for request in asked] == [Priority.BATCH]
     counted = house.picky.metrics.fallback_exercised
     waiting.set_exception(ModelFailed("no"))
-    await until(lambda: counted == {"model:sure": {"failed": 1}})
+    await until_true(lambda: counted == {"model:sure": {"failed": 1}})
     await house.ask(4)
-    await until(lambda: counted == {"model:sure": {"failed": 1, "ok": 1}})
+    await until_true(lambda: counted == {"model:sure": {"failed": 1, "ok": 1}})
     assert house.picky.metrics.degraded == {}
 
 

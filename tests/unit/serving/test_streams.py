@@ -28,6 +28,7 @@ from augurium.serving.router import ModelRoutes, Router
 from augurium.serving.snapshot import DesiredVersion
 from augurium.serving.streamed_version import StreamedVersion
 from augurium.serving.version_forms import served_version
+from tests.support.waiting import until_true
 
 SIGNATURE = Signature(
     (TensorSpec("x", "INT64", (-1,)),), (TensorSpec("y", "INT64", (-1,)),), streamed=True
@@ -133,12 +134,6 @@ async def make() -> AsyncIterator[Make]:
     pool.shutdown()
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
-
-
 async def test_answers_come_in_order_and_are_one_request(make: Make) -> None:
     streamed = make()
     assert await streamed.all_of(5) == [1, 2, 3, 4, 5]
@@ -168,7 +163,7 @@ async def test_a_caller_that_leaves_stops_the_stream_and_is_counted(make: Make) 
     await answers.aclose()
     (stream,) = streamed.executor.streams
     assert stream.stopped
-    await until(lambda: stream.finished)
+    await until_true(lambda: stream.finished)
     assert streamed.metrics.gathered().outcomes == {"cancelled": 1}
     await streamed.version.drain()
     assert streamed.version.pending == 0
@@ -181,7 +176,9 @@ async def test_a_caller_that_leaves_while_it_waits_frees_the_thread(make: Make) 
         await streamed.all_of(HANGS)
 
     reading = asyncio.create_task(read())
-    await until(lambda: bool(streamed.executor.streams) and streamed.executor.streams[0].takes == 2)
+    await until_true(
+        lambda: bool(streamed.executor.streams) and streamed.executor.streams[0].takes == 2
+    )
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
@@ -348,7 +345,7 @@ async def test_streams_that_outlast_a_stop_are_told_so(make: Make) -> None:
     await anext(waiting)
     await anext(idle)
     next_one = asyncio.ensure_future(anext(waiting))
-    await until(lambda: streamed.executor.streams[0].takes == 2)
+    await until_true(lambda: streamed.executor.streams[0].takes == 2)
     streamed.plane.cut_streams()
     for answer in (next_one, anext(idle)):
         with pytest.raises(NotReady, match="the server is stopping and ends the stream here"):
